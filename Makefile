@@ -1,0 +1,22 @@
+# One command each on a bare machine with Python 3.11 or later.
+PYTHON ?= python3
+DEPS := .venv/.installed
+
+.PHONY: run test dev lint
+run: $(DEPS)
+	.venv/bin/malsugoi run
+
+test: $(DEPS)
+	.venv/bin/pytest
+
+dev: $(DEPS)
+	.venv/bin/malsugoi dev
+
+lint: $(DEPS)
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+$(DEPS): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("MALSugoi needs Python 3.11 or later; set PYTHON=python3.11")'
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	touch $@

@@ -1,0 +1,1 @@
+"""What people touch: the command line. Reads the warehouse, starts jobs by name."""

@@ -1,0 +1,1 @@
+"""Protocols, metrics, intervals and reports: how good a model is, honestly."""

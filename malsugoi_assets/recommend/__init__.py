@@ -1,0 +1,1 @@
+"""Numbers only: similarity, rating prediction, ranking, the network. No Dagster, no DuckDB, no site."""

@@ -1,0 +1,1 @@
+"""The few things with a life of their own: the source, the warehouse, the compute device."""

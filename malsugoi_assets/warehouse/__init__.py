@@ -1,0 +1,1 @@
+"""Where tables live: their declarations, the partition files, the published database."""
