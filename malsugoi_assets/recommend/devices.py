@@ -1,0 +1,70 @@
+"""Where the network's arithmetic runs, and on how many threads. Nothing here decides what is computed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class DeviceError(ValueError):
+    """A compute device was asked for that this machine does not have, or that is no device's name."""
+
+
+def resolve_device(wanted: str) -> str:
+    """The torch name of the device meant by `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    `auto` takes the first CUDA device where one is usable and the CPU otherwise; anything else that is
+    asked for and not there raises `DeviceError` with one line that says what to do.
+    """
+    if wanted == "cpu":
+        return "cpu"
+    if wanted != "auto" and not re.fullmatch(r"cuda(:[0-9]+)?", wanted):
+        raise DeviceError(f"device {wanted!r} is unknown: use auto, cpu, cuda or cuda:N")
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted == "auto":
+        return "cuda:0" if count else "cpu"
+    index = int(wanted.removeprefix("cuda").lstrip(":") or 0)
+    if index >= count:
+        have = "no CUDA device" if not count else f"{count} CUDA device{'s' if count > 1 else ''} (cuda:0 first)"
+        raise DeviceError(f"device {wanted!r} is not there, this machine has {have}: use cpu or auto")
+    return f"cuda:{index}"
+
+
+def available_threads(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """CPU cores this process may use: the least of its affinity and its cgroup's quota (v2, then v1), at least 1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cgroup_cores(cgroup)
+    return max(1, min(cores, int(quota)) if quota else cores)
+
+
+def _cgroup_cores(cgroup: Path) -> float | None:
+    """The quota in cores, None where there is none; less than one core counts as one."""
+    try:
+        if (cgroup / "cpu.max").exists():
+            quota, period = (cgroup / "cpu.max").read_text().split()
+        else:
+            quota = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()
+            period = (cgroup / "cpu/cpu.cfs_period_us").read_text().strip()
+        return None if quota in ("max", "-1") else max(1.0, int(quota) / int(period))
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+@contextmanager
+def compute_threads(threads: int) -> Iterator[None]:
+    """Within the block torch and BLAS use `threads` threads; afterwards what they used before."""
+    import torch
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(limits=threads):
+            yield
+    finally:
+        torch.set_num_threads(before)

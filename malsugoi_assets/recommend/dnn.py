@@ -1,0 +1,306 @@
+"""The network: corrects what a Gaussian process over the user's own list predicts, and says how sure it is.
+
+`train` learns from lists, `TrainedDnn.predict` answers for any user whose list is given, trained on or not,
+and any title of a catalogue. `save` and `load` keep it in one file. `Dnn` is the same behind fit and predict.
+docs/deep-model.md has the maths.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from malsugoi_assets.recommend.content import ContentCode, encode, learn_code
+from malsugoi_assets.recommend.devices import available_threads, compute_threads
+from malsugoi_assets.recommend.dnn_settings import DnnSettings
+from malsugoi_assets.recommend.ensemble import Ensemble, train_ensemble
+from malsugoi_assets.recommend.features import Catalogue, Inputs, column_names, pair_inputs
+from malsugoi_assets.recommend.item_state import ItemState, learn_item_state
+from malsugoi_assets.recommend.items import Items
+from malsugoi_assets.recommend.likeness import learn_likeness
+from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
+from malsugoi_assets.recommend.training import EpochLoss, Progress, TrainingError
+from malsugoi_assets.recommend.weights import WeightsError, read_weights, write_weights
+
+KIND = "dnn-1"
+LEAST_ROWS = 2
+
+
+@dataclass(frozen=True)
+class TrainedDnn:
+    """A trained network with all that it needs to predict over one catalogue.
+
+    `curve`: mean squared error in rating points of each epoch, on train rows (with dropout and noise on) and on
+    the rows of the users that were kept for validation; `train_rows`: rows that the network learnt from.
+    """
+
+    settings: DnnSettings
+    seed: int
+    curve: tuple[EpochLoss, ...]
+    best_epoch: int
+    stopped: str
+    train_rows: int
+    train_seconds: float
+    device: str
+    anime_id: IntArray
+    code: ContentCode
+    catalogue: Catalogue
+    network: Ensemble
+
+    @property
+    def parameters(self) -> int:
+        """Learnable numbers in the network, all members together."""
+        return sum(value.numel() for value in self.network.parameters())
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that ran."""
+        return len(self.curve)
+
+    def predict(self, history: Ratings, user: IntArray, item: IntArray) -> FloatArray:
+        """Predicted ratings 1-10 of the pairs, float32 (n,).
+
+        `history`: the lists of the users asked for, trained on or not, whose titles are indexes of this
+        catalogue; `user` indexes `history`. A row for a pair itself is not used.
+        """
+        return self.predict_with_deviation(history, user, item)[0]
+
+    def predict_with_deviation(
+        self, history: Ratings, user: IntArray, item: IntArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """As `predict`, with the standard deviation that the network expects of the rating around it."""
+        if history.n_items != len(self.anime_id):
+            raise ValueError(
+                f"the history has {history.n_items} titles, the model's catalogue {len(self.anime_id)}: "
+                "load the model with the catalogue that the history is indexed by"
+            )
+        if not len(user):
+            return np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.float32)
+        with compute_threads(self.settings.threads or available_threads()):
+            inputs = pair_inputs(self.catalogue, history, user, item, self.settings.max_history)
+            correction, deviation = self.network.correct(inputs.matrix, self.device)
+        predicted = (inputs.base + inputs.scale * correction).clip(1, 10)
+        return predicted.astype(np.float32), (inputs.scale * deviation).astype(np.float32)
+
+    def save(self, path: Path) -> str:
+        """Write the model to `path` by rename; returns the file's sha256. Same model, same bytes."""
+        tensors: dict[str, npt.NDArray[np.generic]] = dict(self.catalogue.state.tensors())
+        tensors["anime_id"] = self.anime_id.astype(np.int32)
+        for name, value in self.network.state_dict().items():
+            tensors[f"network.{name}"] = value.cpu().numpy()
+        header = {
+            "settings": self.settings.model_dump(),
+            "seed": self.seed,
+            "curve": [asdict(epoch) for epoch in self.curve],
+            "best_epoch": self.best_epoch,
+            "stopped": self.stopped,
+            "train_rows": self.train_rows,
+            "columns": column_names(self.code.columns),
+            "code": self.code.as_json(),
+        }
+        return write_weights(path, tensors, header, kind=KIND)
+
+
+def train(
+    ratings: Ratings,
+    items: Items,
+    settings: DnnSettings | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    *,
+    seed: int = 0,
+) -> TrainedDnn:
+    """Train on all rated rows of `ratings` (unrated rows tell what is listed together).
+
+    `progress(epoch, train_loss, valid_loss)` is called after each epoch. On the CPU the same input, seed and
+    number of threads give the same model. Raises `TrainingError` where there is too little to learn from.
+    """
+    settings = settings or DnnSettings()
+    if len(ratings.rated) < LEAST_ROWS:
+        raise TrainingError(
+            f"{len(ratings.rated)} rated rows are too few to train on: at least {LEAST_ROWS} are needed"
+        )
+    start = time.monotonic()
+    with compute_threads(settings.threads or available_threads()):
+        ratings = _canonical(ratings)
+        code = learn_code(items)
+        content = encode(items, code)
+        likeness = learn_likeness(items)
+        state = learn_item_state(ratings, content.matrix, embedding_size=settings.embedding_size, seed=seed)
+        catalogue = Catalogue(state, content, likeness)
+        rows, inputs = out_of_fold_inputs(ratings, catalogue, settings, seed)
+        left = None
+        if settings.time_budget_seconds is not None:
+            left = settings.time_budget_seconds - (time.monotonic() - start)
+        network, fit = train_ensemble(
+            inputs,
+            ratings.rating[rows],
+            ratings.user[rows],
+            settings,
+            seed=seed,
+            device=device,
+            time_budget_seconds=left,
+            progress=progress,
+        )
+    return TrainedDnn(
+        settings=settings,
+        seed=seed,
+        curve=fit.curve,
+        best_epoch=fit.best_epoch,
+        stopped=fit.stopped,
+        train_rows=len(rows),
+        train_seconds=time.monotonic() - start,
+        device=device,
+        anime_id=items.anime_id,
+        code=code,
+        catalogue=catalogue,
+        network=network,
+    )
+
+
+def load(path: Path, items: Items, device: str = "cpu") -> TrainedDnn:
+    """The model of a file that `TrainedDnn.save` wrote, to predict over the catalogue `items`.
+
+    Titles are matched by `anime_id`; one that the model never saw is judged by its content alone. Raises
+    `WeightsError`, which names the file and what is wrong with it.
+    """
+    tensors, header = read_weights(path, kind=KIND)
+    try:
+        settings = DnnSettings.model_validate(header["settings"])
+        code = ContentCode.from_json(header["code"])
+        columns = column_names(code.columns)
+        if header["columns"] != columns:
+            raise WeightsError(
+                f"{path}: trained on other input columns ({len(header['columns'])}, this version makes "
+                f"{len(columns)}); train the model again"
+            )
+        state = ItemState.from_tensors(tensors)
+        trained_id = tensors["anime_id"]
+        network = Ensemble(len(columns), settings)
+        prefix = "network."
+        network.load_state_dict(
+            {
+                name.removeprefix(prefix): torch.from_numpy(value.copy())
+                for name, value in tensors.items()
+                if name.startswith(prefix)
+            }
+        )
+        content = encode(items, code)
+        state = state.for_catalogue(_places(trained_id, items.anime_id, state.listed), content.matrix)
+        curve = tuple(EpochLoss(**epoch) for epoch in header["curve"])
+        seed, best_epoch, train_rows = int(header["seed"]), int(header["best_epoch"]), int(header["train_rows"])
+        stopped = str(header["stopped"])
+    except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
+        if isinstance(error, WeightsError):
+            raise
+        raise WeightsError(f"{path}: not a complete {KIND!r} model ({error}); train the model again") from error
+    network.to(device).eval()
+    return TrainedDnn(
+        settings=settings,
+        seed=seed,
+        curve=curve,
+        best_epoch=best_epoch,
+        stopped=stopped,
+        train_rows=train_rows,
+        train_seconds=0.0,
+        device=device,
+        anime_id=items.anime_id,
+        code=code,
+        catalogue=Catalogue(state, content, learn_likeness(items)),
+        network=network,
+    )
+
+
+class Dnn:
+    """The network behind the models' common face: `fit(ratings, items)`, then `predict(user, item)`."""
+
+    def __init__(self, settings: DnnSettings | None = None, seed: int = 0, device: str = "cpu") -> None:
+        self.settings = settings or DnnSettings()
+        self.seed = seed
+        self.device = device
+        self.trained: TrainedDnn | None = None
+        self._ratings: Ratings | None = None
+
+    def fit(self, ratings: Ratings, items: Items) -> Dnn:
+        """Train on `ratings`, which later also serve as the users' lists."""
+        self.trained = train(ratings, items, self.settings, self.device, seed=self.seed)
+        self._ratings = ratings
+        return self
+
+    def predict(self, user: IntArray, item: IntArray) -> FloatArray:
+        """Predicted ratings 1-10, float32 (n,)."""
+        if self._ratings is None:
+            raise ValueError("this Dnn was not fitted yet")
+        return self.predict_for(self._ratings, user, item)
+
+    def predict_for(self, history: Ratings, user: IntArray, item: IntArray) -> FloatArray:
+        """Predicted ratings for the users of `history` (indexes of its own), none of whom need be known."""
+        if self.trained is None:
+            raise ValueError("this Dnn was not fitted yet")
+        return self.trained.predict(history, user, item)
+
+
+def assign_folds(user: IntArray, folds: int, seed: int) -> npt.NDArray[np.int64]:
+    """A fold for each row: each user's rows fall into the folds evenly, in an order drawn from `seed`."""
+    draw = np.random.default_rng(seed).random(len(user))
+    order = np.lexsort((draw, user))
+    first = np.searchsorted(user[order], user[order])
+    start = np.random.default_rng(seed + 1).integers(folds, size=int(user.max(initial=0)) + 1)
+    fold = np.empty(len(user), dtype=np.int64)
+    fold[order] = (np.arange(len(user)) - first + start[user[order]]) % folds
+    return fold
+
+
+def out_of_fold_inputs(
+    ratings: Ratings, catalogue: Catalogue, settings: DnnSettings, seed: int
+) -> tuple[npt.NDArray[np.int64], Inputs]:
+    """Training rows (positions in `ratings`) and their inputs, each from the rows of the other folds only.
+
+    For every fold the titles' state is learnt anew without the fold's rows, ratings and listings alike.
+    """
+    rated = np.flatnonzero(ratings.is_rated)
+    fold = np.full(len(ratings), -1)
+    fold[rated] = assign_folds(ratings.user[rated], settings.folds, seed)
+    rows = rated
+    if len(rated) > settings.max_train_rows:
+        rows = np.sort(np.random.default_rng(seed).choice(rated, settings.max_train_rows, replace=False))
+    width = len(column_names([])) + catalogue.content.matrix.shape[1]
+    matrix = np.zeros((len(rows), width), dtype=np.float32)
+    base = np.zeros(len(rows), dtype=np.float32)
+    scale = np.ones(len(rows), dtype=np.float32)
+    for number in range(settings.folds):
+        targets = np.flatnonzero(fold[rows] == number)
+        if not len(targets):
+            continue
+        others = ratings.take(fold != number)
+        state = learn_item_state(others, catalogue.content.matrix, embedding_size=settings.embedding_size, seed=seed)
+        inputs = pair_inputs(
+            Catalogue(state, catalogue.content, catalogue.likeness),
+            others,
+            ratings.user[rows[targets]],
+            ratings.item[rows[targets]],
+            settings.max_history,
+        )
+        matrix[targets], base[targets], scale[targets] = inputs.matrix, inputs.base, inputs.scale
+    return rows, Inputs(matrix, base, scale)
+
+
+def _canonical(ratings: Ratings) -> Ratings:
+    """The same rows in the order of users and titles, so that the order in which they come cannot matter."""
+    return ratings.take(np.lexsort((ratings.item, ratings.user)))
+
+
+def _places(trained: IntArray, wanted: IntArray, listed: FloatArray) -> npt.NDArray[np.int64]:
+    """Where each wanted anime_id stands in the trained catalogue, -1 = nowhere.
+
+    Where several trained titles share an id, the one that more users listed stands for it.
+    """
+    if np.array_equal(trained, wanted):
+        return np.arange(len(trained), dtype=np.int64)
+    place = {int(trained[row]): int(row) for row in np.argsort(listed, kind="stable")}
+    return np.array([place.get(int(identity), -1) for identity in wanted], dtype=np.int64)

@@ -1,0 +1,53 @@
+"""The network's settings. Apart from `dnn`, so that reading them costs no torch."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class DnnSettings(BaseModel):
+    """How the network and its inputs are made; the defaults were chosen on train rows only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folds: int = Field(
+        default=8, ge=2, le=50, description="Parts into which each user's rows fall for out-of-fold inputs."
+    )
+    embedding_size: int = Field(
+        default=64, ge=2, le=512, description="Width of the co-listing embedding of the titles."
+    )
+    max_history: int = Field(
+        default=800,
+        ge=10,
+        description="Rated titles of one user that the Gaussian process solves for; bounds its cost.",
+    )
+    max_train_rows: int = Field(
+        default=200_000,
+        ge=100,
+        description="Rows that the network trains on; above it a sample, inputs still from all.",
+    )
+    hidden_units: int = Field(
+        default=256, ge=4, le=4096, description="Units of the first hidden layer; the second has half."
+    )
+    dropout: float = Field(default=0.4, ge=0, lt=1, description="Share of hidden units switched off in training.")
+    input_noise: float = Field(
+        default=0.2, ge=0, description="Spread of the noise on the standardised inputs in training."
+    )
+    learning_rate: float = Field(default=2e-3, gt=0, description="Peak of the one-cycle learning rate.")
+    weight_decay: float = Field(default=0.02, ge=0, description="AdamW's decoupled weight decay.")
+    beta: float = Field(
+        default=0.5, ge=0, le=1, description="Exponent of the variance that weights the Gaussian loss."
+    )
+    epochs: int = Field(default=12, ge=1, description="Passes over the training rows at most.")
+    patience: int = Field(
+        default=6, ge=1, description="Epochs without a better validation loss before training stops."
+    )
+    batch_size: int = Field(default=256, ge=2, description="Rows a step.")
+    members: int = Field(
+        default=4, ge=1, le=32, description="Networks whose mean predicts; each validates on other users."
+    )
+    valid_share: float = Field(default=0.1, gt=0, lt=0.5, description="Share of the users each member validates on.")
+    time_budget_seconds: float | None = Field(
+        default=None, gt=0, description="Training stops before the epoch that would exceed this; none = no limit."
+    )
+    threads: int | None = Field(default=None, ge=1, description="CPU threads; none = the cores this process may use.")

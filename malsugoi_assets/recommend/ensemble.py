@@ -1,0 +1,205 @@
+"""Several small networks side by side: one batched multiplication trains them all.
+
+What belongs here: the layers, their loss and how they are fitted to inputs that are ready. Where the inputs
+come from stands in `features`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from malsugoi_assets.recommend.dnn_settings import DnnSettings
+from malsugoi_assets.recommend.features import Inputs
+from malsugoi_assets.recommend.ratings import FloatArray, IntArray
+from malsugoi_assets.recommend.training import Fit, Progress, fit_network, seeded
+
+PREDICT_ROWS = 16_384
+CLIP = 5.0
+
+
+class MemberLinear(nn.Module):
+    """A linear layer a member: (members, rows, inputs) to (members, rows, outputs)."""
+
+    def __init__(self, members: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        bound = inputs**-0.5
+        self.weight = nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One batched multiplication."""
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class MemberNorm(nn.Module):
+    """Layer normalisation (Ba, Kiros and Hinton 2016) with gains of each member's own."""
+
+    def __init__(self, members: int, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.gain = nn.Parameter(torch.ones(members, 1, width))
+        self.shift = nn.Parameter(torch.zeros(members, 1, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise each row over its units."""
+        return torch.addcmul(self.shift, nn.functional.layer_norm(x, (self.width,)), self.gain)
+
+
+class Ensemble(nn.Module):
+    """`settings.members` networks inputs-256-128-2; SiLU, LayerNorm, dropout; mean and log variance out."""
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, inputs: int, settings: DnnSettings) -> None:
+        super().__init__()
+        members, first, second = settings.members, settings.hidden_units, max(2, settings.hidden_units // 2)
+        self.members = members
+        self.noise = settings.input_noise
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("spread", torch.ones(inputs))
+        self.body = nn.Sequential(
+            MemberLinear(members, inputs, first),
+            MemberNorm(members, first),
+            nn.SiLU(),
+            nn.Dropout(settings.dropout),
+            MemberLinear(members, first, second),
+            MemberNorm(members, second),
+            nn.SiLU(),
+            nn.Dropout(settings.dropout),
+        )
+        self.head = MemberLinear(members, second, 2)
+        with torch.no_grad():
+            self.head.weight.mul_(0.1)
+
+    def standardise(self, matrix: Tensor) -> Tensor:
+        """Inputs at mean 0 and spread 1 of the training rows, cut at ±5."""
+        return ((matrix - self.mean) / self.spread).clamp(-CLIP, CLIP)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised inputs (members, rows, inputs) to correction and log variance, each (members, rows)."""
+        if self.training and self.noise:
+            x = x + self.noise * torch.randn_like(x)
+        out = self.head(self.body(x))
+        return out[..., 0], out[..., 1].clamp(-5, 3)
+
+    @torch.no_grad()
+    def correct(self, matrix: npt.NDArray[np.float32], device: str) -> tuple[FloatArray, FloatArray]:
+        """Mean correction and deviation of raw inputs (n, inputs), in units of the user's scale.
+
+        The variance of a mixture: mean variance plus variance of the members' means.
+        """
+        self.eval()
+        correction = np.zeros(len(matrix), dtype=np.float32)
+        deviation = np.zeros(len(matrix), dtype=np.float32)
+        for start in range(0, len(matrix), PREDICT_ROWS):
+            chunk = slice(start, start + PREDICT_ROWS)
+            rows = self.standardise(torch.from_numpy(matrix[chunk]).to(device))
+            mean, log_variance = self(rows.expand(self.members, *rows.shape))
+            variance = log_variance.exp().mean(0) + mean.var(0, unbiased=False)
+            correction[chunk] = mean.mean(0).cpu().numpy()
+            deviation[chunk] = variance.sqrt().cpu().numpy()
+        return correction, deviation
+
+
+def beta_nll(mean: Tensor, log_variance: Tensor, target: Tensor, beta: float) -> Tensor:
+    """Gaussian negative log likelihood a row, times variance^β (Seitzer et al. 2022, β-NLL)."""
+    nll = 0.5 * (log_variance + (target - mean) ** 2 * (-log_variance).exp())
+    return nll * (beta * log_variance.detach()).exp()
+
+
+def validation_rows(user: IntArray, members: int, share: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Which rows each member validates on, bool (members, rows): other users for each, at least one user.
+
+    With a single user there is nobody to keep apart: no row validates.
+    """
+    users = np.random.default_rng(seed).permutation(np.unique(user))
+    chosen = np.zeros((members, len(user)), dtype=bool)
+    if len(users) < 2:
+        return chosen
+    count = max(1, min(round(share * len(users)), len(users) - 1))
+    for member in range(members):
+        mine = np.take(users, range(member * count, (member + 1) * count), mode="wrap")
+        chosen[member] = np.isin(user, mine)
+    return chosen
+
+
+def train_ensemble(
+    inputs: Inputs,
+    rating: FloatArray,
+    user: IntArray,
+    settings: DnnSettings,
+    *,
+    seed: int,
+    device: str = "cpu",
+    time_budget_seconds: float | None = None,
+    progress: Progress | None = None,
+) -> tuple[Ensemble, Fit]:
+    """Fit an `Ensemble` to (rating - base) / scale; losses reported are mean squared errors in rating points."""
+    with seeded(seed, device) as generator:
+        network = Ensemble(inputs.matrix.shape[1], settings)
+        matrix = torch.from_numpy(inputs.matrix).to(device)
+        spread = torch.std(matrix, dim=0, unbiased=False)
+        network.to(device)
+        network.mean.copy_(matrix.mean(dim=0))
+        network.spread.copy_(torch.where(spread > 1e-4, spread, torch.ones_like(spread)))
+        matrix = network.standardise(matrix)
+        target = torch.from_numpy((rating - inputs.base) / inputs.scale).to(device)
+        square = torch.from_numpy(inputs.scale**2).to(device)
+        held = validation_rows(user, settings.members, settings.valid_share, seed)
+        learnt = torch.from_numpy(~held).to(device)
+        count = len(rating)
+        batch_size = min(settings.batch_size, count)
+        steps = -(-count // batch_size)
+        optimizer = torch.optim.AdamW(
+            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, settings.learning_rate, total_steps=max(2, steps * settings.epochs)
+        )
+
+        def batches() -> Iterator[Callable[[], tuple[Tensor, Tensor, float]]]:
+            order = torch.stack([torch.randperm(count, generator=generator) for _ in range(settings.members)])
+            order = order.to(device)
+            for start in range(0, count, batch_size):
+                yield lambda rows=order[:, start : start + batch_size]: step(rows)  # type: ignore[misc]
+
+        def step(rows: Tensor) -> tuple[Tensor, Tensor, float]:
+            mean, log_variance = network(matrix[rows])
+            wanted, weight = target[rows], torch.gather(learnt, 1, rows).float()
+            total = weight.sum().clamp(min=1)
+            loss = (beta_nll(mean, log_variance, wanted, settings.beta) * weight).sum() / total * network.members
+            error = ((mean.detach() - wanted) ** 2 * square[rows] * weight).sum() / total
+            return loss, error, float(rows.shape[1])
+
+        @torch.no_grad()
+        def validate() -> float:
+            network.eval()
+            total, rows_seen = 0.0, 0
+            for member in range(settings.members):
+                mine = np.flatnonzero(held[member]) if held[member].any() else np.arange(count)
+                for start in range(0, len(mine), PREDICT_ROWS):
+                    rows = torch.from_numpy(mine[start : start + PREDICT_ROWS]).to(device)
+                    x = matrix[rows]
+                    mean = network(x.expand(settings.members, *x.shape))[0][member]
+                    total += float(((mean - target[rows]) ** 2 * square[rows]).sum())
+                rows_seen += len(mine)
+            return total / rows_seen
+
+        fit = fit_network(
+            network,
+            optimizer,
+            batches=batches,
+            validate=validate,
+            epochs=settings.epochs,
+            patience=settings.patience,
+            scheduler=scheduler,
+            time_budget_seconds=time_budget_seconds,
+            progress=progress,
+        )
+    return network, fit
