@@ -51,3 +51,15 @@ class DnnSettings(BaseModel):
         default=None, gt=0, description="Training stops before the epoch that would exceed this; none = no limit."
     )
     threads: int | None = Field(default=None, ge=1, description="CPU threads; none = the cores this process may use.")
+
+
+class DnnOriginalSettings(BaseModel):
+    """The original project's network as published; change nothing to compare with it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(default=50, ge=1, description="Passes over the training rows.")
+    batch_size: int = Field(default=64, ge=2, description="Rows a step.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Adam's learning rate.")
+    dropout: float = Field(default=0.3, ge=0, lt=1, description="Share of hidden units switched off in training.")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads; none = the cores this process may use.")

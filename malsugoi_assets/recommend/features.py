@@ -154,7 +154,7 @@ class _Person:
         n = len(items)
         offset = float(left.sum() / (n + USER_ROWS))
         left = left - offset
-        scale = float(user_scale(np.array([(left**2).sum()]), np.array([n]))[0])
+        scale = float(user_scale(np.array([(left**2).sum()], dtype=np.float64), np.array([n], dtype=np.float64))[0])
         residual = (left / scale).astype(np.float32)
         quantiles = np.zeros(len(QUANTILES), dtype=np.float32)
         slopes = np.zeros(len(NUMBERS), dtype=np.float32)

@@ -94,7 +94,8 @@ def learn_item_state(lists: Ratings, content: FloatMatrix, *, embedding_size: in
     user_count = np.bincount(rated.user, minlength=rated.n_users)
     offset = np.bincount(rated.user, residual, rated.n_users) / (user_count + USER_ROWS)
     residual = residual - offset[rated.user]
-    scale = user_scale(np.bincount(rated.user, residual**2, rated.n_users), user_count)
+    squares = np.bincount(rated.user, residual**2, rated.n_users).astype(np.float64)
+    scale = user_scale(squares, user_count.astype(np.float64))
     count = np.bincount(rated.item, minlength=rated.n_items)
     typical = float((residual**2).mean()) if len(residual) else 1.5
     spread = np.sqrt((np.bincount(rated.item, residual**2, rated.n_items) + 10 * typical) / (count + 10))
@@ -114,7 +115,7 @@ def learn_item_state(lists: Ratings, content: FloatMatrix, *, embedding_size: in
     )
 
 
-def user_scale(sum_of_squares: npt.NDArray[np.floating], count: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+def user_scale(sum_of_squares: npt.NDArray[np.float64], count: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """How widely a user rates: (variance shrunk towards 1.4 with 23 rows)^.3, the unit of residuals."""
     return np.asarray(((sum_of_squares + 23 * 1.4) / (count + 23)) ** 0.3)
 

@@ -191,12 +191,12 @@ def relation_kernel(anime_id: npt.NDArray[np.int32], relations: pl.DataFrame) ->
         places[identity].append(row)
     best: dict[tuple[int, int], float] = {}
     for identity, rows in places.items():
-        for (manga, other), value in _reach((0, identity), edges).items():
+        for (manga, related), product in _reach((0, identity), edges).items():
             if not manga:
                 for row in rows:
-                    for column in places.get(other, []):
+                    for column in places.get(related, []):
                         if row != column:
-                            best[row, column] = value
+                            best[row, column] = product
     return with_diagonal(_from_pairs(best, len(anime_id)))
 
 
