@@ -7,11 +7,15 @@ the rows of the other folds as history; a target's own rating and listing never 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+import scipy.sparse as sp
+from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from malsugoi_assets.recommend.content import NUMBERS, Content
 from malsugoi_assets.recommend.item_state import USER_ROWS, ItemState, user_scale
@@ -22,6 +26,7 @@ Matrix = npt.NDArray[np.float32]
 NOISE = 0.55
 JITTER = 0.4
 QUERY_CHUNK = 2048
+RBF_NUMBERS = [NUMBERS.index(name) for name in ("score", "log_members", "log_favourites_ratio", "year")]
 PARTS = ("prefix", "near_listing", "title", "relations", "listing", "numbers", "constant", "genres", "score")
 PART_WEIGHTS = np.array([0.63, 0.63, 0.25, 0.2, 0.1, 0.08, 0.05, 0.04, 0.03], dtype=np.float32)
 MEANS = ("series", "title", "near_listing", "listing", "genres", "numbers", "type", "studio", "recent_year", "score")
@@ -36,6 +41,17 @@ class Catalogue:
     state: ItemState
     content: Content
     likeness: Likeness
+
+    @cached_property
+    def named(self) -> sp.csr_matrix:
+        """The weighted sum of the sparse parts of the same-user kernel: prefix, title, relations."""
+        weight = dict(zip(PARTS, PART_WEIGHTS, strict=True))
+        likeness = self.likeness
+        return sp.csr_matrix(
+            weight["prefix"] * likeness.prefix
+            + weight["title"] * likeness.titles
+            + weight["relations"] * likeness.relations
+        )
 
 
 @dataclass(frozen=True)
@@ -68,36 +84,64 @@ def column_names(content_columns: list[str]) -> list[str]:
     ]
 
 
-def pair_inputs(catalogue: Catalogue, history: Ratings, user: IntArray, item: IntArray, max_history: int) -> Inputs:
+def pair_inputs(
+    catalogue: Catalogue, history: Ratings, user: IntArray, item: IntArray, max_history: int, threads: int = 1
+) -> Inputs:
     """Inputs of the pairs (`user`, `item`), given each user's rows in `history` (indexes of `catalogue`).
 
     A row of `history` for the pair itself is not used. The result does not depend on the order of the rows of
-    `history` nor on which other pairs are asked for.
+    `history`, on which other pairs are asked for, nor on the number of threads (each takes whole users).
     """
-    width = len(column_names([])) + catalogue.content.matrix.shape[1]
-    matrix = np.zeros((len(user), width), dtype=np.float32)
-    base = np.zeros(len(user), dtype=np.float32)
-    scale = np.zeros(len(user), dtype=np.float32)
+    columns = len(column_names([])) + catalogue.content.matrix.shape[1]
+    inputs = Inputs(
+        np.zeros((len(user), columns), dtype=np.float32),
+        np.zeros(len(user), dtype=np.float32),
+        np.zeros(len(user), dtype=np.float32),
+    )
     order = np.lexsort((history.item, history.user))
     listed_item, listed_rating = history.item[order], history.rating[order]
     starts = np.searchsorted(history.user[order], np.arange(history.n_users + 1))
-    place = np.full(catalogue.state.effect.shape[0], -1, dtype=np.int32)
     by_user = np.argsort(user, kind="stable")
     bounds = np.searchsorted(user[by_user], np.arange(history.n_users + 1))
-    for number in np.unique(user):
-        mine = slice(starts[number], starts[number + 1])
-        pairs = by_user[bounds[number] : bounds[number + 1]]
-        person = _Person.of(catalogue, listed_item[mine], listed_rating[mine], max_history, place)
-        row = np.searchsorted(listed_item[mine], item[pairs])
-        own = np.append(listed_item[mine], -1)[row] == item[pairs]
-        for start in range(0, len(pairs), QUERY_CHUNK):
-            chunk = slice(start, start + QUERY_CHUNK)
-            _fill(catalogue, person, item, pairs[chunk][~own[chunk]], place, matrix, base, scale)
-        for pair, at in zip(pairs[own], row[own], strict=True):
-            without = _without(catalogue, person, listed_item[mine], listed_rating[mine], at, max_history, place)
-            _fill(catalogue, without, item, np.array([pair]), place, matrix, base, scale)
-    matrix[:, -catalogue.content.matrix.shape[1] :] = catalogue.content.matrix[item]
-    return Inputs(matrix, base, scale)
+
+    def work(users: npt.NDArray[np.integer]) -> None:
+        place = np.full(len(catalogue.state.effect), -1, dtype=np.int32)
+        for number in users:
+            mine = slice(starts[number], starts[number + 1])
+            pairs = by_user[bounds[number] : bounds[number + 1]]
+            _fill_user(catalogue, listed_item[mine], listed_rating[mine], item, pairs, max_history, place, inputs)
+
+    users = np.unique(user)
+    with threadpool_limits(limits=1):
+        if threads == 1 or len(users) < threads:
+            work(users)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(work, [users[first::threads] for first in range(threads)]))
+    inputs.matrix[:, columns - catalogue.content.matrix.shape[1] :] = catalogue.content.matrix[item]
+    return inputs
+
+
+def _fill_user(
+    catalogue: Catalogue,
+    listed_item: IntArray,
+    listed_rating: FloatArray,
+    item: IntArray,
+    pairs: npt.NDArray[np.integer],
+    max_history: int,
+    place: npt.NDArray[np.int32],
+    inputs: Inputs,
+) -> None:
+    """Write the inputs of one user's `pairs`; `listed_item` is sorted."""
+    person = _Person.of(catalogue, listed_item, listed_rating, max_history, place)
+    row = np.searchsorted(listed_item, item[pairs])
+    own = np.append(listed_item, -1)[row] == item[pairs]
+    for start in range(0, len(pairs), QUERY_CHUNK):
+        chunk = slice(start, start + QUERY_CHUNK)
+        _fill(catalogue, person, item, pairs[chunk][~own[chunk]], place, inputs)
+    for pair, at in zip(pairs[own], row[own], strict=True):
+        without = _without(catalogue, person, listed_item, listed_rating, at, max_history, place)
+        _fill(catalogue, without, item, np.array([pair]), place, inputs)
 
 
 def _without(
@@ -123,7 +167,8 @@ class _Person:
     """One user's list, worked out once for all titles that are asked about.
 
     `items`: rated titles (n,); `residual`: (n,) in units of `scale`, offset taken out; `alpha`: the Gaussian
-    process' weights (n,), zero for titles beyond `max_history`; `solver`: its Cholesky factor over `kept`.
+    process' weights (n,), zero for titles beyond `max_history`; `solver`: its lower Cholesky factor over
+    `kept`.
     """
 
     items: IntArray
@@ -136,7 +181,7 @@ class _Person:
     taste: Matrix
     kept: npt.NDArray[np.int64]
     alpha: Matrix
-    solver: tuple[npt.NDArray[np.float32], bool] | None
+    solver: Matrix | None
 
     @classmethod
     def of(
@@ -171,20 +216,51 @@ class _Person:
         alpha = np.zeros(n, dtype=np.float32)
         solver = None
         if n:
-            kernel = np.tensordot(PART_WEIGHTS, _parts(catalogue, items[kept], items[kept], place), axes=1)
+            kernel = _kernel(catalogue, items[kept], place)
             kernel[np.diag_indices_from(kernel)] += NOISE
             solver = _factor(kernel)
-            alpha[kept] = cho_solve(solver, residual[kept], check_finite=False)
+            alpha[kept] = cho_solve((solver, True), residual[kept], check_finite=False)
         return cls(items, residual, offset, scale, len(listed_item), quantiles, slopes, taste, kept, alpha, solver)
 
 
-def _factor(kernel: Matrix) -> tuple[npt.NDArray[np.float32], bool]:
-    """Cholesky factor; the prefix and relation kernels are not positive definite, so jitter is added as needed."""
+def _factor(kernel: Matrix) -> Matrix:
+    """Lower Cholesky factor; the prefix and relation kernels are not positive definite: jitter as needed."""
     while True:
         try:
-            return cho_factor(kernel, lower=True, check_finite=False)  # type: ignore[no-any-return]
+            return np.asarray(cholesky(kernel, lower=True, check_finite=False))
         except LinAlgError:
             kernel[np.diag_indices_from(kernel)] += JITTER
+
+
+def _kernel(catalogue: Catalogue, items: IntArray, place: npt.NDArray[np.int32]) -> Matrix:
+    """The weighted sum of `_parts` between all `items`, (n, n), without making the parts one by one."""
+    content, weight = catalogue.content, dict(zip(PARTS, PART_WEIGHTS, strict=True))
+    listing = catalogue.state.listing[items]
+    cosine = listing @ listing.T
+    total = np.exp(4 * (cosine - 1))
+    total *= weight["near_listing"]
+    total += weight["constant"]
+    cosine *= weight["listing"]
+    total += cosine
+    numbers = content.numbers[items]
+    linear = np.concatenate(
+        [content.genres[items] * np.sqrt(weight["genres"]), numbers[:, :1] * np.sqrt(weight["score"])], axis=1
+    )
+    total += linear @ linear.T
+    total += weight["numbers"] * _rbf(numbers, numbers)
+    place[items] = np.arange(len(items))
+    total += dense_block(catalogue.named, items, place, len(items))
+    place[items] = -1
+    return np.asarray(total)
+
+
+def _rbf(rows: Matrix, columns: Matrix) -> Matrix:
+    """exp(-½ squared distance) over score, members, favourites ratio and year."""
+    one, other = rows[:, RBF_NUMBERS], columns[:, RBF_NUMBERS]
+    exponent = one @ other.T
+    exponent -= 0.5 * (one**2).sum(1)[:, None]
+    exponent -= 0.5 * (other**2).sum(1)[None, :]
+    return np.asarray(np.exp(np.minimum(exponent, 0, out=exponent), out=exponent))
 
 
 def _parts(
@@ -200,9 +276,7 @@ def _parts(
     place[columns] = -1
     np.matmul(state.listing[rows], state.listing[columns].T, out=parts[4])
     np.exp(4 * (parts[4] - 1), out=parts[1])
-    near = content.numbers[rows][:, [0, 1, 2, 4]], content.numbers[columns][:, [0, 1, 2, 4]]
-    distance = (near[0] ** 2).sum(1)[:, None] + (near[1] ** 2).sum(1)[None, :] - 2 * near[0] @ near[1].T
-    np.exp(-0.5 * np.maximum(distance, 0), out=parts[5])
+    parts[5] = _rbf(content.numbers[rows], content.numbers[columns])
     parts[6] = 1
     np.matmul(content.genres[rows], content.genres[columns].T, out=parts[7])
     np.multiply(content.numbers[rows, 0][:, None], content.numbers[columns, 0][None, :], out=parts[8])
@@ -215,9 +289,7 @@ def _fill(
     item: IntArray,
     pairs: npt.NDArray[np.integer],
     place: npt.NDArray[np.int32],
-    matrix: Matrix,
-    base: FloatArray,
-    scale: FloatArray,
+    inputs: Inputs,
 ) -> None:
     """Write the inputs of `pairs`, all of one person, into their rows."""
     if not len(pairs):
@@ -231,8 +303,8 @@ def _fill(
     variance = prior
     total = np.tensordot(PART_WEIGHTS, parts, axes=1)
     if person.solver is not None:
-        cross = total[:, person.kept]
-        variance = prior - (cross * cho_solve(person.solver, cross.T, check_finite=False).T).sum(axis=1)
+        cross = solve_triangular(person.solver, total[:, person.kept].T, lower=True, check_finite=False)
+        variance = prior - (cross**2).sum(axis=0)
     predicted = state.mean[0] + state.effect[asked] + person.offset + person.scale * gp
     rated, listed = len(person.items), person.listed
     constant = np.ones(len(asked), dtype=np.float32)
@@ -258,9 +330,9 @@ def _fill(
         state.taste[asked] @ person.taste,
         (state.membership[asked] @ person.taste) * np.sqrt(state.listed[asked] + 2),
     ]
-    matrix[pairs, : len(columns)] = np.stack(columns, axis=1)
-    base[pairs] = predicted
-    scale[pairs] = person.scale
+    inputs.matrix[pairs, : len(columns)] = np.stack(columns, axis=1)
+    inputs.base[pairs] = predicted
+    inputs.scale[pairs] = person.scale
 
 
 def _kernel_means(
