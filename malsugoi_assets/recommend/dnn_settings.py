@@ -22,7 +22,7 @@ class DnnSettings(BaseModel):
         description="Rated titles of one user that the Gaussian process solves for; bounds its cost.",
     )
     max_train_rows: int = Field(
-        default=200_000,
+        default=150_000,
         ge=100,
         description="Rows that the network trains on; above it a sample, inputs still from all.",
     )
