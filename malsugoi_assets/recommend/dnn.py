@@ -135,9 +135,6 @@ def train(
         state = learn_item_state(ratings, content.matrix, embedding_size=settings.embedding_size, seed=seed)
         catalogue = Catalogue(state, content, likeness)
         rows, inputs = out_of_fold_inputs(ratings, catalogue, settings, seed)
-        left = None
-        if settings.time_budget_seconds is not None:
-            left = settings.time_budget_seconds - (time.monotonic() - start)
         network, fit = train_ensemble(
             inputs,
             ratings.rating[rows],
@@ -145,7 +142,7 @@ def train(
             settings,
             seed=seed,
             device=device,
-            time_budget_seconds=left,
+            spent_seconds=time.monotonic() - start,
             progress=progress,
         )
     return TrainedDnn(

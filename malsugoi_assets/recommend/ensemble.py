@@ -137,7 +137,7 @@ def train_ensemble(
     *,
     seed: int,
     device: str = "cpu",
-    time_budget_seconds: float | None = None,
+    spent_seconds: float = 0.0,
     progress: Progress | None = None,
 ) -> tuple[Ensemble, Fit]:
     """Fit an `Ensemble` to (rating - base) / scale; losses reported are mean squared errors in rating points."""
@@ -199,7 +199,8 @@ def train_ensemble(
             epochs=settings.epochs,
             patience=settings.patience,
             scheduler=scheduler,
-            time_budget_seconds=time_budget_seconds,
+            time_budget_seconds=settings.time_budget_seconds,
+            spent_seconds=spent_seconds,
             progress=progress,
         )
     return network, fit

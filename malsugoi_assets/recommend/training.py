@@ -65,6 +65,7 @@ def fit_network(
     patience: int | None = None,
     scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
     time_budget_seconds: float | None = None,
+    spent_seconds: float = 0.0,
     progress: Progress | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Fit:
@@ -74,12 +75,12 @@ def fit_network(
     `validate()` gives the validation loss; with `patience=None` the last epoch is kept instead of the best.
     A loss that is not finite ends the training, its state is dropped and the last good one kept; if there
     is none yet, `TrainingError`. The first epoch always runs; a later one only if one as long as the
-    longest so far still fits into `time_budget_seconds`.
+    longest so far still fits into `time_budget_seconds`, of which `spent_seconds` are gone before the start.
     """
     curve: list[EpochLoss] = []
     best_epoch, best_loss, best_state = 0, math.inf, _copy(network)
     stopped = f"all {epochs} epochs ran"
-    start, longest = clock(), 0.0
+    start, longest = clock() - spent_seconds, 0.0
     for epoch in range(1, epochs + 1):
         epoch_start = clock()
         if time_budget_seconds is not None and epoch > 1 and epoch_start - start + longest > time_budget_seconds:

@@ -111,3 +111,9 @@ def test_a_seed_gives_the_same_numbers_and_leaves_the_global_generator_alone() -
     assert torch.equal(drawn[0][0], drawn[1][0])
     assert torch.equal(drawn[0][1], drawn[1][1])
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_what_was_spent_before_the_training_counts_and_the_message_names_the_whole_budget() -> None:
+    course = Course([5.0, 4.0, 3.0, 2.0])
+    fit = course.run(patience=9, time_budget_seconds=40.0, spent_seconds=15.0, clock=lambda: 10.0 * course.epoch)
+    assert fit.stopped == "the time budget of 40 s allowed 2 of 4 epochs"
