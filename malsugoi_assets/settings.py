@@ -1,0 +1,108 @@
+"""The environment variables, each declared once: name, default, meaning, bounds.
+
+The rest of the package asks `Settings.load()`; `docs/configuration.md` is generated from this declaration.
+Hyper-parameters do not belong here: they are settings of the models in `recommend`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+PREFIX = "MALSUGOI_"
+MYANIMELIST = "https://myanimelist.net"
+Source = Literal["replica", "live", "files"]
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message is one line that says which and what to do."""
+
+
+class Settings(BaseModel):
+    """What the environment decides. A field `x_y` is the variable `MALSUGOI_X_Y`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_dir: Path = Field(
+        Path("data"),
+        description="Everything that is written lies under it; a data dir belongs to one source.",
+    )
+    source: Source = Field(
+        "replica",
+        description="`replica`: the local MAL-compatible site, started by itself; `live`: the site at "
+        "`MALSUGOI_MAL_URL`; `files`: the folder `MALSUGOI_FILES_DIR`.",
+    )
+    mal_url: str = Field(MYANIMELIST, description="Base URL under `live`.")
+    mal_client_id: str | None = Field(None, description="Client ID of MAL's official API, where you have one.")
+    mal_api_url: str = Field("https://api.myanimelist.net/v2", description="Base URL of MAL's official API.")
+    files_dir: Path | None = Field(None, description="The folder to read under `files`.")
+    max_anime: int | None = Field(
+        None, ge=1, description="How many titles to fetch, from the top of the ranking (5,000 under `live`)."
+    )
+    max_users: int | None = Field(None, ge=1, description="How many users to discover (1,000 under `live`).")
+    batch_size: int = Field(100, ge=1, le=100_000, description="Users per batch (1,000 under `files`).")
+    requests_per_second: float | None = Field(
+        None,
+        gt=0,
+        description="The limit across all processes together: 1 by default, none for a site on 127.0.0.1.",
+    )
+    contact: str | None = Field(None, description="A contact for the User-Agent: an address or a URL.")
+    device: str = Field(
+        "auto",
+        description="`auto`, `cpu`, `cuda`, `cuda:1` …; one that is asked for and not there is an error.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_source(cls, values: dict[str, object]) -> dict[str, object]:
+        by_source: dict[object, dict[str, object]] = {
+            "live": {"max_anime": 5_000, "max_users": 1_000},
+            "files": {"batch_size": 1_000},
+        }
+        return {**by_source.get(values.get("source"), {}), **values}
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+        """Read the environment; `overrides` win over it. Raises `SettingsError` naming the variable at fault."""
+        environ = os.environ if environ is None else environ
+        values: dict[str, object] = {
+            name: environ[variable(name)] for name in cls.model_fields if environ.get(variable(name))
+        }
+        values |= {name: value for name, value in overrides.items() if value is not None}
+        try:
+            settings = cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = variable(str(first["loc"][0])) if first["loc"] else PREFIX
+            raise SettingsError(f"{name}={first['input']}: {first['msg']}") from error
+        if settings.source == "files" and settings.files_dir is None:
+            raise SettingsError("MALSUGOI_SOURCE=files needs MALSUGOI_FILES_DIR: the folder to read")
+        return settings
+
+    @property
+    def root(self) -> Path:
+        """The data dir as an absolute path."""
+        return self.data_dir.expanduser().absolute()
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where Dagster's instance of this data dir lives."""
+        return self.root / "dagster"
+
+    @property
+    def site(self) -> str:
+        """What the data dir is bound to, beside the source: the site's URL, or the folder."""
+        if self.source == "live":
+            return self.mal_url.rstrip("/")
+        if self.source == "files" and self.files_dir is not None:
+            return str(self.files_dir.expanduser().resolve())
+        return "replica"
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field of `Settings`."""
+    return PREFIX + field.upper()

@@ -1,0 +1,57 @@
+"""Files that are whole or absent, and locks that a killed process lets go of."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class LockedError(RuntimeError):
+    """Somebody else holds the lock; the message names the process where it is known."""
+
+
+@contextmanager
+def replace_file(path: Path) -> Iterator[Path]:
+    """Yield a draft's path; when the block ends well it replaces `path` in one step, else it is deleted."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft-{os.getpid()}")
+    try:
+        yield draft
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def file_lock(path: Path, *, what: str, wait_seconds: float | None = None) -> Iterator[None]:
+    """Hold the lock file; the kernel frees it when the process dies, however it dies.
+
+    Waits for ever by default; with `wait_seconds` raises `LockedError` saying `what` is being done by whom.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        started = time.monotonic()
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait_seconds is None else fcntl.LOCK_NB))
+                break
+            except BlockingIOError:
+                if wait_seconds is not None and time.monotonic() - started >= wait_seconds:
+                    file.seek(0)
+                    holder = file.read().strip() or "unknown"
+                    raise LockedError(f"{what} is already under way (process {holder})") from None
+                time.sleep(0.05)
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)

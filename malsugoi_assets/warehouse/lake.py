@@ -1,0 +1,172 @@
+"""The partition files: one Parquet file a table and partition, written by rename, each knowing what it was made from.
+
+What belongs here: writing, reading, and comparing what a file was made from with what there is now. What does not:
+the database that people query (publish).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from malsugoi_assets.warehouse.files import replace_file
+from malsugoi_assets.warehouse.schema import conform, polars_schema
+from malsugoi_assets.warehouse.tables import BATCH_PATTERN, TABLES, Table
+
+WHOLE = "all"
+"""The partition of a table that has none."""
+EVERY = "*"
+"""In a file's inputs: all partitions of that table."""
+_METADATA_KEY = "malsugoi"
+
+
+class LakeError(RuntimeError):
+    """A partition file that is missing or cannot be read; says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a partition file is: the hash of its content, and what it was made from, by what, when.
+
+    `inputs` maps a table's name to (partition or `EVERY`, hash of that content).
+    """
+
+    content: str
+    rows: int
+    code_version: str = ""
+    inputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    run_id: str = ""
+    written_at: str = ""
+
+
+def content_hash(table: Table, frame: pl.DataFrame) -> str:
+    """A hash of the conformed frame's values, without those columns that only say when."""
+    steady = frame.drop(table.volatile, strict=False)
+    digest = hashlib.sha256(repr(steady.schema).encode())
+    # Polars' row hash may change with its version; then everything merely counts as new once.
+    digest.update(steady.hash_rows(seed=0).to_numpy().tobytes() if steady.height else b"")
+    return digest.hexdigest()[:32]
+
+
+class Lake:
+    """The partition files under `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, table: str, partition: str = WHOLE) -> Path:
+        """Where the file lies. Raises `LakeError` for a partition key that is not one of ours."""
+        if table not in TABLES:
+            raise LakeError(f"{table}: no such table")
+        wanted = BATCH_PATTERN if TABLES[table].partitioned else WHOLE
+        if not re.fullmatch(wanted, partition):
+            raise LakeError(f"{table}: {partition!r} is not a partition key of the form batch-000000")
+        return self.root / table / f"{partition}.parquet"
+
+    def partitions(self, table: str) -> list[str]:
+        """The partitions that have a file, in canonical order."""
+        return sorted(p.stem for p in (self.root / table).glob("*.parquet"))
+
+    def write(
+        self,
+        table: Table,
+        frame: pl.DataFrame,
+        partition: str = WHOLE,
+        *,
+        code_version: str = "",
+        inputs: Mapping[str, tuple[str, str]] | None = None,
+        run_id: str = "",
+    ) -> Provenance:
+        """Write one partition, whole or not at all. `frame` must have the declared columns."""
+        path = self.path(table.name, partition)
+        typed = conform(table, frame)
+        provenance = Provenance(
+            content=content_hash(table, typed),
+            rows=typed.height,
+            code_version=code_version,
+            inputs=dict(inputs or {}),
+            run_id=run_id,
+            written_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        with replace_file(path) as draft:
+            typed.write_parquet(
+                draft, compression="zstd", metadata={_METADATA_KEY: json.dumps(asdict(provenance), sort_keys=True)}
+            )
+        return provenance
+
+    def remove(self, table: str, partition: str) -> None:
+        """Delete one partition, where it exists."""
+        self.path(table, partition).unlink(missing_ok=True)
+
+    def read(self, table: str, partitions: Iterable[str] | None = None) -> pl.LazyFrame:
+        """The rows of the given partitions (of all that exist), lazily.
+
+        Raises `LakeError` where a partition that is asked for has no file.
+        """
+        wanted = self.partitions(table) if partitions is None else sorted(partitions)
+        paths = [self.path(table, p) for p in wanted]
+        absent = [p for p, path in zip(wanted, paths, strict=True) if not path.exists()]
+        if absent:
+            raise LakeError(f"{table}: no data yet for {', '.join(absent[:5])}; materialise {table} first")
+        if not paths:
+            return pl.LazyFrame(schema=polars_schema(TABLES[table]))
+        return pl.scan_parquet(paths)
+
+    def provenance(self, table: str, partition: str = WHOLE) -> Provenance | None:
+        """What the partition's file says of itself; None where there is none (or one from elsewhere)."""
+        path = self.path(table, partition)
+        if not path.exists():
+            return None
+        try:
+            stored = pl.read_parquet_metadata(path).get(_METADATA_KEY)
+        except pl.exceptions.PolarsError as error:
+            raise LakeError(f"{path} cannot be read ({error}); delete it and materialise {table} again") from error
+        if stored is None:
+            return None
+        values = json.loads(stored)
+        values["inputs"] = {name: tuple(pair) for name, pair in values["inputs"].items()}
+        return Provenance(**values)
+
+    def content(self, table: str, partition: str = EVERY) -> str | None:
+        """The hash of what is there now: of one partition, or of all of them together. None = nothing."""
+        if partition != EVERY:
+            provenance = self.provenance(table, partition)
+            return provenance.content if provenance else None
+        found = {p: self.content(table, p) for p in self.partitions(table)}
+        return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:32] if found else None
+
+    def is_current(self, table: str, partition: str = WHOLE, *, code_version: str | None = None) -> bool:
+        """Whether the file exists and was made from what is there now (and by the given code version)."""
+        provenance = self.provenance(table, partition)
+        if provenance is None or (code_version is not None and provenance.code_version != code_version):
+            return False
+        return all(self.content(name, part) == seen for name, (part, seen) in provenance.inputs.items())
+
+    def snapshot(self) -> dict[str, dict[str, Path]]:
+        """All files there are: table → partition → path."""
+        return {name: {p: self.path(name, p) for p in self.partitions(name)} for name in TABLES}
+
+    def sweep(self) -> list[Path]:
+        """Delete what a killed writer left behind."""
+        drafts = [p for p in self.root.glob("*/.*.draft-*") if not _is_alive(p)]
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
+        return drafts
+
+
+def _is_alive(draft: Path) -> bool:
+    try:
+        os.kill(int(draft.name.rsplit("-", 1)[1]), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
