@@ -24,7 +24,7 @@ POLARS_TYPES: dict[str, pl.DataType] = {
 
 
 class SchemaError(ValueError):
-    """A frame that does not fit its table's declaration; says the table, the column, what is there and what must be."""
+    """A frame that does not fit its table's declaration; says table, column, what is there, what must be."""
 
 
 def polars_type(duckdb_type: str) -> pl.DataType:
@@ -102,7 +102,7 @@ def _column_rules(table: Table, column: Column) -> Iterator[Rule]:
 
 
 def rules(table: Table) -> list[Rule]:
-    """All that the declaration implies, each as the rows at fault. NOT NULL and primary keys the file enforces itself."""
+    """All that the declaration implies, each as the rows at fault; NOT NULL and primary keys the file enforces."""
     implied = [rule for column in table.columns for rule in _column_rules(table, column)]
     if not table.primary_key:
         keys = ", ".join(table.key)
@@ -113,7 +113,11 @@ def rules(table: Table) -> list[Rule]:
             )
         )
     implied += [
-        Rule(f"{table.name}: every {', '.join(r.columns)} stands in {r.table}", orphans(table, r))
+        Rule(
+            f"{table.name}: every {', '.join(r.columns)} stands in {r.table}",
+            orphans(table, r),
+            at_rest=bool(r.unnest),
+        )
         for r in table.references
     ]
-    return implied + [Rule(f"{table.name}: {rule.name}", rule.sql) for rule in table.rules]
+    return implied + [Rule(f"{table.name}: {rule.name}", rule.sql, rule.at_rest) for rule in table.rules]

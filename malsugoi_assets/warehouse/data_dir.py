@@ -1,0 +1,64 @@
+"""A data dir: what lies where in it, and the one source and site that it belongs to."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.files import file_lock, replace_file
+from malsugoi_assets.warehouse.lake import Lake
+from malsugoi_assets.warehouse.ledger import UserLedger
+from malsugoi_assets.warehouse.publish import Publisher
+
+
+class DataDirError(RuntimeError):
+    """The data dir cannot be used with these settings; the message is one line that says what to do."""
+
+
+class DataDir:
+    """The rooms of one data dir."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.lake = Lake(root / "lake")
+        self.publisher = Publisher(root, self.lake)
+        self.ledger = UserLedger(root)
+        self.models = root / "models"
+        self._claim = root / "source.json"
+
+    def claim(self, settings: Settings) -> None:
+        """Bind the dir to the settings' source and site, or raise `DataDirError` where it belongs to another."""
+        wanted = {"source": settings.source, "site": settings.site}
+        try:
+            with file_lock(self.root / "locks" / "claim.lock", what="claiming the data dir"):
+                if not self._claim.exists():
+                    with replace_file(self._claim) as draft:
+                        draft.write_text(json.dumps(wanted))
+        except OSError as error:
+            raise DataDirError(
+                f"{self.root} cannot be written ({error}); set MALSUGOI_DATA_DIR to another"
+            ) from error
+        found = json.loads(self._claim.read_text())
+        if found != wanted:
+            raise DataDirError(
+                f"{self.root} holds data of {found['source']} ({found['site']}), not of {settings.source} "
+                f"({settings.site}): set MALSUGOI_DATA_DIR to another folder, or MALSUGOI_SOURCE={found['source']}"
+            )
+
+    def lock(self, name: str) -> Path:
+        """The path of a lock file of this dir."""
+        return self.root / "locks" / f"{name}.lock"
+
+
+def check_dagster_home(settings: Settings) -> None:
+    """Raise `DataDirError` where DAGSTER_HOME is the instance of another data dir of ours."""
+    home = os.environ.get("DAGSTER_HOME")
+    if not home or Path(home).resolve() == settings.dagster_home.resolve():
+        return
+    if Path(home).name == "dagster" and (Path(home).parent / "source.json").exists():
+        raise DataDirError(
+            f"DAGSTER_HOME={home} belongs to another data dir than {settings.root}: unset MALSUGOI_DATA_DIR, or set "
+            f"DAGSTER_HOME={settings.dagster_home} (in .env too, which outranks the shell)"
+        )
