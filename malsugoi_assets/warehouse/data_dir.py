@@ -38,7 +38,7 @@ class DataDir:
                         draft.write_text(json.dumps(wanted))
         except OSError as error:
             raise DataDirError(
-                f"{self.root} cannot be written ({error}); set MALSUGOI_DATA_DIR to another"
+                f"{self.root} cannot be written ({error}); choose another MALSUGOI_DATA_DIR"
             ) from error
         found = json.loads(self._claim.read_text())
         if found != wanted:

@@ -1,0 +1,92 @@
+"""EASE: item weights in closed form from who lists what (Steck 2019, "Embarrassingly shallow autoencoders").
+
+    B = I - P · diag(1 / diag(P)),   P = (XᵀX + λI)⁻¹
+
+X is the list matrix (1 = listed, more where the user liked it). A title's score for a list is the sum of
+B[neighbour, title] over the list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from pydantic import BaseModel, ConfigDict, Field
+
+from malsugoi_assets.recommend.items import Items
+from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
+
+
+class EaseSettings(BaseModel):
+    """How EASE's weights are learnt."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ridge: float = Field(100.0, gt=0, description="λ: how strongly weights are drawn to zero.")
+    max_titles: int = Field(
+        8_000, ge=2, description="Only the most listed titles; the inverse costs 4·titles² bytes."
+    )
+    top_k: int = Field(200, ge=1, description="Weights kept a title, the strongest.")
+
+
+@dataclass(frozen=True)
+class ItemWeights:
+    """Parallel arrays: what `neighbour` on a list adds to the score of `item`; sorted by item and neighbour."""
+
+    item: IntArray
+    neighbour: IntArray
+    weight: FloatArray
+
+
+def ease_matrix(ratings: Ratings, settings: EaseSettings) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """The titles that have weights (indexes), and B over them: float32, row = neighbour, column = scored title."""
+    counts = np.bincount(ratings.item, minlength=ratings.n_items)
+    chosen = np.sort(np.argsort(-counts, kind="stable")[: settings.max_titles])
+    chosen = chosen[counts[chosen] > 0]
+    lists = ratings.listed_matrix[:, chosen]
+    gram = (lists.T @ lists).toarray().astype(np.float64 if len(chosen) <= 2_000 else np.float32)
+    gram[np.diag_indices(len(chosen))] += settings.ridge
+    inverse = np.linalg.inv(gram)
+    weights = -inverse / np.diag(inverse)
+    weights[np.diag_indices(len(chosen))] = 0.0
+    return chosen, weights.astype(np.float32)
+
+
+def ease_top_weights(ratings: Ratings, settings: EaseSettings | None = None) -> ItemWeights:
+    """The strongest `top_k` weights of each scored title, by size; ties go to the lower index."""
+    settings = settings or EaseSettings()
+    chosen, weights = ease_matrix(ratings, settings)
+    by_title = np.ascontiguousarray(weights.T)
+    strongest = np.sort(np.argsort(-np.abs(by_title), axis=1, kind="stable")[:, : settings.top_k], axis=1)
+    row = np.repeat(np.arange(len(chosen)), strongest.shape[1])
+    column = strongest.ravel()
+    value = by_title[row, column]
+    kept = value != 0
+    return ItemWeights(
+        chosen[row[kept]].astype(np.int32), chosen[column[kept]].astype(np.int32), value[kept].astype(np.float32)
+    )
+
+
+class Ease:
+    """The model `ease`: ranks by the full weights."""
+
+    def __init__(self, seed: int = 0, settings: EaseSettings | None = None) -> None:
+        self.settings = settings or EaseSettings()
+        self._lists: sp.csr_matrix | None = None
+
+    def fit(self, ratings: Ratings, items: Items) -> Ease:
+        """Learn from the listings in `ratings`; nothing is random."""
+        self._titles, self._weights = ease_matrix(ratings, self.settings)
+        self._lists = ratings.listed_matrix
+        return self
+
+    def scores(self, users: IntArray) -> FloatArray:
+        """Scores over all titles, float32 (len(users), n_items); titles without weights score 0."""
+        if self._lists is None:
+            raise RuntimeError("fit() comes before scores()")
+        lists = self._lists[users]
+        result = np.zeros(lists.shape, dtype=np.float32)
+        result[:, self._titles] = lists[:, self._titles] @ self._weights
+        return result

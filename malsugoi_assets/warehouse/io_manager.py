@@ -1,0 +1,101 @@
+"""The one place between an asset's frames and the data dir: loads what is upstream, writes, publishes.
+
+An asset returns a frame (or a dict of frames, its own table's and those of its companions); the manager holds it
+against the declaration, writes each partition by rename with what it was made from, and publishes the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+from pydantic import PrivateAttr
+
+from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.lake import EVERY, WHOLE, LakeError
+from malsugoi_assets.warehouse.publish import PublishError
+from malsugoi_assets.warehouse.schema import SchemaError
+from malsugoi_assets.warehouse.tables import TABLES, Table
+
+Frames = pl.DataFrame | pl.LazyFrame | Mapping[str, pl.DataFrame | pl.LazyFrame]
+Inputs = dict[str, tuple[str, str]]
+
+
+class LakeIOManager(dg.ConfigurableIOManager):
+    """Reads and writes the partition files of a data dir and publishes its database."""
+
+    data_dir: str
+    _loaded: dict[tuple[str, str], dict[str, dict[str, tuple[str, str]]]] = PrivateAttr(default_factory=dict)
+
+    @property
+    def _dir(self) -> DataDir:
+        return DataDir(Path(self.data_dir))
+
+    def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
+        """The upstream table's rows: of the same batches for a batch, of all that exist otherwise."""
+        lake, name = self._dir.lake, context.asset_key.to_python_identifier()
+        seen: dict[str, tuple[str, str]]
+        try:
+            if not TABLES[name].partitioned:
+                frame = lake.read(name, [WHOLE])
+                seen = {EVERY: (WHOLE, lake.content(name, WHOLE) or "")}
+            elif context.step_context.has_partition_key or context.step_context.has_partition_key_range:
+                keys = sorted(context.asset_partition_keys)
+                frame = lake.read(name, keys)
+                seen = {key: (key, lake.content(name, key) or "") for key in keys}
+            else:
+                # Batches that were registered and not read yet have no file: what exists is what there is to learn.
+                frame = lake.read(name)
+                seen = {EVERY: (EVERY, lake.content(name) or "")}
+        except LakeError as error:
+            raise dg.Failure(str(error)) from error
+        step = (context.step_context.run_id, context.step_context.step.key)
+        self._loaded.setdefault(step, {})[name] = seen
+        return frame
+
+    def handle_output(self, context: dg.OutputContext, obj: Frames) -> None:
+        """Write the asset's partitions, then publish. Nothing is published that breaks a declaration."""
+        name = context.asset_key.to_python_identifier()
+        frames = obj if isinstance(obj, Mapping) else {name: obj}
+        loaded = self._loaded.pop((context.run_id, context.step_key), {})
+        data_dir = self._dir
+        try:
+            # Companions first: the asset's own table is what makes a partition count as done.
+            for table_name in sorted(frames, key=lambda n: n == name):
+                self._write(data_dir, context, TABLES[table_name], frames[table_name], loaded)
+            published = data_dir.publisher.publish()
+        except (SchemaError, LakeError, PublishError, OSError) as error:
+            raise dg.Failure(f"{name}: {str(error)[:2000]}") from error
+        context.add_output_metadata(
+            {
+                "generation": dg.MetadataValue.path(str(published.path)),
+                **({"left_out_as_orphans": dg.MetadataValue.json(published.orphans)} if published.orphans else {}),
+            }
+        )
+
+    def _write(
+        self,
+        data_dir: DataDir,
+        context: dg.OutputContext,
+        table: Table,
+        frame: pl.DataFrame | pl.LazyFrame,
+        loaded: dict[str, dict[str, tuple[str, str]]],
+    ) -> None:
+        collected = frame.collect() if isinstance(frame, pl.LazyFrame) else frame
+        code_version = context.asset_spec.code_version or "" if context.has_asset_key else ""
+        if not table.partitioned:
+            inputs = {name: seen[EVERY] for name, seen in loaded.items() if EVERY in seen}
+            data_dir.lake.write(table, collected, code_version=code_version, inputs=inputs, run_id=context.run_id)
+            return
+        keys = sorted(context.asset_partition_keys)
+        by_batch = {str(key[0]): part for key, part in collected.partition_by("user_batch", as_dict=True).items()}
+        if strangers := sorted(set(by_batch) - set(keys)):
+            raise SchemaError(f"{table.name}: rows of {strangers[:3]}, which are not being written")
+        for key in keys:
+            inputs = {
+                name: seen.get(key) or seen[EVERY] for name, seen in loaded.items() if key in seen or EVERY in seen
+            }
+            part = by_batch.get(key, collected.clear())
+            data_dir.lake.write(table, part, key, code_version=code_version, inputs=inputs, run_id=context.run_id)
