@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from malsugoi_assets.recommend.baselines import BiasSettings, fit_bias, shrunk_means
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 from malsugoi_assets.recommend.similarity import Neighbours, SimilaritySettings, similar_titles
@@ -64,31 +65,19 @@ class TopTitles:
 
 
 def title_baselines(ratings: Ratings, settings: PredictionSettings | None = None) -> TitleBaselines:
-    """The titles' part of the baseline, by alternating ridge regression of user and title offsets (float64)."""
+    """The titles' part of the baseline, by ridge regression of user and title offsets."""
     settings = settings or PredictionSettings()
     rated = ratings.rated
-    values = rated.rating.astype(np.float64)
     count = np.bincount(rated.item, minlength=ratings.n_items)
-    total = np.bincount(rated.item, weights=values, minlength=ratings.n_items)
-    mu = float(values.mean()) if len(values) else 5.5
-    bias = np.zeros(ratings.n_items)
-    for _ in range(8):
-        user_bias = _offsets(rated.user, values - mu - bias[rated.item], ratings.n_users, settings.user_shrinkage)
-        bias = _offsets(rated.item, values - mu - user_bias[rated.user], ratings.n_items, settings.title_shrinkage)
+    total = np.bincount(rated.item, weights=rated.rating, minlength=ratings.n_items)
+    terms = fit_bias(ratings, BiasSettings(user_pull=settings.user_shrinkage, item_pull=settings.title_shrinkage))
+    mu, bias = terms.mu, terms.item_bias
     with np.errstate(invalid="ignore"):
         mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     shrunk = (total + settings.title_shrinkage * mu) / np.maximum(count + settings.title_shrinkage, 1e-9)
     return TitleBaselines(
         count.astype(np.int32), mean.astype(np.float32), shrunk.astype(np.float32), bias.astype(np.float32), mu
     )
-
-
-def _offsets(
-    index: IntArray, residual: npt.NDArray[np.float64], size: int, shrinkage: float
-) -> npt.NDArray[np.float64]:
-    count = np.bincount(index, minlength=size)
-    total = np.bincount(index, weights=residual, minlength=size)
-    return np.asarray(total / np.maximum(count + shrinkage, 1e-9))
 
 
 @dataclass(frozen=True)
@@ -113,9 +102,10 @@ class Predictor:
         self._pattern = (self._similarity > 0).astype(np.float32)
         rated = history.rated
         offset = baselines.global_mean + baselines.bias[rated.item]
-        self.user_bias = _offsets(
-            rated.user, rated.rating.astype(np.float64) - offset, history.n_users, settings.user_shrinkage
-        ).astype(np.float32)
+        above = rated.rating.astype(np.float64) - offset
+        self.user_bias = shrunk_means(rated.user, above, history.n_users, 0.0, settings.user_shrinkage).astype(
+            np.float32
+        )
         self._residual = history.rated_matrix.copy()
         self._residual.data = (
             self._residual.data - baselines.global_mean - baselines.bias[self._residual.indices]
@@ -151,7 +141,7 @@ def predict_top(
     settings = settings or PredictionSettings()
     predictor = Predictor(history, baselines, neighbours, settings)
     listed = history.listed_matrix
-    parts = []
+    parts: list[tuple[npt.NDArray[np.generic], ...]] = []
     for block in predictor.blocks():
         score = predictor.score(block)
         score[:, baselines.ratings == 0] = -np.inf

@@ -74,13 +74,13 @@ def index_ratings(
     """Turn list rows (`username`, `anime_id`, a rating; NULL = unrated) into `Ratings` and `Index`.
 
     Users and titles are numbered in sorted order, so the result does not depend on the order of the rows.
-    With `anime_ids` (sorted ascending) the titles are those, and rows of other titles are left out.
+    With `anime_ids` (sorted ascending) the titles are those, and rows of other titles are left out (their users stay).
     """
+    usernames = rows["username"].unique().sort()
     if anime_ids is None:
         anime_ids = rows["anime_id"].unique().sort().to_numpy().astype(np.int32)
     else:
         rows = rows.filter(pl.col("anime_id").is_in(pl.Series(anime_ids).implode()))
-    usernames = rows["username"].unique().sort()
     rows = rows.sort("username", "anime_id")
     user = usernames.search_sorted(rows["username"]).to_numpy().astype(np.int32)
     item = np.searchsorted(anime_ids, rows["anime_id"].to_numpy()).astype(np.int32)

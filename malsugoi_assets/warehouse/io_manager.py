@@ -16,6 +16,7 @@ from pydantic import PrivateAttr
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.lake import EVERY, WHOLE, LakeError
 from malsugoi_assets.warehouse.publish import PublishError
+from malsugoi_assets.warehouse.run_marks import hold_run
 from malsugoi_assets.warehouse.schema import SchemaError
 from malsugoi_assets.warehouse.tables import TABLES, Table
 
@@ -32,6 +33,11 @@ class LakeIOManager(dg.ConfigurableIOManager):
     @property
     def _dir(self) -> DataDir:
         return DataDir(Path(self.data_dir))
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Show that this run's process is alive, for as long as it is."""
+        if context.run_id:
+            hold_run(DataDir(Path(self.data_dir)).root, context.run_id)
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
         """The upstream table's rows: of the same batches for a batch, of all that exist otherwise."""
@@ -85,9 +91,12 @@ class LakeIOManager(dg.ConfigurableIOManager):
     ) -> None:
         collected = frame.collect() if isinstance(frame, pl.LazyFrame) else frame
         code_version = context.asset_spec.code_version or "" if context.has_asset_key else ""
+        rows = {name: data_dir.lake.rows(name) for name in loaded}
         if not table.partitioned:
             inputs = {name: seen[EVERY] for name, seen in loaded.items() if EVERY in seen}
-            data_dir.lake.write(table, collected, code_version=code_version, inputs=inputs, run_id=context.run_id)
+            data_dir.lake.write(
+                table, collected, code_version=code_version, inputs=inputs, input_rows=rows, run_id=context.run_id
+            )
             return
         keys = sorted(context.asset_partition_keys)
         by_batch = {str(key[0]): part for key, part in collected.partition_by("user_batch", as_dict=True).items()}
@@ -98,4 +107,6 @@ class LakeIOManager(dg.ConfigurableIOManager):
                 name: seen.get(key) or seen[EVERY] for name, seen in loaded.items() if key in seen or EVERY in seen
             }
             part = by_batch.get(key, collected.clear())
-            data_dir.lake.write(table, part, key, code_version=code_version, inputs=inputs, run_id=context.run_id)
+            data_dir.lake.write(
+                table, part, key, code_version=code_version, inputs=inputs, input_rows=rows, run_id=context.run_id
+            )

@@ -36,13 +36,14 @@ class LakeError(RuntimeError):
 class Provenance:
     """What a partition file is: the hash of its content, and what it was made from, by what, when.
 
-    `inputs` maps a table's name to (partition or `EVERY`, hash of that content).
+    `inputs` maps a table's name to (partition or `EVERY`, hash of that content), `input_rows` to its rows.
     """
 
     content: str
     rows: int
     code_version: str = ""
     inputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    input_rows: Mapping[str, int] = field(default_factory=dict)
     run_id: str = ""
     written_at: str = ""
 
@@ -83,6 +84,7 @@ class Lake:
         *,
         code_version: str = "",
         inputs: Mapping[str, tuple[str, str]] | None = None,
+        input_rows: Mapping[str, int] | None = None,
         run_id: str = "",
     ) -> Provenance:
         """Write one partition, whole or not at all. `frame` must have the declared columns."""
@@ -93,6 +95,7 @@ class Lake:
             rows=typed.height,
             code_version=code_version,
             inputs=dict(inputs or {}),
+            input_rows=dict(input_rows or {}),
             run_id=run_id,
             written_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -142,6 +145,11 @@ class Lake:
             return provenance.content if provenance else None
         found = {p: self.content(table, p) for p in self.partitions(table)}
         return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:32] if found else None
+
+    def rows(self, table: str) -> int:
+        """How many rows the table's partition files hold together."""
+        found = (self.provenance(table, p) for p in self.partitions(table))
+        return sum(p.rows for p in found if p)
 
     def is_current(self, table: str, partition: str = WHOLE, *, code_version: str | None = None) -> bool:
         """Whether the file exists and was made from what is there now (and by the given code version)."""

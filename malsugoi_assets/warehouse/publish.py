@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,17 +138,31 @@ class Publisher:
                 old.unlink(missing_ok=True)
 
 
-def violations(con: duckdb.DuckDBPyConnection, tables: list[Table], *, at_rest: bool = False) -> list[str]:
+def violations(
+    con: duckdb.DuckDBPyConnection,
+    tables: Sequence[Table],
+    *,
+    at_rest: bool = False,
+    batches: Sequence[str] | None = None,
+) -> list[str]:
     """Each broken rule of the tables in the current database: what must hold, and how many rows do not.
 
-    `at_rest` adds the rules that may be broken while a run is between two tables.
+    `at_rest` adds the rules that may be broken while a run is between two tables; `batches` looks only at the rows
+    of these batches' users (other batches may be between two tables just then).
     """
     broken = []
     for table in tables:
         for rule in schema.rules(table):
             if rule.at_rest and not at_rest:
                 continue
-            row = con.execute(f"SELECT count(*) FROM {rule.sql}").fetchone()
+            sql, values = f"SELECT count(*) FROM {rule.sql}", []
+            if batches is not None and table.partitioned:
+                sql = (
+                    f"SELECT count(*) FROM (SELECT * FROM {rule.sql}) WHERE username IN "
+                    "(SELECT username FROM users WHERE user_batch IN (SELECT unnest(?)))"
+                )
+                values = [list(batches)]
+            row = con.execute(sql, values).fetchone()
             if row and row[0]:
                 broken.append(f"{rule.name} ({row[0]} rows do not)")
     return broken

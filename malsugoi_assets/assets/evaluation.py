@@ -1,0 +1,68 @@
+"""What `cf_metrics` and `dnn_metrics` share: models on the pipeline's hold-out, as rows of a metrics table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from malsugoi_assets.assets.plots import intervals
+from malsugoi_assets.evaluation.hold_out import PROTOCOL, HoldOut, compare, segments_of
+from malsugoi_assets.recommend.baselines import Bias, GlobalMean, ItemMean, MalScore, UserMean
+from malsugoi_assets.recommend.neighbourhood import ItemNeighbourhood
+from malsugoi_assets.recommend.ratings import FloatArray
+
+MODELS: dict[str, Any] = {
+    "cf": ItemNeighbourhood,
+    "bias": Bias,
+    "item-mean": ItemMean,
+    "user-mean": UserMean,
+    "global-mean": GlobalMean,
+    "mal-score": MalScore,
+}
+
+
+def predictions_of(held: HoldOut) -> dict[str, FloatArray]:
+    """What each of `MODELS` predicts for the targets, learnt from the train rows."""
+    return {
+        name: model(seed=0).fit(held.train, held.items).predict(held.user, held.item)
+        for name, model in MODELS.items()
+    }
+
+
+def metric_rows(held: HoldOut, predictions: Mapping[str, FloatArray], model_id: str) -> pl.DataFrame:
+    """Rows of a metrics table."""
+    rows = compare(predictions, held.rating, held.user, segments_of(held))
+    return rows.with_columns(
+        model_id=pl.lit(model_id), protocol=pl.lit(PROTOCOL), computed_at=pl.lit(datetime.now(UTC))
+    )
+
+
+def build_id(kind: str, held: HoldOut, settings: str) -> str:
+    """A name for what is learnt from these rows with these settings: the same rows and settings, the same name."""
+    digest = hashlib.sha256(settings.encode())
+    for array in (held.train.user, held.train.item, held.train.rating, held.items.anime_id):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return f"{kind}-{digest.hexdigest()[:12]}"
+
+
+def metrics_metadata(rows: pl.DataFrame) -> dict[str, Any]:
+    """The headline figures, and a plot of the models beside each other."""
+    overall = rows.filter((pl.col("segment") == "all") & (pl.col("versus") == "") & (pl.col("metric") == "mse")).sort(
+        "value"
+    )
+    if overall.is_empty():
+        return {"mse": dg.MetadataValue.text("no rating is held out yet")}
+    table = {
+        m: (v, low, high) for m, v, low, high in overall.select("model", "value", "ci_low", "ci_high").iter_rows()
+    }
+    return {
+        "held_out_ratings": int(overall["n"][0]),
+        **{f"mse_{name}": value[0] for name, value in table.items()},
+        "mse_with_95_percent_intervals": intervals(table, "mean squared error (lower is better)"),
+    }

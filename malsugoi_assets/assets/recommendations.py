@@ -1,0 +1,51 @@
+"""The recommendations: ranked by the weights, rated by the network, explained by the user's own list."""
+
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from malsugoi_assets.assets.config import config_of
+from malsugoi_assets.assets.deep import load_network
+from malsugoi_assets.assets.table_asset import table_asset, table_result
+from malsugoi_assets.recommend.items import align_items
+from malsugoi_assets.recommend.ratings import index_ratings
+from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+from malsugoi_assets.recommend.recommendations import recommend
+from malsugoi_assets.resources.compute import Compute
+from malsugoi_assets.resources.warehouse import Warehouse
+
+RecommendationConfig = config_of(RecommendationSettings)
+
+
+@table_asset("recommendations", code_version="1", kinds=["torch"])
+def recommendations(  # noqa: D103
+    config: RecommendationConfig,  # type: ignore[valid-type]
+    warehouse: Warehouse,
+    compute: Compute,
+    cf_predictions: pl.LazyFrame,
+    user_lists: pl.LazyFrame,
+    item_weights: pl.LazyFrame,
+    dnn_model: pl.LazyFrame,
+    anime_features: pl.LazyFrame,
+    anime_relations: pl.LazyFrame,
+) -> dg.MaterializeResult[Any]:
+    lists, features = user_lists.collect(), anime_features.collect().sort("anime_id")
+    relations = anime_relations.collect()
+    ids = features["anime_id"].to_numpy()
+    network = load_network(
+        warehouse, dnn_model.filter("is_current").collect(), align_items(ids, features, relations), compute.resolve()
+    )
+    history, index = index_ratings(lists, anime_ids=ids)
+
+    def predictions(pairs: pl.DataFrame) -> pl.Series:
+        user = index.usernames.search_sorted(pairs["username"]).to_numpy().astype(np.int32)
+        item = np.searchsorted(ids, pairs["anime_id"].to_numpy()).astype(np.int32)
+        return pl.Series(network.predict(history, user, item))
+
+    weights = item_weights.filter(pl.col("method") == "ease").collect()
+    made = recommend(lists, weights, features, relations, predictions, config.settings)  # type: ignore[attr-defined]
+    made = made.join(lists.select("username", "user_batch").unique(), on="username")
+    reasons = made["because"].list.len().mean()
+    return table_result("recommendations", made, {"users": made["username"].n_unique(), "reasons_a_title": reasons})

@@ -1,0 +1,85 @@
+"""An asset that makes a declared table: what all of them share, so that each reads in one breath."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from malsugoi_assets.automation.partitions import USER_BATCHES
+from malsugoi_assets.warehouse.lake import content_hash
+from malsugoi_assets.warehouse.schema import conform
+from malsugoi_assets.warehouse.tables import TABLES
+
+OWNER = "team:data"
+_PREVIEW_ROWS = 8
+
+
+def column_schema(name: str) -> dg.TableSchema:
+    """The table's columns as Dagster shows them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(c.name, c.type, c.comment, dg.TableColumnConstraints(nullable=not c.required))
+            for c in TABLES[name].columns
+        ]
+    )
+
+
+def table_asset(name: str, *, code_version: str, kinds: Sequence[str] = (), **more: Any) -> Callable[..., Any]:
+    """Decorate the function that makes the table `name`."""
+    table = TABLES[name]
+    decorate: Callable[..., Any] = dg.asset(
+        name=name,
+        description=table.comment + ".",
+        group_name=table.group,
+        owners=[OWNER],
+        kinds={"duckdb", "polars", *kinds},
+        code_version=code_version,
+        io_manager_key="lake",
+        partitions_def=USER_BATCHES if table.partitioned else None,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        metadata={"dagster/column_schema": column_schema(name), "dagster/table_name": f"main.{name}"},
+        **more,
+    )
+    return decorate
+
+
+def table_result(
+    name: str,
+    frame: pl.DataFrame,
+    metadata: Mapping[str, Any] | None = None,
+    companions: Mapping[str, pl.DataFrame] | None = None,
+) -> dg.MaterializeResult[Any]:
+    """The asset's result: its rows in the declared form, a preview, and a data version made from the content."""
+    typed = conform(TABLES[name], frame)
+    return dg.MaterializeResult(
+        value={name: typed, **(companions or {})},
+        data_version=dg.DataVersion(content_hash(TABLES[name], typed)),
+        metadata={
+            "dagster/row_count": typed.height,
+            "preview": dg.MetadataValue.md(preview(typed)),
+            **(metadata or {}),
+        },
+    )
+
+
+def preview(frame: pl.DataFrame) -> str:
+    """The first rows as a Markdown table."""
+    if frame.is_empty():
+        return "*no rows*"
+    rows = [[_cell(value) for value in row] for row in frame.head(_PREVIEW_ROWS).iter_rows()]
+    lines = [frame.columns, ["---"] * frame.width, *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        value = ", ".join(str(v.get("title", v)) if isinstance(v, dict) else str(v) for v in value)
+    text = str(value).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    return text if len(text) <= 60 else text[:59] + "…"

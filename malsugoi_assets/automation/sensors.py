@@ -1,0 +1,65 @@
+"""The sensors: events only ring; what is requested is decided from the state (`decisions`)."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from malsugoi_assets.automation.decisions import batches_to_predict, batches_to_read, jobs_to_learn
+from malsugoi_assets.automation.jobs import JOBS
+from malsugoi_assets.automation.partitions import register_batches
+from malsugoi_assets.automation.state import read_state
+from malsugoi_assets.resources.warehouse import Warehouse
+
+
+@dg.asset_sensor(
+    asset_key=dg.AssetKey("users"),
+    job=JOBS["user_batch"],
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="When users were discovered: registers their batches and requests the lists of every batch without any.",
+)
+def new_users(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Request `user_batch` for each batch that has no lists and is not being read."""
+    state = read_state(context.instance, warehouse.dir)
+    register_batches(context.instance, [batch.key for batch in state.batches])
+    wanted = batches_to_read(state)
+    if not wanted:
+        yield dg.SkipReason("every known batch has its lists, or is being read")
+    for key in wanted:
+        yield dg.RunRequest(run_key=_run_key(key, state.failures.get(("user_batch", key), 0)), partition_key=key)
+
+
+@dg.sensor(
+    jobs=[JOBS[name] for name in ("user_batch", "collaborative_filtering", "deep_model", "batch_predictions")],
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Keeps the promise whatever was missed: failed batches again, models when enough ratings are new, "
+    "predictions that are older than what they are made from.",
+)
+def catch_up(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Request what is missing or stale."""
+    state = read_state(context.instance, warehouse.dir)
+    registered = set(context.instance.get_dynamic_partitions("user_batches"))
+    learn = jobs_to_learn(state)
+    requests = [
+        dg.RunRequest(job_name="user_batch", partition_key=key)
+        for key in batches_to_read(state, failed_only=True)
+        if key in registered
+    ]
+    requests += [dg.RunRequest(job_name=job) for job in learn]
+    if not learn:
+        requests += [
+            dg.RunRequest(job_name="batch_predictions", partition_key=key)
+            for key in batches_to_predict(state)
+            if key in registered
+        ]
+    if requests:
+        yield from requests
+    elif state.missing_models:
+        yield dg.SkipReason(f"no predictions yet: {', '.join(state.missing_models)} is not there")
+    else:
+        yield dg.SkipReason("everything is made from what there is, or is being made")
+
+
+def _run_key(batch: str, failures: int) -> str:
+    return f"{batch}:{failures}"

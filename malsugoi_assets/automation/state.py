@@ -1,0 +1,147 @@
+"""What the sensors and `malsugoi run` look at: what there is, what it was made from, and what is under way.
+
+Reading happens here; deciding happens in `decisions`, in pure functions of what is read here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster import DagsterRun, DagsterRunStatus, RunsFilter
+
+from malsugoi_assets.automation.jobs import JOB_ASSETS
+from malsugoi_assets.automation.partitions import USER_BATCHES
+from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.run_marks import is_dead
+
+UNDER_WAY = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+_STARTING_AT_MOST = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class BatchState:
+    """One batch: whether its lists were read, its ratings exist, its predictions are made from what there is now."""
+
+    key: str
+    has_lists: bool
+    is_predicted: bool
+    predicted_from: str
+    """A name for what its predictions would be made from now."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that decisions are made from."""
+
+    batches: tuple[BatchState, ...]
+    under_way: frozenset[tuple[str, str]]
+    """(job, batch) of runs that are queued or at work; batch is '' for a job without batches."""
+    failures: dict[tuple[str, str], int]
+    """Failed runs since the last one that ended well, by (job, batch)."""
+    has_models: bool
+    missing_models: tuple[str, ...]
+    unseen_share: dict[str, float]
+    """For each learning job: the share of ratings that it has not seen; 1 where it never ran."""
+    ratings: int
+
+
+def read_state(instance: dg.DagsterInstance, data_dir: DataDir) -> State:
+    """Read it; runs whose process died are marked as failed first."""
+    mark_dead_runs(instance, data_dir)
+    lake, known = data_dir.lake, data_dir.ledger.users()
+    keys = sorted(known["user_batch"].unique().to_list())
+    missing = tuple(t for t in ("similarity_matrix", "item_weights", "dnn_model") if lake.provenance(t) is None)
+    with_lists, with_ratings = set(lake.partitions("user_lists")), set(lake.partitions("rating_matrix"))
+    batches = tuple(
+        BatchState(
+            key,
+            key in with_lists and key in with_ratings,
+            all(lake.is_current(t, key) for t in JOB_ASSETS["batch_predictions"]),
+            "-".join((lake.content(t, p) or "none")[:8] for t, p in _prediction_inputs(key))
+            if key in with_lists
+            else "",
+        )
+        for key in keys
+    )
+    ratings = lake.rows("rating_matrix")
+    shares = {}
+    for job, table in (("collaborative_filtering", "similarity_matrix"), ("deep_model", "dnn_model")):
+        provenance = lake.provenance(table)
+        if provenance is None:
+            shares[job] = 1.0
+        elif provenance.inputs.get("rating_matrix", ("", ""))[1] == lake.content("rating_matrix"):
+            shares[job] = 0.0
+        else:
+            seen = provenance.input_rows.get("rating_matrix", 0)
+            shares[job] = abs(ratings - seen) / max(ratings, 1)
+    under_way, failures = _runs(instance)
+    return State(batches, under_way, failures, not missing, missing, shares, ratings)
+
+
+def _prediction_inputs(key: str) -> list[tuple[str, str]]:
+    return [
+        ("rating_matrix", key),
+        ("user_lists", key),
+        ("similarity_matrix", "all"),
+        ("item_weights", "all"),
+        ("dnn_model", "all"),
+    ]
+
+
+def mark_dead_runs(instance: dg.DagsterInstance, data_dir: DataDir) -> list[str]:
+    """Mark runs as failed whose process is gone; returns their ids."""
+    dead = []
+    records = instance.get_run_records(RunsFilter(statuses=UNDER_WAY[1:]))
+    for record in records:
+        run = record.dagster_run
+        stuck = (
+            run.status == DagsterRunStatus.STARTING
+            and datetime.now(UTC) - record.create_timestamp > _STARTING_AT_MOST
+        )
+        if is_dead(data_dir.root, run.run_id) or stuck:
+            instance.report_run_failed(run, "The run's process died; what it had finished is kept, run it again.")
+            dead.append(run.run_id)
+    return dead
+
+
+def _runs(instance: dg.DagsterInstance) -> tuple[frozenset[tuple[str, str]], dict[tuple[str, str], int]]:
+    """What is under way, and how often each (job, batch) failed since it last ended well."""
+    registered = list(instance.get_dynamic_partitions(str(USER_BATCHES.name)))
+    under_way = {
+        target for run in instance.get_runs(RunsFilter(statuses=UNDER_WAY)) for target in targets(run, registered)
+    }
+    failures: dict[tuple[str, str], int] = {}
+    settled: set[tuple[str, str]] = set()
+    ended = [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED, DagsterRunStatus.SUCCESS]
+    for run in instance.get_runs(RunsFilter(statuses=ended), limit=500):
+        for target in targets(run, registered):
+            if run.status == DagsterRunStatus.SUCCESS:
+                settled.add(target)
+            elif target not in settled:
+                failures[target] = failures.get(target, 0) + 1
+    return frozenset(under_way), failures
+
+
+def targets(run: DagsterRun, registered: list[str]) -> set[tuple[str, str]]:
+    """Which (job, batch) a run works on, however it was started: by a sensor, a backfill, the page or a command."""
+    if run.asset_selection:
+        chosen = {key.to_python_identifier() for key in run.asset_selection}
+    else:
+        chosen = set(JOB_ASSETS.get(run.job_name, ()))
+    jobs = {job for job, assets in JOB_ASSETS.items() if chosen & set(assets)}
+    keys = {""}
+    if key := run.tags.get("dagster/partition"):
+        keys |= {key}
+    elif first := run.tags.get("dagster/asset_partition_range_start"):
+        last = run.tags.get("dagster/asset_partition_range_end", first)
+        if first in registered and last in registered:
+            keys |= set(registered[registered.index(first) : registered.index(last) + 1])
+    return {(job, key) for job in jobs for key in keys}

@@ -1,0 +1,35 @@
+"""One blocking check a table, made from its declaration: what the publisher checked, seen again at rest."""
+
+import dagster as dg
+
+from malsugoi_assets.automation.partitions import USER_BATCHES
+from malsugoi_assets.resources.warehouse import Warehouse
+from malsugoi_assets.warehouse import schema
+from malsugoi_assets.warehouse.publish import violations
+from malsugoi_assets.warehouse.tables import TABLES, Table
+
+
+def _check(table: Table) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=dg.AssetKey(table.name),
+        name="declaration",
+        blocking=True,
+        description=f"Every row of {table.name} is as the table's declaration says.",
+        partitions_def=USER_BATCHES if table.partitioned else None,
+    )
+    def declaration(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
+        batches = None
+        if table.partitioned and (context.has_partition_key or context.has_partition_key_range):
+            batches = sorted(context.partition_keys)
+        with warehouse.get_connection() as con:
+            broken = violations(con, [table], at_rest=True, batches=batches)
+        return dg.AssetCheckResult(
+            passed=not broken,
+            metadata={"expected": [rule.name for rule in schema.rules(table)], "broken": broken},
+            description="; ".join(broken) or None,
+        )
+
+    return declaration
+
+
+DECLARED = [_check(table) for table in TABLES.values() if table.published]

@@ -1,0 +1,45 @@
+"""The front door: puts the parts together, and does nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from malsugoi_assets.assets import catalogue, collaborative, deep, recommendations, users
+from malsugoi_assets.automation.jobs import JOBS
+from malsugoi_assets.automation.schedules import SCHEDULES
+from malsugoi_assets.automation.sensors import catch_up, new_users
+from malsugoi_assets.checks.declared import DECLARED
+from malsugoi_assets.checks.plausible import PLAUSIBLE
+from malsugoi_assets.resources.compute import Compute
+from malsugoi_assets.resources.source import SourceResource
+from malsugoi_assets.resources.warehouse import Warehouse
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.data_dir import check_dagster_home
+from malsugoi_assets.warehouse.io_manager import LakeIOManager
+
+
+def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.Definitions:
+    """The whole project for these settings (those of the environment); `resources` replace single parts."""
+    settings = settings or Settings.load()
+    check_dagster_home(settings)
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules([catalogue, users, collaborative, deep, recommendations]),
+        asset_checks=[*DECLARED, *PLAUSIBLE],
+        jobs=list(JOBS.values()),
+        sensors=[new_users, catch_up],
+        schedules=SCHEDULES,
+        resources={
+            "lake": LakeIOManager(data_dir=str(settings.root)),
+            "source": SourceResource(settings=settings.model_dump(mode="json", exclude_none=True)),
+            "warehouse": Warehouse(database=str(settings.root / "malsugoi.duckdb"), data_dir=str(settings.root)),
+            "compute": Compute(device=settings.device),
+            **resources,
+        },
+        # Steps share a process: they are short, and the database is published once a step.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions()

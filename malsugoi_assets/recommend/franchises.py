@@ -1,0 +1,103 @@
+"""Which titles belong together, and what must be seen before what.
+
+What belongs here: prerequisites, entry points and franchises from the relations. What does not: scoring.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import polars as pl
+
+# Seen before the title itself makes sense; and titles that only repeat or add to another one.
+_COMES_AFTER = {"prequel", "parent story", "full story"}
+_LEADS_TO = {"sequel"}
+_EXTRAS = {"summary", "side story", "spin-off"}
+_TIES = _COMES_AFTER | _LEADS_TO | _EXTRAS | {"alternative version", "alternative setting", "other", "full story"}
+_EXTRA_TYPES = {"special", "tv special", "pv", "cm", "music"}
+
+
+@dataclass(frozen=True)
+class Franchises:
+    """`group`: title → its franchise (the lowest id in it); `needs`: title → titles of which one must be seen first."""
+
+    group: dict[int, int]
+    needs: dict[int, frozenset[int]]
+
+    def franchise(self, anime_id: int) -> int:
+        """The title's franchise; a title without relations is its own."""
+        return self.group.get(anime_id, anime_id)
+
+    def is_open_to(self, anime_id: int, seen: set[int]) -> bool:
+        """Whether all that the title needs has been seen."""
+        return self.needs.get(anime_id, frozenset()) <= seen
+
+    def entry_point(self, anime_id: int, seen: set[int]) -> int | None:
+        """The title to start with instead: the first unseen one down the chain that needs nothing unseen.
+
+        Loops in the relations end the search; None where the chain has no such title.
+        """
+        visited: set[int] = set()
+        while anime_id not in visited:
+            missing = sorted(self.needs.get(anime_id, frozenset()) - seen)
+            if not missing:
+                return anime_id
+            visited.add(anime_id)
+            anime_id = missing[0]
+        return None
+
+
+def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchises:
+    """From `anime_features` and `anime_relations`; only relations between two anime of the catalogue count."""
+    known = set(features["anime_id"].to_list())
+    kind = dict(zip(features["anime_id"].to_list(), features["type"].to_list(), strict=True))
+    pairs = relations.filter(pl.col("related_kind") == "anime").select("anime_id", "relation", "related_id")
+    parent: dict[int, int] = {}
+    needs: dict[int, set[int]] = defaultdict(set)
+    for left, relation, right in pairs.iter_rows():
+        word = relation.lower()
+        if left not in known or right not in known or left == right or word not in _TIES:
+            continue
+        _join(parent, left, right)
+        if word in _COMES_AFTER:
+            needs[left].add(right)
+        elif (
+            word in _LEADS_TO
+            or word == "summary"
+            or (word in _EXTRAS and (kind.get(right) or "").lower() in _EXTRA_TYPES)
+        ):
+            needs[right].add(left)
+    # A special inside the chain of sequels does not bar the way: what it needs itself is needed in its place.
+    bridged = {title: _without_extras(title, needs, kind) for title in needs}
+    return Franchises({title: _root(parent, title) for title in parent}, bridged)
+
+
+def _without_extras(title: int, needs: dict[int, set[int]], kind: dict[int, str | None]) -> frozenset[int]:
+    found: set[int] = set()
+    visited = {title}
+    open_titles = list(needs[title])
+    while open_titles:
+        other = open_titles.pop()
+        if other in visited:
+            continue
+        visited.add(other)
+        if (kind.get(other) or "").lower() in _EXTRA_TYPES:
+            open_titles.extend(needs.get(other, ()))
+        else:
+            found.add(other)
+    return frozenset(found)
+
+
+def _root(parent: dict[int, int], title: int) -> int:
+    while parent.get(title, title) != title:
+        parent[title] = parent.get(parent[title], parent[title])
+        title = parent[title]
+    return title
+
+
+def _join(parent: dict[int, int], left: int, right: int) -> None:
+    a, b = _root(parent, left), _root(parent, right)
+    parent.setdefault(left, left)
+    parent.setdefault(right, right)
+    parent[max(a, b)] = parent[min(a, b)] = min(a, b)

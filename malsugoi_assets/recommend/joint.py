@@ -1,0 +1,190 @@
+"""Neighbours weighted jointly: a user's nearest rated titles, by likeness in name, series, lists and ratings.
+
+    r̂(u, i) = μ + e_i + o_u + Σ_j w_j (r_uj - μ - e_j - o_u),   w = (S_NN + ν·1)⁻¹ s_Ni
+
+over the N titles j among those u rated that are most alike to i; S is the likeness between them, s that to i, ν the
+noise of one rating. It is kriging of the residuals (Rasmussen and Williams 2006, eq. 2.25) cut to the nearest: two
+neighbours that say the same count once, which a weighted mean gets wrong. `deviation`² = (s_ii - sᵀw) · σ² + σ²ν.
+
+e_i is the title's effect, drawn to what its content lets expect where it has few ratings; o_u the user's level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from pydantic import BaseModel, ConfigDict, Field
+
+from malsugoi_assets.recommend.content import Content, encode, learn_code
+from malsugoi_assets.recommend.item_state import ItemState, learn_item_state
+from malsugoi_assets.recommend.items import Items
+from malsugoi_assets.recommend.likeness import dense_block, learn_likeness
+from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
+from malsugoi_assets.recommend.similarity import SimilaritySettings, similar_titles
+
+Matrix = npt.NDArray[np.float32]
+_QUERIES_AT_A_TIME = 4096
+
+
+class JointSettings(BaseModel):
+    """What makes two titles alike for one user, and how far that is believed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    neighbours: int = Field(30, ge=1, le=500, description="Rated titles used a prediction, the most alike.")
+    noise: float = Field(0.55, gt=0, description="ν: variance of one rating, in units of what likeness explains.")
+    level: float = Field(5.0, ge=0, description="Ratings at which a user's own level counts half.")
+    series: float = Field(0.5, ge=0, description="Weight of shared leading words and of relations on the site.")
+    prefix: float = Field(0.3, ge=0, description="Weight of shared leading words alone.")
+    title: float = Field(0.25, ge=0, description="Weight of the likeness of all names.")
+    near_listing: float = Field(0.63, ge=0, description="Weight of standing on the very same lists.")
+    listing: float = Field(0.1, ge=0, description="Weight of the cosine of the lists.")
+    correlation: float = Field(0.2, ge=0, description="Weight of the similarity of the ratings.")
+    numbers: float = Field(0.08, ge=0, description="Weight of nearness in score, audience and year.")
+    genres: float = Field(0.04, ge=0, description="Weight of shared genres.")
+    score: float = Field(0.03, ge=0, description="Weight of the product of the standardised scores.")
+    constant: float = Field(0.05, ge=0, description="Weight of being titles at all: the doubt in the level.")
+    listing_size: int = Field(64, ge=1, le=512, description="Numbers a title in the embedding of the lists.")
+
+
+@dataclass(frozen=True)
+class TitleKernel:
+    """How alike titles are: a sparse part and the inner products that are dense.
+
+    `named`: CSR float32 (n_items, n_items), weighted sum of the sparse parts; `listing`: (n_items, size), rows of
+    length ≤ 1; `linear`: (n_items, d), weighted genres and score; `numbers`: (n_items, 4), standardised.
+    """
+
+    settings: JointSettings
+    named: sp.csr_matrix
+    listing: Matrix
+    linear: Matrix
+    numbers: Matrix
+
+    def block(self, rows: IntArray, columns: IntArray, place: npt.NDArray[np.int32]) -> Matrix:
+        """Likeness of `rows` to `columns` (unique), float32; `place` is scratch: -1 for every title, given back so."""
+        settings = self.settings
+        cosine = self.listing[rows] @ self.listing[columns].T
+        total = settings.near_listing * np.exp(4 * (cosine - 1))
+        total += settings.listing * cosine + settings.constant
+        total += self.linear[rows] @ self.linear[columns].T
+        one, other = self.numbers[rows], self.numbers[columns]
+        exponent = one @ other.T - 0.5 * (one**2).sum(1)[:, None] - 0.5 * (other**2).sum(1)[None, :]
+        total += settings.numbers * np.exp(np.minimum(exponent, 0))
+        place[columns] = np.arange(len(columns), dtype=np.int32)
+        total += dense_block(self.named, rows, place, len(columns))
+        place[columns] = -1
+        return np.asarray(total, dtype=np.float32)
+
+
+def title_kernel(
+    ratings: Ratings, items: Items, state: ItemState, content: Content, settings: JointSettings
+) -> TitleKernel:
+    """Learn the likeness of the titles from lists, ratings, names, relations and content."""
+    likeness = learn_likeness(items)
+    series = sp.csr_matrix(likeness.relations.maximum(likeness.prefix * np.float32(0.6)))
+    named = settings.series * series + settings.prefix * likeness.prefix + settings.title * likeness.titles
+    if settings.correlation > 0:
+        similar = similar_titles(ratings, SimilaritySettings()).matrix(ratings.n_items)
+        own = sp.identity(ratings.n_items, dtype=np.float32, format="csr")
+        named = named + settings.correlation * ((similar + similar.T) / 2 + own)
+    linear = np.concatenate(
+        [content.genres * settings.genres**0.5, content.numbers[:, :1] * settings.score**0.5], axis=1
+    )
+    # Score, members, favourites, year: the columns of `content.NUMBERS` that taste follows.
+    return TitleKernel(
+        settings,
+        sp.csr_matrix(named).astype(np.float32),
+        state.listing,
+        linear.astype(np.float32),
+        content.numbers[:, [0, 1, 2, 4]],
+    )
+
+
+class JointNeighbourhood:
+    """Predicts ratings from jointly weighted neighbours; needs each user's own rows and no training a user."""
+
+    def __init__(self, settings: JointSettings | None = None, seed: int = 0) -> None:
+        self.settings = settings or JointSettings()
+        self.seed = seed
+        self._kernel: TitleKernel | None = None
+
+    def fit(self, ratings: Ratings, items: Items) -> Self:
+        """Learn titles' effects and likeness from the rows of `ratings`; the seed is the embedding's."""
+        content = encode(items, learn_code(items))
+        state = learn_item_state(
+            ratings, content.matrix, embedding_size=self.settings.listing_size, seed=self.seed
+        )
+        self._kernel = title_kernel(ratings, items, state, content, self.settings)
+        self._base = (float(state.mean[0]) + state.effect).astype(np.float32)
+        rated = ratings.rated
+        order = np.lexsort((rated.item, rated.user))
+        self._item, self._rating = rated.item[order], rated.rating[order]
+        self._starts = np.searchsorted(rated.user[order], np.arange(ratings.n_users + 1))
+        above = rated.rating - self._base[rated.item]
+        self._unit = float(np.mean(above**2)) if len(above) else 1.5
+        return self
+
+    def predict(self, user: IntArray, item: IntArray) -> FloatArray:
+        """Predicted ratings, float32 in [1, 10], one a pair; the pair's own rating is not used if it is known."""
+        return self.predict_with_deviation(user, item)[0]
+
+    def predict_with_deviation(self, user: IntArray, item: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Predicted ratings and their standard deviations in rating points (a rating's own noise included)."""
+        if self._kernel is None:
+            raise RuntimeError("fit() comes before predict()")
+        predicted = np.empty(len(user), dtype=np.float32)
+        deviation = np.empty(len(user), dtype=np.float32)
+        place = np.full(len(self._base), -1, dtype=np.int32)
+        order = np.argsort(user, kind="stable")
+        people, first = np.unique(user[order], return_index=True)
+        for person, pairs in zip(people, np.split(order, first[1:]), strict=True):
+            mine = slice(self._starts[person], self._starts[person + 1])
+            history, rating = self._item[mine], self._rating[mine]
+            if not len(history):
+                predicted[pairs] = self._base[item[pairs]]
+                deviation[pairs] = self._unit**0.5 * 1.25
+                continue
+            among = self._kernel.block(history, history, place)
+            for start in range(0, len(pairs), _QUERIES_AT_A_TIME):
+                some = pairs[start : start + _QUERIES_AT_A_TIME]
+                to = self._kernel.block(item[some], history, place)
+                predicted[some], deviation[some] = self._solve(item[some], history, rating, among, to)
+        return np.clip(predicted, 1, 10), deviation
+
+    def _solve(
+        self, asked: IntArray, history: IntArray, rating: FloatArray, among: Matrix, to: Matrix
+    ) -> tuple[FloatArray, FloatArray]:
+        above = rating - self._base[history]
+        known = np.searchsorted(history, asked)
+        own = np.append(history, -1)[known] == asked
+        count, total = np.full(len(asked), len(history), dtype=np.float32), above.sum()
+        total = total - np.where(own, np.append(above, 0)[known], 0)
+        level = total / np.maximum(count - own + self.settings.level, 1e-9)
+        if own.any():
+            to = to.copy()
+            to[own, known[own]] = -np.inf
+        size = min(self.settings.neighbours, len(history))
+        chosen = np.argpartition(-to, size - 1, axis=1)[:, :size] if size < len(history) else np.tile(
+            np.arange(size), (len(asked), 1)
+        )
+        chosen.sort(axis=1)
+        nearness = np.take_along_axis(to, chosen, axis=1)
+        absent = ~np.isfinite(nearness)
+        nearness = np.where(absent, 0, nearness).astype(np.float64)
+        system = among[chosen[:, :, None], chosen[:, None, :]].astype(np.float64)
+        residual = above[chosen] - level[:, None]
+        # Names and relations make no positive definite likeness by themselves: eigenvalues are lifted to the noise.
+        values, vectors = np.linalg.eigh(system)
+        solid = np.maximum(values, 0) + self.settings.noise
+        turned = np.einsum("nij,ni->nj", vectors, nearness) / solid
+        weight = np.where(absent, 0, np.einsum("nij,nj->ni", vectors, turned))
+        predicted = self._base[asked] + level + (weight * residual).sum(axis=1)
+        prior = float(np.median(np.diag(among)))
+        left = np.clip(prior - (weight * nearness).sum(axis=1), 0.05 * prior, prior) + self.settings.noise
+        deviation = np.sqrt(left * self._unit / (prior + self.settings.noise))
+        return predicted.astype(np.float32), deviation.astype(np.float32)

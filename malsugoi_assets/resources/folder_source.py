@@ -1,0 +1,80 @@
+"""The source `files`: a folder with ratings and a catalogue, read once a change of the folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+
+import dagster as dg
+import polars as pl
+
+from malsugoi_assets.files import FilesError, Folder, read_folder
+from malsugoi_assets.resources.source import Harvest, Log, Source
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.schema import polars_schema
+from malsugoi_assets.warehouse.tables import TABLES
+
+
+class FolderSource(Source):
+    """Everything comes from the files; there are no pages and nothing is ever due by age."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.files_dir is None:
+            raise dg.Failure("MALSUGOI_SOURCE=files needs MALSUGOI_FILES_DIR: the folder to read")
+        self._path = settings.files_dir.expanduser()
+        self._max_users = settings.max_users
+
+    @cached_property
+    def _folder(self) -> Folder:
+        try:
+            return read_folder(self._path)
+        except FilesError as error:
+            raise dg.Failure(str(error)) from error
+
+    @cached_property
+    def _read_at(self) -> datetime:
+        newest = max((f.stat().st_mtime for f in self._path.iterdir() if f.is_file()), default=0.0)
+        return datetime.fromtimestamp(newest, UTC)
+
+    def pages(self, log: Log) -> Harvest:
+        """No pages; reading the folder here stops a broken one before anything is written."""
+        log(f"{self._path}: {self._folder.ratings.height} list rows, {self._folder.catalogue.height} titles")
+        return Harvest(pl.DataFrame(schema=polars_schema(TABLES["raw_anime_pages"])), dict(self._folder.report))
+
+    def features(self, pages: pl.DataFrame) -> Harvest:
+        """The catalogue, with a row for each listed title."""
+        return Harvest(self._folder.catalogue, dict(self._folder.report))
+
+    def relations(self, pages: pl.DataFrame) -> Harvest:
+        """The relations file's rows; none where there is no such file."""
+        return Harvest(self._folder.relations)
+
+    def usernames(self, log: Log) -> list[str]:
+        """Every user of the ratings file, in the order of their first row."""
+        names = self._folder.ratings["username"].unique(maintain_order=True).to_list()
+        return names[: self._max_users]
+
+    def lists(self, usernames: Sequence[str], log: Log) -> Harvest:
+        """The users' rows. One who is no longer in the file is 'missing'."""
+        wanted = pl.DataFrame({"username": pl.Series(list(usernames), dtype=pl.String)})
+        rows = self._folder.ratings.join(wanted, on="username", how="semi")
+        found = rows.select("username").unique().with_columns(list_status=pl.lit("ok"))
+        outcomes = wanted.join(found, on="username", how="left").with_columns(
+            pl.col("list_status").fill_null("missing"),
+            fetched_at=pl.lit(self._read_at, dtype=pl.Datetime("us", "UTC")),
+            error=pl.when(pl.col("list_status").is_null()).then(pl.lit("no longer in the ratings file")),
+        )
+        return Harvest(rows, dict(self._folder.report), {"list_outcomes": outcomes})
+
+    def catalogue_is_due(self) -> bool:
+        """Never by age; a change of the files shows in their content."""
+        return False
+
+    def discovery_is_due(self) -> bool:
+        """Never by age."""
+        return False
+
+    def lists_due(self, usernames: Sequence[str]) -> list[str]:
+        """Never by age."""
+        return []

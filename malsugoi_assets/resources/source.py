@@ -1,0 +1,93 @@
+"""Where titles and lists come from: a site (the replica or the live one), or a folder. One interface for both."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from malsugoi_assets.settings import Settings, SettingsError
+from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
+
+Metadata = dict[str, Any]
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """Rows of a table, what a person may want to know about them, and rows of companion tables."""
+
+    frame: pl.DataFrame
+    metadata: Metadata = field(default_factory=dict)
+    companions: dict[str, pl.DataFrame] = field(default_factory=dict)
+
+
+class Source(ABC):
+    """What the assets ask for. Rows come with the declared columns, but for `user_batch`, which is not theirs."""
+
+    @abstractmethod
+    def pages(self, log: Log) -> Harvest:
+        """Fetch what is not fresh; rows of `raw_anime_pages`."""
+
+    @abstractmethod
+    def features(self, pages: pl.DataFrame) -> Harvest:
+        """Rows of `anime_features`, from the stored pages."""
+
+    @abstractmethod
+    def relations(self, pages: pl.DataFrame) -> Harvest:
+        """Rows of `anime_relations`, from the stored pages."""
+
+    @abstractmethod
+    def usernames(self, log: Log) -> list[str]:
+        """The users that the source shows now."""
+
+    @abstractmethod
+    def lists(self, usernames: Sequence[str], log: Log) -> Harvest:
+        """Rows of `user_lists`, with the companion `list_outcomes`, both without `user_batch`."""
+
+    @abstractmethod
+    def catalogue_is_due(self) -> bool:
+        """Whether fetching the catalogue would ask the source for anything."""
+
+    @abstractmethod
+    def discovery_is_due(self) -> bool:
+        """Whether the last discovery is so old that another is called for."""
+
+    @abstractmethod
+    def lists_due(self, usernames: Sequence[str]) -> list[str]:
+        """Those users whose list was never read, or so long ago that another visit is called for."""
+
+
+class SourceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Opens the source that the settings name, and binds the data dir to it."""
+
+    settings: dict[str, Any]
+
+    def load_settings(self) -> Settings:
+        """The settings as the rest of the package knows them."""
+        return Settings.model_validate(self.settings)
+
+    def open(self) -> Source:
+        """The source. A data dir of another source, or a source that cannot be used, ends in a `Failure`."""
+        settings = self.load_settings()
+        try:
+            return open_source(settings)
+        except (DataDirError, SettingsError) as error:
+            raise dg.Failure(str(error)) from error
+
+
+def open_source(settings: Settings) -> Source:
+    """The settings' source; raises `DataDirError` where the data dir belongs to another one."""
+    data_dir = DataDir(settings.root)
+    data_dir.claim(settings)
+    if settings.source == "files":
+        from malsugoi_assets.resources.folder_source import FolderSource
+
+        return FolderSource(settings)
+    from malsugoi_assets.resources.site_source import SiteSource
+
+    return SiteSource(settings, data_dir)
