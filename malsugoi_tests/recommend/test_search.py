@@ -1,0 +1,96 @@
+"""Titles are found by any name, also mistyped; what is not sure is suggested, never guessed."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from malsugoi_assets.recommend.search import TitleSearch, fold
+
+FEATURES = pl.DataFrame(
+    {
+        "anime_id": [1, 5114, 121, 199, 6547, 9, 10, 11],
+        "title": [
+            "Cowboy Bebop",
+            "Fullmetal Alchemist: Brotherhood",
+            "Fullmetal Alchemist",
+            "Sen to Chihiro no Kamikakushi",
+            "Angel Beats!",
+            "Twin",
+            "Twin",
+            None,
+        ],
+        "title_english": [None, None, None, "Spirited Away", "Angel Beats!", None, None, None],
+        "title_japanese": ["カウボーイビバップ", "鋼の錬金術師", None, "千と千尋の神隠し", None, None, None, None],
+        "synonyms": [[], ["Hagane no Renkinjutsushi", "FMA:B"], ["FMA"], None, [], [], [], []],
+        "members": [1_000, 3_000, 1_500, None, 2_000, 5, 50, 7],
+    }
+)
+SEARCH = TitleSearch(FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("typed", "anime_id"),
+    [
+        ("cowboy bebop", 1),
+        ("Cowbyo Bebop", 1),
+        ("カウボーイビバップ", 1),
+        ("ｃｏｗｂｏｙ　ｂｅｂｏｐ", 1),
+        ("spirited away", 199),
+        ("spiritted awey", 199),
+        ("千と千尋の神隠し", 199),
+        ("Hagane no Renkinjutsushi", 5114),
+        ("fma", 121),
+        ("fullmetal alchemist", 121),
+        ("angel beats", 6547),
+        ("  5114 ", 5114),
+    ],
+)
+def test_a_title_is_found_by(typed: str, anime_id: int) -> None:
+    best = SEARCH.find(typed).best
+    assert best is not None
+    assert best.anime_id == anime_id
+
+
+def test_what_is_unlike_every_title_finds_nothing() -> None:
+    assert SEARCH.find("zzzz qqqq").best is None
+    assert SEARCH.find("zzzz qqqq").suggestions == []
+
+
+def test_a_part_of_a_name_is_suggested_and_not_guessed() -> None:
+    answer = SEARCH.find("alchemist")
+    assert answer.best is None
+    assert [hit.anime_id for hit in answer.suggestions[:2]] == [121, 5114]
+
+
+def test_of_two_titles_with_one_name_the_better_known_is_meant() -> None:
+    answer = SEARCH.find("twin")
+    assert answer.best is not None
+    assert answer.best.anime_id == 10
+    assert [hit.anime_id for hit in answer.suggestions] == [10, 9]
+
+
+@pytest.mark.parametrize("typed", ["", "   ", "!!!"])
+def test_nothing_typed_finds_nothing(typed: str) -> None:
+    assert SEARCH.find(typed).best is None
+
+
+def test_an_empty_catalogue_answers_too() -> None:
+    assert TitleSearch(FEATURES.clear()).find("fma").suggestions == []
+
+
+def test_spellings_of_long_vowels_fold_to_one() -> None:
+    assert fold("Shōjo Kakumei") == fold("shoujo kakumei") == "shojo kakumei"
+
+
+def test_voicing_marks_stay() -> None:
+    assert fold("ガンダム") != fold("カンタム")
+
+
+@given(st.text(max_size=30))
+def test_any_text_gets_an_answer_within_bounds(typed: str) -> None:
+    answer = SEARCH.find(typed, suggestions=3)
+    assert len(answer.suggestions) <= 3
+    assert all(0 < hit.likeness <= 1 for hit in answer.suggestions)
