@@ -116,9 +116,7 @@ class JointNeighbourhood:
     def fit(self, ratings: Ratings, items: Items) -> Self:
         """Learn titles' effects and likeness from the rows of `ratings`; the seed is the embedding's."""
         content = encode(items, learn_code(items))
-        state = learn_item_state(
-            ratings, content.matrix, embedding_size=self.settings.listing_size, seed=self.seed
-        )
+        state = learn_item_state(ratings, content.matrix, embedding_size=self.settings.listing_size, seed=self.seed)
         self._kernel = title_kernel(ratings, items, state, content, self.settings)
         self._base = (float(state.mean[0]) + state.effect).astype(np.float32)
         rated = ratings.rated
@@ -169,8 +167,10 @@ class JointNeighbourhood:
             to = to.copy()
             to[own, known[own]] = -np.inf
         size = min(self.settings.neighbours, len(history))
-        chosen = np.argpartition(-to, size - 1, axis=1)[:, :size] if size < len(history) else np.tile(
-            np.arange(size), (len(asked), 1)
+        chosen = (
+            np.argpartition(-to, size - 1, axis=1)[:, :size]
+            if size < len(history)
+            else np.tile(np.arange(size), (len(asked), 1))
         )
         chosen.sort(axis=1)
         nearness = np.take_along_axis(to, chosen, axis=1)
