@@ -1,0 +1,241 @@
+"""The polite client: patient with what passes, quick to stop where the site says so, never off the site."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from malsugoi_assets.mal.client import (
+    Answer,
+    BadRedirect,
+    Blocked,
+    BodyTooLarge,
+    MalClient,
+    OffSiteRedirect,
+    SiteUnavailable,
+)
+from malsugoi_assets.mal.errors import Captcha, PrivateList
+from malsugoi_tests.support.sites import Clock, Replica, running_replica
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Replica]:
+    with running_replica(n_anime=60, n_users=12) as replica:
+        yield replica
+
+
+@pytest.fixture(autouse=True)
+def no_faults(site: Replica) -> None:
+    site.heal()
+    site.forget_log()
+
+
+def client_of(site: Replica, path: Path, clock: Clock | None = None, **options: object) -> MalClient:
+    clock = clock or Clock()
+    return site.client(path, clock=clock, sleep=clock.sleep, jitter=lambda: 0.5, **options)
+
+
+def test_an_answer_carries_what_the_site_sent(site: Replica, tmp_path: Path) -> None:
+    answer = client_of(site, tmp_path).get("/topanime.php", {"limit": 50})
+    assert (answer.status, answer.url) == (200, f"{site.url}/topanime.php?limit=50")
+    assert b"ranking-list" in answer.body
+    assert len(answer.sha256) == 64
+    assert answer.fetched_at == datetime.fromtimestamp(1_750_000_000, UTC)
+
+
+@pytest.mark.parametrize("path", ["/anime/1", "/animelist/nobody"])
+def test_a_404_is_an_answer(site: Replica, tmp_path: Path, path: str) -> None:
+    assert client_of(site, tmp_path).get(path).status == 404
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "status", "status": 500},
+        {"kind": "status", "status": 503},
+        {"kind": "cut", "keep": 0.3},
+        {"kind": "cut", "keep": 0.0},
+        {"kind": "reset"},
+        {"kind": "status", "status": 429, "retry_after": 7},
+        {"kind": "status", "status": 403},
+    ],
+    ids=lambda fault: "-".join(str(value) for value in fault.values()),
+)
+def test_what_passes_is_tried_again(site: Replica, tmp_path: Path, fault: dict[str, object]) -> None:
+    site.fault(path="/topanime", count=2, **fault)
+    clock = Clock()
+    assert client_of(site, tmp_path, clock).get("/topanime.php").status == 200
+    assert len(site.asked()) == 3
+    assert clock.slept == ([7, 7] if fault.get("retry_after") else [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "status"),
+    [
+        ({"kind": "status", "status": 502}, SiteUnavailable, 502),
+        ({"kind": "cut"}, SiteUnavailable, 200),
+        ({"kind": "reset"}, SiteUnavailable, None),
+        ({"kind": "status", "status": 429}, Blocked, 429),
+        ({"kind": "status", "status": 403}, Blocked, 403),
+        ({"kind": "status", "status": 405}, Blocked, 405),
+    ],
+    ids=str,
+)
+def test_what_does_not_pass_ends_in_an_error_that_tells(
+    site: Replica, tmp_path: Path, fault: dict[str, object], kind: type[Exception], status: int | None
+) -> None:
+    site.fault(path="/", **fault)
+    with pytest.raises(kind, match="tried 4 times") as caught:
+        client_of(site, tmp_path).get("/topanime.php")
+    assert caught.value.url == f"{site.url}/topanime.php"  # type: ignore[attr-defined]
+    assert caught.value.attempts == 4  # type: ignore[attr-defined]
+    assert caught.value.status == status  # type: ignore[attr-defined]
+
+
+def test_a_site_that_is_not_there_is_unavailable_without_a_status(tmp_path: Path) -> None:
+    clock = Clock()
+    client = MalClient(
+        "http://127.0.0.1:9", requests_per_second=None, state_dir=tmp_path, clock=clock, sleep=clock.sleep
+    )
+    with pytest.raises(SiteUnavailable, match="no connection") as caught:
+        client.get("/")
+    assert caught.value.status is None
+
+
+def test_retry_after_may_be_a_date(site: Replica, tmp_path: Path) -> None:
+    clock = Clock()
+    moment = format_datetime(datetime.fromtimestamp(clock.now + 42, UTC), usegmt=True)
+    site.fault(kind="status", status=429, retry_after=moment, count=1)
+    assert client_of(site, tmp_path, clock).get("/topanime.php").status == 200
+    assert clock.slept == [42]
+
+
+@pytest.mark.parametrize("value", ["soon", "-5", "Wed, 99 Foo 2025"])
+def test_a_broken_retry_after_is_as_good_as_none(site: Replica, tmp_path: Path, value: str) -> None:
+    clock = Clock()
+    site.fault(kind="status", status=429, retry_after=value, count=1)
+    assert client_of(site, tmp_path, clock).get("/topanime.php").status == 200
+    assert sum(clock.slept) < 3
+
+
+def test_a_long_retry_after_stops_everybody_at_once(site: Replica, tmp_path: Path) -> None:
+    """Nobody sits out an hour inside one request; the next process learns it from the shared file, without asking."""
+    clock = Clock()
+    site.fault(kind="status", status=429, retry_after=3600)
+    with pytest.raises(Blocked) as caught:
+        client_of(site, tmp_path, clock).get("/topanime.php")
+    assert caught.value.retry_at == datetime.fromtimestamp(clock.now + 3600, UTC)
+    with pytest.raises(Blocked, match="asked for a pause until 2025-06-15"):
+        client_of(site, tmp_path, clock).get("/users.php")
+    assert site.asked() == ["/topanime.php"]
+    clock.now += 3601
+    site.heal()
+    assert client_of(site, tmp_path, clock).get("/users.php").status == 200
+
+
+def test_a_refusal_in_json_is_an_answer(site: Replica, tmp_path: Path) -> None:
+    private = next(user.username for user in site.world.users if user.kind == "private")
+    answer = client_of(site, tmp_path).get(f"/animelist/{private}/load.json", {"status": 7})
+    assert (answer.status, answer.body) == (400, b'{"errors":[{"message":"invalid request"}]}')
+
+
+def test_redirects_on_the_site_are_followed_and_each_hop_counts(site: Replica, tmp_path: Path) -> None:
+    clock = Clock()
+    site.fault(kind="redirect", path="/anime/", count=2, location="/anime/10000001?again")
+    answer = client_of(site, tmp_path, clock, requests_per_second=1).get("/anime/5")
+    assert answer.url.endswith("/anime/10000001?again")
+    assert len(site.asked()) == 3
+    assert clock.slept == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize(
+    "target", ["https://example.invalid/x", "//example.invalid/x", "ftp://127.0.0.1/", "http://127.0.0.1:1/"]
+)
+def test_a_redirect_off_the_site_is_refused(site: Replica, tmp_path: Path, target: str) -> None:
+    site.fault(kind="redirect", location=target)
+    with pytest.raises(OffSiteRedirect, match="off the site"):
+        client_of(site, tmp_path).get("/anime/5")
+    assert len(site.asked()) == 1
+
+
+def test_a_chain_of_redirects_without_end_is_given_up(site: Replica, tmp_path: Path) -> None:
+    site.fault(kind="redirect", location="/round")
+    with pytest.raises(BadRedirect, match="more than 5"):
+        client_of(site, tmp_path).get("/round")
+    assert len(site.asked()) == 6
+
+
+def test_a_captcha_with_status_200_is_a_refusal(site: Replica, tmp_path: Path) -> None:
+    def check(answer: Answer) -> None:
+        if b"not a robot" in answer.body:
+            raise Captcha("a page")
+
+    site.fault(kind="captcha", count=1)
+    assert b"ranking-list" in client_of(site, tmp_path).get("/topanime.php", check=check).body
+    site.fault(kind="captcha")
+    with pytest.raises(Blocked, match="captcha"):
+        client_of(site, tmp_path).get("/topanime.php", check=check)
+
+
+def test_what_a_page_says_beyond_that_is_for_the_caller(site: Replica, tmp_path: Path) -> None:
+    def check(answer: Answer) -> None:
+        raise PrivateList("a list")
+
+    assert client_of(site, tmp_path).get("/topanime.php", check=check).status == 200
+
+
+def test_the_user_agent_says_who_asks(tmp_path: Path) -> None:
+    with small_site(lambda handler: handler.headers["User-Agent"].encode()) as url:
+        client = MalClient(url, requests_per_second=None, contact="me@example.org", state_dir=tmp_path)
+        assert client.get("/").body == b"MALSugoi/0.1 (+me@example.org)"
+
+
+def test_a_body_that_is_too_large_once_unpacked_is_refused(tmp_path: Path) -> None:
+    """4 MB of zeros are 4 kB on the wire."""
+    packed = gzip.compress(bytes(4_000_000))
+    with small_site(lambda handler: packed, {"Content-Encoding": "gzip"}) as url:
+        client = MalClient(url, requests_per_second=None, state_dir=tmp_path, max_body=1_000_000)
+        with pytest.raises(BodyTooLarge, match="1,000,000 bytes"):
+            client.get("/")
+        assert len(MalClient(url, requests_per_second=None, state_dir=tmp_path).get("/").body) == 4_000_000
+
+
+@pytest.mark.parametrize("url", ["myanimelist.net", "ftp://host", ""])
+def test_the_base_url_must_be_a_site(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ValueError, match="not the address of a site"):
+        MalClient(url, requests_per_second=None, state_dir=tmp_path)
+
+
+class small_site:  # noqa: N801
+    """A site of one page, made by `body` from the request."""
+
+    def __init__(
+        self, body: Callable[[http.server.BaseHTTPRequestHandler], bytes], headers: dict[str, str] | None = None
+    ) -> None:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                content = body(self)
+                self.send_response(200)
+                for name, value in {**(headers or {}), "Content-Length": str(len(content))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, format: str, *args: object) -> None: ...
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    def __enter__(self) -> str:
+        threading.Thread(target=lambda: self.server.serve_forever(poll_interval=0.02), daemon=True).start()
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def __exit__(self, *exc: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
