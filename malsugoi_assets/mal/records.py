@@ -63,10 +63,13 @@ class TopEntry:
 
 @dataclass(frozen=True)
 class ListEntry:
-    """One anime on a user's list; `score` is 1-10, or None when the user gave none."""
+    """One anime on a user's list; `score` is 1-10, or None when the user gave none.
+
+    `title` is None only in exports of other sites, which name the id alone.
+    """
 
     anime_id: int
-    title: str
+    title: str | None
     score: int | None = None
     status: ListState | None = None
     episodes_watched: int | None = None
@@ -83,7 +86,11 @@ class ListPage:
 
 @dataclass(frozen=True)
 class ListExport:
-    """A user's own XML export; `username` is None where the file does not name its owner."""
+    """A user's own XML export; `username` is None where the file does not name its owner.
+
+    `repaired` counts the characters that were escaped or dropped to make the file well-formed.
+    """
 
     username: str | None
     entries: tuple[ListEntry, ...]
+    repaired: int = 0

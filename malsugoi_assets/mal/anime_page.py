@@ -1,0 +1,307 @@
+"""An anime's detail page, as the site has shown it since 2016.
+
+Only two pieces of the page are parsed: from the heading to the last label, and the related entries; the rest (reviews,
+characters, advertisements) is most of the page and holds nothing of the record.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import cast
+
+from bs4 import Tag
+
+from malsugoi_assets.mal import selectors
+from malsugoi_assets.mal.errors import MangaPage, PhoneLayout, TruncatedPage, UnexpectedPage
+from malsugoi_assets.mal.records import AnimePage, Relation
+from malsugoi_assets.mal.soup import (
+    attribute,
+    clean,
+    decode,
+    explain,
+    first_document,
+    linked_id,
+    page_kinds,
+    refuse_undecodable,
+    self_description,
+    shown_after,
+    shown_text,
+    soup_of,
+)
+
+EXPECTED = "an anime's page"
+
+_LABEL = re.compile(r"<span\b[^>]*\bdark_text\b", re.I)
+_HEADING = re.compile(r"""<h1\b|<(?:div|span)\b[^>]*class=["'][^"']*\bh1\b""", re.I)
+_RELATED = re.compile(r"<(?:table|div)\b[^>]*\b(?:anime_detail_related_anime|related-entries)\b", re.I)
+_H2 = re.compile(r"<h2\b", re.I)
+_ID_INPUT = re.compile(r"<input\b[^>]*\bmyinfo_anime_id\b[^>]*>", re.I)
+_COUNT = re.compile(r"#?(\d{1,3}(?:,\d{3})+|\d{1,9})")
+_SCORED_BY = re.compile(r"scored by ([\d,]+)", re.I)
+_SEASON = re.compile(r"(?:Winter|Spring|Summer|Fall) \d{4}")
+_DAY = re.compile(r"([A-Z][a-z]{2})[a-z]* (\d{1,2}), (\d{4})")
+_PARTIAL_DAY = re.compile(r"(?:[A-Z][a-z]{2}[a-z]*,? )?\d{4}")
+_MONTHS = {
+    name: k
+    for k, name in enumerate(("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1)
+}
+
+
+def parse_anime_page(page: str | bytes) -> AnimePage:
+    """The record of a detail page.
+
+    A single date of something finished is both its start and its end; an incomplete date ("Apr 2009") is None. Synonyms
+    are split at ", ", since the page gives them as one text: a synonym with a comma of its own comes out in parts.
+    An unreadable score is None; any other label whose value cannot be read is an error.
+
+    Raises:
+        PageError: the subclass for what the page is instead; `UnexpectedPage` names the label that cannot be read.
+    """
+    text, whole = first_document(decode(page))
+    labels_at = [found.start() for found in _LABEL.finditer(text)]
+    if not labels_at:
+        error = explain(text, EXPECTED)
+        if isinstance(error, UnexpectedPage) and any(kind == "anime" for kind, _ in page_kinds(text)):
+            raise PhoneLayout(EXPECTED)
+        raise error
+    said = self_description(text) if len(labels_at) < len(selectors.REQUIRED_LABELS) else None
+    if said is not None:
+        raise type(said)(EXPECTED, said.detail)
+    kinds = page_kinds(text)
+    if any(kind == "manga" for kind, _ in kinds):
+        raise MangaPage(EXPECTED)
+    heading = _HEADING.search(text)
+    start = min(heading.start() if heading else labels_at[0], labels_at[0])
+    end = text.find("</td>", labels_at[-1])
+    piece = text[start : end if 0 <= end - labels_at[-1] < 6000 else labels_at[-1] + 6000]
+    refuse_undecodable(piece, EXPECTED)
+    soup = soup_of(piece)
+    labels = _Labels(soup.select(selectors.LABEL))
+    if any(name in labels for name in selectors.MANGA_LABELS) and "Episodes" not in labels:
+        raise MangaPage(EXPECTED)
+    if not whole:
+        raise TruncatedPage(EXPECTED, "no closing </html>")
+    missing = [name for name in selectors.REQUIRED_LABELS if name not in labels]
+    if missing:
+        raise UnexpectedPage(EXPECTED, f"the label {missing[0]} is missing")
+
+    status = labels.text("Status")
+    if status not in selectors.STATUSES:
+        raise UnexpectedPage(EXPECTED, f"unknown status {status!r}")
+    aired_from, aired_to = _aired(labels.text("Aired"), status)
+    season = labels.word("Premiered")
+    if season is not None and not _SEASON.fullmatch(season):
+        raise UnexpectedPage(EXPECTED, f"cannot read the season {season!r}")
+    score, scored_by = _score(labels)
+    english = labels.word("English") or next((shown_text(tag) for tag in soup.select(selectors.TITLE_ENGLISH)), None)
+    synonyms = labels.word("Synonyms")
+    return AnimePage(
+        anime_id=_anime_id(text, kinds),
+        title=_title(soup),
+        title_english=english or None,
+        title_japanese=labels.word("Japanese"),
+        synonyms=_unique(part for part in re.split(r",\s+", synonyms) if part) if synonyms else (),
+        type=labels.word("Type"),
+        episodes=labels.count("Episodes") or None,
+        status=status,
+        aired_from=aired_from,
+        aired_to=aired_to,
+        season=season,
+        source=labels.word("Source"),
+        age_rating=labels.word("Rating"),
+        score=score,
+        scored_by=scored_by,
+        ranked=labels.count("Ranked") or None,
+        popularity=labels.count("Popularity") or None,
+        members=labels.count("Members"),
+        favorites=labels.count("Favorites"),
+        genres=labels.links(selectors.GENRE_LABELS, selectors.GENRE_LINK),
+        themes=labels.links(selectors.THEME_LABELS, selectors.GENRE_LINK),
+        demographics=labels.links(selectors.DEMOGRAPHIC_LABELS, selectors.GENRE_LINK),
+        studios=labels.links(selectors.STUDIO_LABELS, selectors.STUDIO_LINK),
+        relations=_relations(text),
+    )
+
+
+class _Labels:
+    """The labels of a page with what stands beside them."""
+
+    def __init__(self, spans: Sequence[Tag]) -> None:
+        self._spans: dict[str, Tag] = {}
+        for span in spans:
+            name = clean(span.get_text()).rstrip(":").strip()
+            first = self._spans.setdefault(name, span)
+            # The same language may name two titles; everything else stands once, and two values cannot both be right.
+            if first is not span and name in selectors.REQUIRED_LABELS and shown_after(first) != shown_after(span):
+                raise UnexpectedPage(EXPECTED, f"the label {name} stands twice, with two values")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._spans
+
+    def span(self, name: str) -> Tag:
+        return self._spans[name]
+
+    def text(self, name: str) -> str:
+        """The text beside a label that is there; an error where it is empty."""
+        text = shown_after(self._spans[name])
+        if not text:
+            raise UnexpectedPage(EXPECTED, f"nothing stands beside the label {name}")
+        return text
+
+    def word(self, name: str) -> str | None:
+        """The text beside a label; None without the label, or where the page says that it is unknown."""
+        if name not in self._spans:
+            return None
+        text = self.text(name)
+        return None if text in selectors.UNKNOWN_WORDS else text
+
+    def count(self, name: str) -> int | None:
+        """The number beside a label; None where the page says that it is unknown."""
+        word = self.word(name)
+        if word is None:
+            return None
+        found = _COUNT.fullmatch(word)
+        if found is None:
+            raise UnexpectedPage(EXPECTED, f"cannot read the number {word[:40]!r} beside the label {name}")
+        return int(found[1].replace(",", ""))
+
+    def links(self, names: Iterable[str], selector: str) -> tuple[str, ...]:
+        """The texts of the links beside the first of the labels that is there; () where the page says that there are none."""
+        found: list[str] = []
+        for name in names:
+            if name not in self._spans:
+                continue
+            texts = [clean(link.get_text()) for link in self._links_after(self._spans[name], selector)]
+            if not all(texts):
+                raise UnexpectedPage(EXPECTED, f"a link without text beside the label {name}")
+            said = shown_after(self._spans[name])
+            if (
+                not texts
+                and said not in selectors.UNKNOWN_WORDS
+                and not any(w in said.lower() for w in selectors.NOTHING_YET)
+            ):
+                raise UnexpectedPage(EXPECTED, f"nothing that can be read stands beside the label {name}")
+            found += texts
+        return _unique(found)
+
+    @staticmethod
+    def _links_after(label: Tag, selector: str) -> list[Tag]:
+        parent = label.parent
+        if parent is None:
+            return []
+        links = list(parent.select(selector))
+        following = label.find_next("span", class_="dark_text")
+        if following is not None and following in parent.select(selectors.LABEL):
+            after = {id(link) for link in following.find_all_next("a")}
+            return [link for link in links if id(link) not in after]
+        return links
+
+
+def _unique(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def _anime_id(text: str, kinds: list[tuple[str, int]]) -> int:
+    ids = {number for _, number in kinds}
+    hidden = _ID_INPUT.search(text)
+    if hidden is not None:
+        value = next((attribute(tag, "value") for tag in soup_of(hidden[0]).select(selectors.ANIME_ID_INPUT)), "")
+        if value.isascii() and value.isdigit() and int(value):
+            ids.add(int(value))
+    if len(ids) != 1:
+        raise UnexpectedPage(EXPECTED, f"it names {len(ids)} ids" if ids else "it names no id")
+    return ids.pop()
+
+
+def _title(soup: Tag) -> str:
+    for selector in selectors.TITLE:
+        for tag in soup.select(selector):
+            # The English title may stand inside the same element, after a line break.
+            for other in tag.select(".title-english, br ~ span, p"):
+                other.extract()
+            title = shown_text(tag)
+            if title:
+                return title
+    raise UnexpectedPage(EXPECTED, "it has no title")
+
+
+def _score(labels: _Labels) -> tuple[float | None, int | None]:
+    """The score (1-10) and the number of votes: by markup, then by the score's own class, then by the text beside the label."""
+    span = labels.span("Score")
+    parent = cast(Tag, span.parent)
+    said = shown_after(span)
+    score = None
+    for selector in (selectors.RATING_VALUE, selectors.SCORE_LABEL):
+        tag = parent.select_one(selector)
+        if tag is not None:
+            score = _decimal(shown_text(tag))
+            break
+    else:
+        score = _decimal(said.split(" ")[0] if said else "")
+    counted = parent.select_one(selectors.RATING_COUNT)
+    votes = clean(counted.get_text()) if counted is not None else ""
+    if not votes:
+        found = _SCORED_BY.search(said)
+        votes = found[1] if found else ""
+    number = _COUNT.fullmatch(votes)
+    return score, (int(number[1].replace(",", "")) or None) if number else None
+
+
+def _decimal(text: str) -> float | None:
+    if not re.fullmatch(r"\d{1,2}(?:\.\d{1,2})?", text):
+        return None
+    value = float(text)
+    return value if 1 <= value <= 10 else None
+
+
+def _aired(text: str, status: str) -> tuple[date | None, date | None]:
+    parts = [part.strip() for part in text.split(" to ")]
+    if len(parts) > 2:
+        raise UnexpectedPage(EXPECTED, f"cannot read the dates {text[:60]!r}")
+    days = [_day(part) for part in parts]
+    if len(days) == 2:
+        return days[0], days[1]
+    return days[0], days[0] if status == selectors.FINISHED else None
+
+
+def _day(text: str) -> date | None:
+    if text in selectors.UNKNOWN_WORDS or _PARTIAL_DAY.fullmatch(text):
+        return None
+    found = _DAY.fullmatch(text)
+    if found is not None and found[1] in _MONTHS:
+        try:
+            return date(int(found[3]), _MONTHS[found[1]], int(found[2]))
+        except ValueError:
+            pass
+    raise UnexpectedPage(EXPECTED, f"cannot read the date {text[:40]!r}")
+
+
+def _relations(text: str) -> tuple[Relation, ...]:
+    start = _RELATED.search(text)
+    if start is None:
+        return ()
+    end = _H2.search(text, start.end())
+    piece = text[start.start() : end.start() if end else None]
+    refuse_undecodable(piece, EXPECTED)
+    soup = soup_of(piece)
+    found: list[Relation] = []
+    for tile in soup.select(selectors.RELATION_TILE):
+        if tile.find(True) is None and not shown_text(tile):  # fills the last line of tiles
+            continue
+        name = tile.select_one(selectors.RELATION_TILE_NAME)
+        found += _related(shown_text(name) if name else "", tile.select(selectors.RELATION_TILE_LINK))
+    for label in soup.select(selectors.RELATION_LABEL):
+        cell = label.find_next_sibling("td")
+        found += _related(shown_text(label), cell.select("a[href]") if cell else [])
+    return tuple(dict.fromkeys(found))
+
+
+def _related(label: str, links: Sequence[Tag]) -> list[Relation]:
+    relation = re.sub(r"\s*\([^()]*\)$", "", label).rstrip(":").strip()
+    if not relation or not links:
+        raise UnexpectedPage(EXPECTED, "cannot read a related entry")
+    # A related entry that the site has deleted keeps a link without an id, which relates to nothing.
+    pairs = [pair for pair in (linked_id(attribute(link, "href")) for link in links) if pair is not None]
+    return [Relation(relation, "anime" if kind == "anime" else "manga", number) for kind, number in pairs]
