@@ -35,15 +35,15 @@ class JointSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    neighbours: int = Field(30, ge=1, le=500, description="Rated titles used a prediction, the most alike.")
+    neighbours: int = Field(60, ge=1, le=500, description="Rated titles used a prediction, the most alike.")
     noise: float = Field(0.55, gt=0, description="ν: variance of one rating, in units of what likeness explains.")
     level: float = Field(5.0, ge=0, description="Ratings at which a user's own level counts half.")
-    series: float = Field(0.5, ge=0, description="Weight of shared leading words and of relations on the site.")
+    series: float = Field(0.35, ge=0, description="Weight of shared leading words and of relations on the site.")
     prefix: float = Field(0.3, ge=0, description="Weight of shared leading words alone.")
     title: float = Field(0.25, ge=0, description="Weight of the likeness of all names.")
     near_listing: float = Field(0.63, ge=0, description="Weight of standing on the very same lists.")
     listing: float = Field(0.1, ge=0, description="Weight of the cosine of the lists.")
-    correlation: float = Field(0.2, ge=0, description="Weight of the similarity of the ratings.")
+    correlation: float = Field(0.1, ge=0, description="Weight of the similarity of the ratings.")
     numbers: float = Field(0.08, ge=0, description="Weight of nearness in score, audience and year.")
     genres: float = Field(0.04, ge=0, description="Weight of shared genres.")
     score: float = Field(0.03, ge=0, description="Weight of the product of the standardised scores.")

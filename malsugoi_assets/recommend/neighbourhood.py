@@ -12,7 +12,7 @@ since ordering by r̂ alone puts titles with a single 10 first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from malsugoi_assets.recommend.baselines import BiasSettings, fit_bias, shrunk_means
 from malsugoi_assets.recommend.items import Items
+from malsugoi_assets.recommend.joint import JointNeighbourhood, JointSettings
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 from malsugoi_assets.recommend.similarity import Neighbours, SimilaritySettings, similar_titles
 
@@ -96,6 +97,7 @@ class Predictor:
         self, history: Ratings, baselines: TitleBaselines, neighbours: Neighbours, settings: PredictionSettings
     ) -> None:
         self._history = history
+        self.n_items = history.n_items
         self._baselines = baselines
         self._settings = settings
         self._similarity = neighbours.matrix(history.n_items).T.tocsr()
@@ -125,6 +127,16 @@ class Predictor:
             predicted = base + self.user_bias[some, None] + pull / (weight + self._settings.evidence)
             yield _Block(some, np.clip(predicted, 1, 10).astype(np.float32), support.astype(np.int32))
 
+    def predict(self, user: IntArray, item: IntArray) -> FloatArray:
+        """Predicted ratings, float32 in [1, 10], one a pair."""
+        result = np.empty(len(user), dtype=np.float32)
+        order = np.argsort(user, kind="stable")
+        for block in self.blocks(np.unique(user)):
+            first, last = np.searchsorted(user[order], [block.users[0], block.users[-1] + 1])
+            rows = order[first:last]
+            result[rows] = block.predicted[np.searchsorted(block.users, user[rows]), item[rows]]
+        return result
+
     def score(self, block: _Block) -> FloatArray:
         """The ranking score of a block's predictions; see the module's formula."""
         unknown = (1 / np.sqrt(1 + block.support) + 1 / np.sqrt(1 + self._baselines.ratings / 10)) / 2
@@ -132,11 +144,17 @@ class Predictor:
 
 
 def predict_top(
-    history: Ratings, baselines: TitleBaselines, neighbours: Neighbours, settings: PredictionSettings | None = None
+    history: Ratings,
+    baselines: TitleBaselines,
+    neighbours: Neighbours,
+    settings: PredictionSettings | None = None,
+    better: Callable[[IntArray, IntArray], FloatArray] | None = None,
 ) -> TopTitles:
     """Each user's best titles by score, without those in `history` (leave planned rows out to have them back).
 
-    Only titles with ratings are candidates; ties go to the lower index.
+    Only titles with ratings are candidates; ties go to the lower index. `better` predicts the ratings of given
+    (user, item) pairs anew, say `JointNeighbourhood.predict`: it is asked for twice `top_n` titles a user, and
+    score and rank follow its answer.
     """
     settings = settings or PredictionSettings()
     predictor = Predictor(history, baselines, neighbours, settings)
@@ -147,6 +165,15 @@ def predict_top(
         score[:, baselines.ratings == 0] = -np.inf
         rows = listed[block.users]
         score[np.repeat(np.arange(len(block.users)), np.diff(rows.indptr)), rows.indices] = -np.inf
+        if better is not None:
+            wide = np.argsort(-score, axis=1, kind="stable")[:, : 2 * settings.top_n]
+            row = np.repeat(np.arange(len(block.users)), wide.shape[1])
+            item = wide.ravel()
+            shift = better(block.users[row].astype(np.int32), item.astype(np.int32)) - block.predicted[row, item]
+            block.predicted[row, item] += shift
+            outside = np.full_like(score, -np.inf)
+            outside[row, item] = score[row, item] + shift
+            score = outside
         best = np.argsort(-score, axis=1, kind="stable")[:, : settings.top_n]
         row = np.repeat(np.arange(len(block.users)), best.shape[1])
         item, rank = best.ravel(), np.tile(np.arange(1, best.shape[1] + 1), len(block.users))
@@ -169,39 +196,46 @@ def predict_top(
 
 
 class ItemNeighbourhood:
-    """The model `cf`: similarity, baselines and prediction of the pipeline, fitted in one call."""
+    """The model `cf`: ratings from jointly weighted neighbours (`joint`), ranking by the similarity table's scores.
+
+    With more ratings than `most_joint` the similarity table predicts alone.
+    """
 
     def __init__(
         self,
         settings: PredictionSettings | None = None,
         similarity: SimilaritySettings | None = None,
         seed: int = 0,
+        joint: JointSettings | None = None,
+        most_joint: int = 10_000_000,
     ) -> None:
         self.settings = settings or PredictionSettings()
         self.similarity = similarity or SimilaritySettings()
+        self.joint = JointNeighbourhood(joint, seed)
+        self.most_joint = most_joint
         self._predictor: Predictor | None = None
+        self._is_joint = False
 
     def fit(self, ratings: Ratings, items: Items) -> ItemNeighbourhood:
-        """Learn from the rows of `ratings`; nothing is random and nothing of `items` is used."""
+        """Learn from the rows of `ratings`, the unrated ones too, and from what `items` says of the titles."""
         baselines = title_baselines(ratings, self.settings)
         neighbours = similar_titles(ratings, self.similarity)
         self._predictor = Predictor(ratings, baselines, neighbours, self.settings)
+        self._is_joint = 0 < len(ratings.rated) <= self.most_joint
+        if self._is_joint:
+            self.joint.fit(ratings, items)
         return self
 
     def predict(self, user: IntArray, item: IntArray) -> FloatArray:
         """Predicted ratings, float32 in [1, 10], one a pair of the fitted users and titles."""
-        result = np.empty(len(user), dtype=np.float32)
-        order = np.argsort(user, kind="stable")
-        for block in self._fitted().blocks(np.unique(user)):
-            first, last = np.searchsorted(user[order], [block.users[0], block.users[-1] + 1])
-            rows = order[first:last]
-            result[rows] = block.predicted[np.searchsorted(block.users, user[rows]), item[rows]]
-        return result
+        predictor = self._fitted()
+        return self.joint.predict(user, item) if self._is_joint else predictor.predict(user, item)
 
     def scores(self, users: IntArray) -> FloatArray:
         """Ranking scores over all titles, float32 (len(users), n_items)."""
         predictor = self._fitted()
-        return np.concatenate([predictor.score(block) for block in predictor.blocks(users)])
+        empty = [np.empty((0, predictor.n_items), dtype=np.float32)]
+        return np.concatenate(empty + [predictor.score(block) for block in predictor.blocks(users)])
 
     def _fitted(self) -> Predictor:
         if self._predictor is None:
