@@ -80,7 +80,7 @@ def compare(
         real = truth[mask].astype(np.float64)
 
         def per_user(values: npt.NDArray[np.float64], place: npt.NDArray[np.intp] = place) -> npt.NDArray[np.float64]:
-            return np.bincount(place, weights=values)
+            return np.bincount(place, weights=values).astype(np.float64)
 
         def mean(
             values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64] = weights

@@ -52,7 +52,7 @@ def scores(table: Table, column: str) -> pl.Series:
     """Scores 1-10 (Int8); NULL, '', 0, -1 and '-' = listed, not rated. Anything else is a `FilesError`."""
     values = text(table, column)
     number = values.cast(pl.Float64, strict=False)
-    unrated = values.is_null() | values.str.to_lowercase().is_in(UNRATED) | number.is_in([0.0, -1.0])
+    unrated = values.is_null() | values.str.to_lowercase().is_in(UNRATED) | number.is_in([0.0, -1.0]).fill_null(False)
     bad = ~unrated.fill_null(True) & ~(number.is_between(1, 10) & (number % 1 == 0)).fill_null(False)
     table.refuse_where(
         bad, column, f"the {column} {{value}} is no whole number from 1 to 10 (unrated is empty, 0, -1 or '-')"

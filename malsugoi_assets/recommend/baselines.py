@@ -23,8 +23,8 @@ MIDDLE = 5.5
 class BiasSettings(BaseModel, frozen=True, extra="forbid"):
     """How strongly offsets are pulled to zero, in ratings: an offset from n ratings is scaled by n / (n + pull)."""
 
-    user_pull: float = Field(3.0, ge=0, description="Pull on a user's offset, in ratings")
-    item_pull: float = Field(3.0, ge=0, description="Pull on a title's offset, in ratings")
+    user_pull: float = Field(4.0, ge=0, description="Pull on a user's offset, in ratings")
+    item_pull: float = Field(8.0, ge=0, description="Pull on a title's offset, in ratings")
     sweeps: int = Field(20, ge=1, le=1000, description="Rounds of the alternating solution; affects time")
 
 

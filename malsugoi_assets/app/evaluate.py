@@ -1,0 +1,111 @@
+"""`malsugoi evaluate`: files in, measured models out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.evaluation.data import evaluation_rows
+from malsugoi_assets.evaluation.protocols import NAMES, ProtocolError, make_protocol
+from malsugoi_assets.evaluation.registry import MODELS, UnknownModel, chosen_models
+from malsugoi_assets.evaluation.reports import write_json
+from malsugoi_assets.evaluation.run import EvaluationError, Result
+from malsugoi_assets.evaluation.run import evaluate as run_evaluation
+from malsugoi_assets.files import FilesError, load_evaluation
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command("evaluate")
+@click.option("--ratings", type=FILE, required=True, help="Ratings, CSV or Parquet.")
+@click.option("--anime", type=FILE, required=True, multiple=True, help="A catalogue; may be given several times.")
+@click.option("--relations", type=FILE, help="Relations between titles.")
+@click.option("--protocol", required=True, help=f"{', '.join(NAMES)}, or a CSV with row and split, fold or hidden.")
+@click.option(
+    "--history",
+    type=click.Choice(["all", "protocol"]),
+    default="all",
+    show_default=True,
+    help="Learn from all other rows, or only from those that the protocol names as train.",
+)
+@click.option("--models", default="own,baselines", show_default=True, help="Names and groups (own, baselines, all).")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of all that is random.")
+@click.option("--json", "out", type=FILE, help="Write all figures here.")
+def evaluate(
+    ratings: Path,
+    anime: tuple[Path, ...],
+    relations: Path | None,
+    protocol: str,
+    history: Literal["all", "protocol"],
+    models: str,
+    seed: int,
+    out: Path | None,
+) -> None:
+    """Measure models on ratings that they did not see.
+
+    Example: malsugoi evaluate --ratings ratings.csv --anime anime.csv --protocol random5 --models cf,bias --json o.json
+    """
+    console = Console(stderr=True)
+    if out is not None and not out.absolute().parent.is_dir():
+        raise UserError(f"{out}: the folder {out.absolute().parent} does not exist; make it first")
+    if out is not None and out.is_dir():
+        raise UserError(f"{out} is a folder; name a file")
+    try:
+        names = chosen_models(models.split(","))
+        data = load_evaluation(ratings, anime, relations)
+        rows = evaluation_rows(data.rows, data.catalogue, data.relations)
+        chosen = make_protocol(protocol, rows, seed)
+        with console.status("reading what may be learnt from …") as status:
+
+            def say(line: str) -> None:
+                if "skipped" in line:
+                    console.print(line, highlight=False, markup=False, soft_wrap=True)
+                else:
+                    status.update(line)
+
+            factories = {name: MODELS[name].make for name in names}
+            results = run_evaluation(rows, chosen, factories, history=history, seed=seed, say=say)
+    except (FilesError, ProtocolError, UnknownModel, EvaluationError) as problem:
+        raise UserError(str(problem)) from problem
+    if out is not None:
+        write_json(results, out)
+    Console().print(results_table(results))
+
+
+def results_table(results: list[Result]) -> Table:
+    """Headline figures: a row a model, over complete lists where the protocol marks them, else over everything."""
+    segments = {r.segment for r in results}
+    headline = "complete-lists" if "complete-lists" in segments else "all"
+    shown = [r for r in results if r.segment == headline]
+    metrics = list(dict.fromkeys(r.metric for r in shown))
+    n = max((r.n for r in shown), default=0)
+    table = Table(
+        title=f"{results[0].protocol}, {headline} (n = {n}; 95 % intervals over users)" if results else None
+    )
+    table.add_column("model")
+    for metric in metrics:
+        table.add_column(metric, justify="right")
+    table.add_column("seconds", justify="right")
+    own = {(r.model, r.metric): r for r in shown}
+    sign = 1 if metrics[:1] == ["mse"] else -1
+    order = sorted(
+        dict.fromkeys(r.model for r in shown),
+        key=lambda m: (own[m, metrics[0]].value or 0.0) * sign,
+    )
+    for model in order:
+        cells = [_cell(own[model, metric], metric == metrics[0]) for metric in metrics]
+        table.add_row(model, *cells, f"{own[model, metrics[0]].seconds:.1f}")
+    return table
+
+
+def _cell(result: Result, with_interval: bool) -> str:
+    if result.value is None:
+        return "–"
+    if with_interval and result.ci_low is not None:
+        return f"{result.value:.4f} ({result.ci_low:.3f}–{result.ci_high:.3f})"
+    return f"{result.value:.4f}"
