@@ -45,12 +45,11 @@ class Faults:
         self._lock = threading.Lock()
         self._faults: list[tuple[Fault, random.Random, list[int]]] = []
 
-    def add(self, spec: dict[str, Any]) -> Fault:
-        """Switch on the fault that `spec` describes; pydantic's ValidationError (a ValueError) says what is wrong."""
-        fault = Fault.model_validate(spec)
+    def add(self, *specs: dict[str, Any]) -> None:
+        """Switch on the faults that `specs` describe, all or none; pydantic's ValidationError says what is wrong."""
+        faults = [Fault.model_validate(spec) for spec in specs]
         with self._lock:
-            self._faults.append((fault, random.Random(fault.seed), [0, 0]))
-        return fault
+            self._faults += [(fault, random.Random(fault.seed), [0, 0]) for fault in faults]
 
     def clear(self) -> None:
         """Switch all faults off."""

@@ -24,14 +24,18 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from malsugoi_assets.mal.replica.server import Server, Site
-from malsugoi_assets.mal.replica.world import World
+if TYPE_CHECKING:  # who looks for a replica needs neither its pages nor its arrays
+    from malsugoi_assets.mal.replica.server import Server, Site
 
 N_ANIME, N_USERS, SEED = 700, 300, 0
 IDLE_SECONDS = 15 * 60.0
 START_SECONDS = 30.0
+WATCH_SECONDS = 0.1
+BOUNDS = {"seed": (0, 2**31), "anime": (1, 20_000), "first_users": (0, 20_000)}
+"""The least and the greatest of each that a world is made with."""
+
 _children: list[subprocess.Popen[bytes]] = []
 
 
@@ -55,6 +59,7 @@ def ensure_replica(
         return str(status["url"])
     with _locked(home / "lock"):
         if (status := replica_status(data_dir)) is not None:
+            _world_of(home, n_anime, n_users, seed)  # somebody else may have made another one meanwhile
             return str(status["url"])
         return _start(data_dir, home, n_anime, n_users, seed)
 
@@ -109,13 +114,16 @@ def serve(
 
     Raises: `ReplicaError` where the port is in use, or another process serves this data dir already.
     """
+    from malsugoi_assets.mal.replica.server import Site
+    from malsugoi_assets.mal.replica.world import World
+
     home = _home(data_dir)
     with _locked(home / "serving.lock", wait=False):
         state = _world_of(home, n_anime, n_users, seed)
         world = World(state["seed"], state["anime"], state["first_users"])
         world.add_users(state["added"])
         token = secrets.token_hex(16)
-        site = Site(world, token, on_added=lambda added: _write(home / "state.json", {**state, "added": added}))
+        site = Site(world, token, on_adding=lambda added: _write(home / "state.json", {**state, "added": added}))
         server = _listen(site, port, state.get("port"))
         state["port"] = server.server_address[1]
         _write(home / "state.json", state)
@@ -124,7 +132,7 @@ def serve(
         ended = threading.Event()
 
         def watch() -> None:
-            while not ended.wait(0.25):
+            while not ended.wait(WATCH_SECONDS):
                 idle = idle_seconds is not None and time.monotonic() - site.last_asked > idle_seconds
                 if idle or _read(home / "address.json") != address:
                     server.shutdown()
@@ -135,7 +143,7 @@ def serve(
         if started is not None:
             started.set()
         try:
-            server.serve_forever(poll_interval=0.1)
+            server.serve_forever(poll_interval=0.05)
         except KeyboardInterrupt:
             pass
         finally:
@@ -151,6 +159,7 @@ def _start(data_dir: Path, home: Path, n_anime: int | None, n_users: int | None,
     for option, value in (("--anime", n_anime), ("--users", n_users), ("--seed", seed)):
         command += [option, str(value)] if value is not None else []
     with (home / "replica.log").open("ab") as log:
+        said_before = log.tell()
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -168,14 +177,23 @@ def _start(data_dir: Path, home: Path, n_anime: int | None, n_users: int | None,
         if child.poll() is not None:
             break
         time.sleep(0.02)
-    reason = (home / "replica.log").read_text(errors="replace").strip().splitlines()[-1:]
-    raise ReplicaError(f"the replica of {data_dir} does not start: {' '.join(reason) or 'no answer'}")
+    if child.poll() is None:  # it would hold the lock and be nobody's
+        child.kill()
+        child.wait()
+    reason = (home / "replica.log").read_bytes()[said_before:].decode(errors="replace").strip().splitlines()[-1:]
+    raise ReplicaError(
+        f"the replica of {data_dir} does not start: {' '.join(reason) or 'no answer'} (see {home / 'replica.log'})"
+    )
 
 
 def _listen(site: Site, port: int, last_port: int | None) -> Server:
+    from malsugoi_assets.mal.replica.server import Server
+
     if port:
         try:
             return Server(site, port)
+        except OverflowError as error:
+            raise ReplicaError(f"there is no port {port}: choose one from 1 to 65535") from error
         except OSError as error:
             raise ReplicaError(f"port {port} on 127.0.0.1: {error.strerror}; choose another with --port") from error
     if last_port:
@@ -187,8 +205,18 @@ def _listen(site: Site, port: int, last_port: int | None) -> Server:
 def _world_of(home: Path, n_anime: int | None, n_users: int | None, seed: int | None) -> dict[str, Any]:
     """The state of the data dir's world, or of a new one; it never changes its seed and sizes."""
     wanted = {"seed": seed, "anime": n_anime, "first_users": n_users}
+    for name, (least, greatest) in BOUNDS.items():
+        value = wanted[name]
+        if value is not None and not least <= value <= greatest:
+            raise ReplicaError(f"{name.removeprefix('first_')} = {value}: choose from {least} to {greatest}")
     state = _read(home / "state.json")
-    if state is None or not all(isinstance(state.get(name), int) for name in (*wanted, "added")):
+    if state is not None and not all(isinstance(state.get(name), int) for name in (*wanted, "added")):
+        state = None
+    if state is None and (home / "state.json").exists():
+        raise ReplicaError(
+            f"{home / 'state.json'} cannot be read, so its world is not known: restore it, or delete it for a new world"
+        )
+    if state is None:
         defaults = {"seed": SEED, "anime": N_ANIME, "first_users": N_USERS}
         return {**defaults, **{name: value for name, value in wanted.items() if value is not None}, "added": 0}
     for name, value in wanted.items():

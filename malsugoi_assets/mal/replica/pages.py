@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from html import escape
 from urllib.parse import quote
 
@@ -328,22 +329,14 @@ Location <input type="text" name="loc" value=""> Age &gt; <input type="text" nam
     return page("Users", content)
 
 
-def list_rows(world: World, entries: Iterable[Entry]) -> str:
-    """The JSON rows that a modern list page holds and that `load.json` answers."""
-    rows = []
-    for entry in entries:
-        title = world.titles[entry.index]
-        figures = world.figures[entry.index]
+@lru_cache(maxsize=4)
+def _title_fields(world: World) -> tuple[str, ...]:
+    """What a list row says of its title, as JSON fields without braces; one a title, the same for every list."""
+    found = []
+    for title, figures in zip(world.titles, world.figures, strict=True):
         name: object = int(title.title) if title.title.isdigit() else title.title
-        rows.append(
+        found.append(
             {
-                "status": entry.status,
-                "score": entry.score,
-                "tags": "",
-                "is_rewatching": 0,
-                "num_watched_episodes": entry.episodes_watched,
-                "created_at": entry.created_at,
-                "updated_at": entry.updated_at,
                 "anime_title": name,
                 "anime_title_eng": title.title_english or "",
                 "anime_num_episodes": title.episodes or 0,
@@ -363,12 +356,36 @@ def list_rows(world: World, entries: Iterable[Entry]) -> str:
                 "is_added_to_list": False,
                 "anime_media_type_string": title.type,
                 "start_date_string": None,
-                "finish_date_string": None if entry.status == PLANNED else "01-00-17",
-                "priority_string": "Low",
-                "notes": "",
             }
         )
-    return json.dumps(rows, ensure_ascii=True, separators=(",", ":")).replace("/", "\\/")
+    return tuple(json.dumps(fields, separators=(",", ":")).replace("/", "\\/")[1:-1] for fields in found)
+
+
+@lru_cache(maxsize=4)
+def _escaped_title_fields(world: World) -> tuple[str, ...]:
+    return tuple(map(escape, _title_fields(world)))
+
+
+def list_rows(world: World, entries: Iterable[Entry]) -> str:
+    """The JSON rows that `load.json` answers."""
+    return _rows(_title_fields(world), entries, '"')
+
+
+def _rows(title_fields: Sequence[str], entries: Iterable[Entry], quote_mark: str) -> str:
+    """List rows as JSON; `quote_mark` is what stands for a quotation mark, in JSON itself or in an attribute."""
+    before = (
+        '{"status":%d,"score":%d,"tags":"","is_rewatching":0,"num_watched_episodes":%d,"created_at":%d,'
+        '"updated_at":%d,'
+    ).replace('"', quote_mark)
+    after = ',"finish_date_string":%s,"priority_string":"Low","notes":""}'.replace('"', quote_mark)
+    planned, other = after % "null", after % f"{quote_mark}01-00-17{quote_mark}"
+    rows = [
+        before % (e.status, e.score, e.episodes_watched, e.created_at, e.updated_at)
+        + title_fields[e.index]
+        + (planned if e.status == PLANNED else other)
+        for e in entries
+    ]
+    return f"[{','.join(rows)}]"
 
 
 def private_json() -> str:
@@ -396,7 +413,7 @@ def modern_list(world: World, user: User, entries: Sequence[Entry], status: int)
     """A modern list page showing `entries` (all statuses where `status` is 7): the first 300 as JSON, no rendered row."""
     tab, heading = ("all_anime", "ALL ANIME") if status == 7 else (
         _STATUS_NAMES[status][0], _STATUS_NAMES[status][2].upper())  # fmt: skip
-    items = escape(list_rows(world, entries[:LIST_PAGE]))
+    items = _rows(_escaped_title_fields(world), entries[:LIST_PAGE], "&quot;")
     tabs = "".join(
         f'<a href="/animelist/{user.username}?status={k}" class="status-button {name} {"on" if k == status else ""}">'
         f"{label}</a>"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import socketserver
 import threading
 import time
 from collections import deque
@@ -16,6 +17,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from pydantic import ValidationError
 
 from malsugoi_assets.mal.replica import pages
 from malsugoi_assets.mal.replica.faults import Fault, Faults
@@ -31,21 +34,21 @@ HTML, JSON = "text/html; charset=UTF-8", "application/json"
 class Site:
     """What the handlers share: the world, the faults, the log, and when somebody last asked."""
 
-    def __init__(self, world: World, token: str = "", on_added: Callable[[int], None] | None = None) -> None:
+    def __init__(self, world: World, token: str = "", on_adding: Callable[[int], None] | None = None) -> None:
         self.world, self.token = world, token
         self.faults = Faults()
         self.log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
         self.started = self.last_asked = time.monotonic()
-        self._on_added = on_added
+        self._on_adding = on_adding
         self._adding = threading.Lock()
         _ = world.figures, world.ranking
 
     def add_users(self, count: int) -> list[str]:
         """Make `count` new users appear; their number is kept over a restart."""
         with self._adding:
+            if self._on_adding:
+                self._on_adding(len(self.world.users) - self.world.n_users + count)
             added = self.world.add_users(count)
-            if self._on_added:
-                self._on_added(len(self.world.users) - self.world.n_users)
         return [user.username for user in added]
 
     def state(self) -> dict[str, Any]:
@@ -68,10 +71,16 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     request_queue_size = 128
+    allow_reuse_port = False
 
     def __init__(self, site: Site, port: int = 0) -> None:
         self.site = site
         super().__init__(("127.0.0.1", port), Handler)
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server who 127.0.0.1 is, which can take seconds."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
 
     @property
     def url(self) -> str:
@@ -123,7 +132,7 @@ class Handler(BaseHTTPRequestHandler):
             try:
                 answer = control(site, method, url.path, payload)
             except ValueError as error:
-                answer = Answer(400, json.dumps({"error": str(error)}), JSON)
+                answer = Answer(400, json.dumps({"error": _one_line(error)}), JSON)
             self._send(answer)
             return
         fault = site.faults.next_for(self.path)
@@ -263,6 +272,12 @@ def _list_json(world: World, username: str, query: dict[str, str]) -> Answer:
     return Answer(200, pages.list_rows(world, shown[offset : offset + pages.LIST_PAGE]), JSON)
 
 
+def _one_line(error: ValueError) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'fault'}: {e['msg']}" for e in error.errors())
+    return str(error)
+
+
 def control(site: Site, method: str, path: str, payload: bytes) -> Answer:
     """The control door. Raises ValueError (bad JSON, bad fields) in one line for the caller."""
     data: Any = json.loads(payload) if payload.strip() else {}
@@ -282,9 +297,7 @@ def control(site: Site, method: str, path: str, payload: bytes) -> Answer:
         case "GET", "faults":
             return ok(site.faults.report())
         case "POST", "faults":
-            specs = data if isinstance(data, list) else [data]
-            for spec in specs:
-                site.faults.add(spec)
+            site.faults.add(*(data if isinstance(data, list) else [data]))
             return ok(site.faults.report())
         case "DELETE", "faults":
             site.faults.clear()
