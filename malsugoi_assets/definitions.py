@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -20,7 +21,9 @@ from malsugoi_assets.warehouse.data_dir import check_dagster_home
 from malsugoi_assets.warehouse.io_manager import LakeIOManager
 
 
-def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.Definitions:
+def build_definitions(
+    settings: Settings | None = None, *, loggers: Mapping[str, dg.LoggerDefinition] | None = None, **resources: Any
+) -> dg.Definitions:
     """The whole project for these settings (those of the environment); `resources` replace single parts."""
     settings = settings or Settings.load()
     check_dagster_home(settings)
@@ -37,6 +40,7 @@ def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.
             "compute": Compute(device=settings.device),
             **resources,
         },
+        loggers=loggers,
         # Steps share a process: they are short, and the database is published once a step.
         executor=dg.in_process_executor,
     )

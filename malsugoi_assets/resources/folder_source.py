@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,18 +13,20 @@ import polars as pl
 from malsugoi_assets.files import FilesError, Folder, read_folder
 from malsugoi_assets.resources.source import Harvest, Log, Source
 from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.files import replace_file
 from malsugoi_assets.warehouse.schema import polars_schema
 from malsugoi_assets.warehouse.tables import TABLES
 
 
 class FolderSource(Source):
-    """Everything comes from the files; there are no pages and nothing is ever due by age."""
+    """Everything comes from the files; there are no pages, and all is due when a file changes."""
 
     def __init__(self, settings: Settings) -> None:
         if settings.files_dir is None:
             raise dg.Failure("MALSUGOI_SOURCE=files needs MALSUGOI_FILES_DIR: the folder to read")
         self._path = settings.files_dir.expanduser()
         self._max_users = settings.max_users
+        self._mark = settings.root / "state" / "folder.json"
 
     @cached_property
     def _folder(self) -> Folder:
@@ -68,13 +71,22 @@ class FolderSource(Source):
         return Harvest(rows, dict(self._folder.report), {"list_outcomes": outcomes})
 
     def catalogue_is_due(self) -> bool:
-        """Never by age; a change of the files shows in their content."""
-        return False
+        """Whether a file of the folder changed since all of it was read."""
+        return not self._mark.exists() or self._mark.read_text() != self._fingerprint()
 
     def discovery_is_due(self) -> bool:
-        """Never by age."""
-        return False
+        """As for the catalogue."""
+        return self.catalogue_is_due()
 
     def lists_due(self, usernames: Sequence[str]) -> list[str]:
-        """Never by age."""
-        return []
+        """All of them once a file changed."""
+        return list(usernames) if self.catalogue_is_due() else []
+
+    def mark_read(self) -> None:
+        """Remember the folder's state."""
+        with replace_file(self._mark) as draft:
+            draft.write_text(self._fingerprint())
+
+    def _fingerprint(self) -> str:
+        files = sorted(f for f in self._path.iterdir() if f.is_file())
+        return json.dumps([(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files])

@@ -61,6 +61,9 @@ class Source(ABC):
     def lists_due(self, usernames: Sequence[str]) -> list[str]:
         """Those users whose list was never read, or so long ago that another visit is called for."""
 
+    def mark_read(self) -> None:  # noqa: B027 - most sources have nothing to note
+        """Note that everything the source shows now was read."""
+
 
 class SourceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Opens the source that the settings name, and binds the data dir to it."""

@@ -1,0 +1,152 @@
+"""The command line: options and words here, work elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.settings import Settings, SettingsError
+
+_FIRST = ("run", "status", "recommend", "similar")
+# Commands with a module of their own, imported when they are called.
+_ELSEWHERE = {"evaluate": "malsugoi_assets.app.evaluate"}
+console = Console()
+
+
+class _Ordered(click.Group):
+    """Shows first what a newcomer needs first."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*_FIRST, *sorted({*super().list_commands(ctx), *_ELSEWHERE} - set(_FIRST))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _ELSEWHERE:
+            found: click.Command = getattr(import_module(_ELSEWHERE[cmd_name]), cmd_name)
+            return found
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Ordered, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="malsugoi")
+def main() -> None:
+    """MALSugoi: from MyAnimeList's pages to recommendations.
+
+    \b
+    Start here:
+      malsugoi run              make everything (a local stand-in for the site by default)
+      malsugoi status           what there is, and how good it is
+      malsugoi recommend USER   what a user may want to watch next, and why
+      malsugoi similar TITLE    titles that are rated alike
+    """
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of the environment; a mistake in them ends in one line."""
+    try:
+        return Settings.load(**overrides)
+    except SettingsError as error:
+        raise UserError(str(error)) from error
+
+
+@main.command()
+@click.option("--source", type=click.Choice(["replica", "live", "files"]), help="Where titles and lists come from.")
+def run(source: str | None) -> None:
+    """Make everything: catalogue, users, lists, models, recommendations. What is current is left alone."""
+    # Dagster costs a second at import; the other commands do without it.
+    from malsugoi_assets.app.run import run_all
+
+    run_all(load_settings(source=source), console)
+
+
+@main.command()
+def dev() -> None:
+    """Open Dagster's page on 127.0.0.1:3000."""
+    from malsugoi_assets.app.instance import open_instance, write_dot_env
+
+    settings = load_settings()
+    open_instance(settings)
+    write_dot_env(settings, Path.cwd())
+    command = [str(Path(sys.executable).with_name("dagster")), "dev", "--host", "127.0.0.1", "--port", "3000"]
+    sys.exit(subprocess.call(command, env=os.environ.copy()))
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 = any free one.")
+@click.option("--anime", type=click.IntRange(1), help="How many titles its world has.")
+@click.option("--users", type=click.IntRange(1), help="How many users its world has at first.")
+@click.option("--seed", type=int, help="Another seed, another world.")
+def replica(port: int, anime: int | None, users: int | None, seed: int | None) -> None:
+    """Serve the local stand-in for MyAnimeList alone, until Ctrl-C."""
+    from malsugoi_assets.mal.replica import ReplicaError, serve
+
+    try:
+        serve(load_settings().root, port=port, n_anime=anime, n_users=users, seed=seed)
+    except ReplicaError as error:
+        raise UserError(str(error)) from error
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def status(as_json: bool) -> None:
+    """What there is: tables, users, metrics, the replica's address."""
+    from malsugoi_assets.app.reports import read_status, show_status
+
+    found = read_status(load_settings())
+    if as_json:
+        click.echo(json.dumps(found, default=str, indent=2))
+    else:
+        show_status(found, console)
+
+
+@main.command()
+@click.argument("username")
+@click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many titles.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts; the names of the table's columns.")
+def recommend(username: str, top: int, as_json: bool) -> None:
+    """What USERNAME may want to watch next, and what on their list speaks for it."""
+    from malsugoi_assets.app.reports import read_recommendations
+
+    rows = read_recommendations(load_settings(), username)[:top]
+    if as_json:
+        click.echo(json.dumps(rows, default=str, indent=2, ensure_ascii=False))
+        return
+    table = Table(title=f"For {username}", title_justify="left")
+    for column in ("#", "title", "rating", "because you know"):
+        table.add_column(column, justify="right" if column in ("#", "rating") else "left")
+    for row in rows:
+        because = ", ".join(str(reason["title"]) for reason in row["because"])
+        table.add_row(str(row["rank"]), str(row["title"]), f"{row['predicted_rating']:.1f}", because)
+    console.print(table)
+
+
+@main.command()
+@click.argument("title")
+@click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many titles.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts; the names of the table's columns.")
+def similar(title: str, top: int, as_json: bool) -> None:
+    """Titles that are rated like TITLE (any of its names, or its id)."""
+    from malsugoi_assets.app.reports import read_similar
+
+    found = read_similar(load_settings(), title)
+    rows = found["neighbours"][:top]
+    if as_json:
+        click.echo(json.dumps(rows, default=str, indent=2, ensure_ascii=False))
+        return
+    if found["did_you_mean"]:
+        console.print(f"Did you mean: {' · '.join(found['did_you_mean'])}?", style="dim")
+    table = Table(title=f"Rated like {found['title']}", title_justify="left")
+    for column in ("#", "title", "similarity", "rated both"):
+        table.add_column(column, justify="left" if column == "title" else "right")
+    for row in rows:
+        table.add_row(str(row["rank"]), str(row["title"]), f"{row['similarity']:.3f}", str(row["support"]))
+    console.print(table)

@@ -1,0 +1,58 @@
+"""Dagster's instance of a data dir, made ready so that the page, the commands and the sensors see the same."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import dagster as dg
+
+from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.automation.partitions import FIRST_BATCH, register_batches
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.data_dir import DataDirError, check_dagster_home
+
+_DAGSTER_YAML = """\
+# Written once by malsugoi; yours to change.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+concurrency:
+  runs:
+    max_concurrent_runs: 2
+retention:
+  sensor:
+    purge_after_days: 7
+  schedule:
+    purge_after_days: 90
+"""
+
+
+def open_instance(settings: Settings) -> dg.DagsterInstance:
+    """The instance of the settings' data dir, created where there is none, with the first batch registered.
+
+    Raises `UserError` where DAGSTER_HOME belongs to another data dir.
+    """
+    try:
+        check_dagster_home(settings)
+    except DataDirError as error:
+        raise UserError(str(error)) from error
+    home = settings.dagster_home
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "dagster.yaml").exists():
+            (home / "dagster.yaml").write_text(_DAGSTER_YAML)
+    except OSError as error:
+        raise UserError(f"{home} cannot be written ({error}); choose another MALSUGOI_DATA_DIR") from error
+    os.environ["DAGSTER_HOME"] = str(home)
+    instance = dg.DagsterInstance.from_config(str(home))
+    register_batches(instance, [FIRST_BATCH])
+    return instance
+
+
+def write_dot_env(settings: Settings, folder: Path) -> None:
+    """Write `.env` beside workspace.yaml, once, for the data dir that is used without any setting."""
+    file = folder / ".env"
+    if "MALSUGOI_DATA_DIR" not in os.environ and (folder / "workspace.yaml").exists() and not file.exists():
+        file.write_text(f"DAGSTER_HOME={settings.dagster_home}\n")

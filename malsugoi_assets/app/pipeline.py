@@ -1,0 +1,159 @@
+"""`malsugoi run`: the jobs in order, each only where something is missing or made from what is no longer there."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import dagster as dg
+from dagster import DagsterEventType
+
+from malsugoi_assets.app.errors import WorkError
+from malsugoi_assets.automation.decisions import contiguous
+from malsugoi_assets.automation.jobs import JOB_ASSETS
+from malsugoi_assets.automation.state import mark_dead_runs, read_state
+from malsugoi_assets.resources.source import Source
+from malsugoi_assets.warehouse.data_dir import DataDir
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run of a job: over no batch, or over a range of them."""
+
+    job: str
+    first: str = ""
+    last: str = ""
+    why: str = ""
+
+
+@dataclass
+class Outcome:
+    """What was run, what was current already, and how long it all took, in seconds."""
+
+    ran: list[tuple[Step, float]] = field(default_factory=list)
+    current: list[str] = field(default_factory=list)
+
+
+def run_pipeline(
+    instance: dg.DagsterInstance,
+    data_dir: DataDir,
+    source: Source,
+    definitions: dg.Definitions,
+    started: Tell,
+    ended: Tell,
+) -> Outcome:
+    """Bring everything up to date. Raises `WorkError` with the reason where a job fails."""
+    mark_dead_runs(instance, data_dir)
+    outcome = Outcome()
+    for stage in (_catalogue, _discovery, _lists, _collaborative, _deep, _predictions):
+        steps = list(stage(instance, data_dir, source))
+        if not steps:
+            outcome.current.append(stage.__name__.strip("_"))
+        for step in steps:
+            started(f"{step.job}{f' {step.first} … {step.last}' if step.first else ''}: {step.why}")
+            seconds = _execute(instance, definitions, step)
+            outcome.ran.append((step, seconds))
+            ended(f"{step.job} ({seconds:.1f} s)")
+    source.mark_read()
+    return outcome
+
+
+def _catalogue(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> Iterator[Step]:
+    lake = data_dir.lake
+    if any(lake.provenance(t) is None for t in JOB_ASSETS["catalogue"]):
+        yield Step("catalogue", why="no catalogue yet")
+    elif source.catalogue_is_due():
+        yield Step("catalogue", why="some pages are no longer fresh")
+    elif not all(lake.is_current(t) for t in JOB_ASSETS["catalogue"]):
+        yield Step("catalogue", why="pages were stored that are not parsed")
+
+
+def _discovery(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> Iterator[Step]:
+    if data_dir.lake.provenance("users") is None:
+        yield Step("discover_users", why="no users yet")
+    elif source.discovery_is_due():
+        yield Step("discover_users", why="the last discovery is old")
+
+
+def _lists(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> Iterator[Step]:
+    lake, known = data_dir.lake, data_dir.ledger.users()
+    batch_of = dict(known.select("username", "user_batch").iter_rows())
+    due = {batch_of[name] for name in source.lists_due(list(batch_of))}
+    unread = {key for key in set(batch_of.values()) if not lake.is_current("rating_matrix", key)}
+    yield from _ranges(instance, "user_batch", sorted(due | unread), "lists that were not read, or long ago")
+
+
+def _collaborative(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> Iterator[Step]:
+    if not all(data_dir.lake.is_current(t) for t in JOB_ASSETS["collaborative_filtering"]):
+        yield Step("collaborative_filtering", why="ratings that it has not seen")
+
+
+def _deep(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> Iterator[Step]:
+    if not all(data_dir.lake.is_current(t) for t in JOB_ASSETS["deep_model"]):
+        yield Step("deep_model", why="ratings that it has not seen")
+
+
+def _predictions(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> Iterator[Step]:
+    stale = [
+        batch.key for batch in read_state(instance, data_dir).batches if batch.has_lists and not batch.is_predicted
+    ]
+    yield from _ranges(instance, "batch_predictions", stale, "predictions older than what they are made from")
+
+
+def _ranges(instance: dg.DagsterInstance, job: str, keys: list[str], why: str) -> Iterator[Step]:
+    registered = list(instance.get_dynamic_partitions("user_batches"))
+    for first, last in contiguous([key for key in keys if key in registered], registered):
+        yield Step(job, first, last, why)
+
+
+def _execute(instance: dg.DagsterInstance, definitions: dg.Definitions, step: Step) -> float:
+    tags = {"dagster/asset_partition_range_start": step.first, "dagster/asset_partition_range_end": step.last}
+    begun = time.monotonic()
+    try:
+        result = definitions.resolve_job_def(step.job).execute_in_process(
+            instance=instance,
+            run_config={"loggers": {"console": {}}},
+            tags=tags if step.first else {},
+            raise_on_error=False,
+        )
+    except dg.DagsterError as error:
+        raise WorkError(f"{step.job}: {error}") from error
+    if result.success:
+        return time.monotonic() - begun
+    reasons = [
+        event.step_failure_data.error.message if event.step_failure_data.error else "unknown"
+        for event in result.all_events
+        if event.event_type == DagsterEventType.STEP_FAILURE
+    ]
+    checks = [
+        f"check {e.check_name} of {e.asset_key.to_user_string()} failed"
+        for e in result.get_asset_check_evaluations()
+        if not e.passed and e.blocking
+    ]
+    first = next(iter([*reasons, *checks]), "the run failed").strip().split("\n")[0]
+    raise WorkError(
+        f"{step.job}: {first.removeprefix('dagster._core.definitions.events.Failure: ')}\n"
+        "What was finished is kept, the published database stands; run the same command again to go on."
+    )
+
+
+def quiet_logger(tell: Tell) -> dg.LoggerDefinition:
+    """A Dagster logger that hands what assets say of their progress to `tell`, and nothing else."""
+
+    class _Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            meta = getattr(record, "dagster_meta", {})
+            if meta.get("dagster_event") is None:
+                tell(str(meta.get("orig_message", record.getMessage())))
+
+    @dg.logger
+    def console(_context: dg.InitLoggerContext) -> logging.Logger:
+        found = logging.Logger("malsugoi.progress", level=logging.INFO)
+        found.addHandler(_Handler())
+        return found
+
+    return console

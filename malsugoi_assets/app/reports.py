@@ -1,0 +1,132 @@
+"""What commands show, read from the published database."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.recommend.search import find_title
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.tables import TABLES
+
+
+@contextmanager
+def published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A read-only connection to the published database; `UserError` before the first run."""
+    path = DataDir(settings.root).publisher.current()
+    if path is None:
+        raise UserError(f"nothing is in {settings.root} yet: `malsugoi run` first (or set MALSUGOI_DATA_DIR)")
+    with duckdb.connect(str(path), read_only=True) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        yield con
+
+
+def rows(con: duckdb.DuckDBPyConnection, sql: str, *values: object) -> list[dict[str, Any]]:
+    """The result's rows as dictionaries."""
+    result = con.execute(sql, list(values))
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def read_status(settings: Settings) -> dict[str, Any]:
+    """Tables with their row counts, users by status, headline figures, where things are."""
+    replica = None
+    if settings.source == "replica":
+        from malsugoi_assets.mal.replica import replica_status
+
+        replica = replica_status(settings.root)
+    with published(settings) as con:
+        tables = {
+            name: con.table(name).aggregate("count(*)").fetchall()[0][0] for name, t in TABLES.items() if t.published
+        }
+        return {
+            "data_dir": str(settings.root),
+            "source": settings.source,
+            "database": str(DataDir(settings.root).publisher.current()),
+            "replica": replica["url"] if replica else None,
+            "tables": tables,
+            "users_by_status": {r["s"]: r["n"] for r in rows(con, "SELECT coalesce(list_status, 'not read yet') AS s, count(*) AS n FROM users GROUP BY 1 ORDER BY 1")},
+            "headline": {r["what"]: r["figure"] for r in rows(con, "FROM headline")},
+            "example_user": next(
+                iter(r["username"] for r in rows(con, "SELECT username FROM recommendations GROUP BY 1 ORDER BY min(user_batch), 1 LIMIT 1")),
+                None,
+            ),
+        }  # fmt: skip
+
+
+def show_status(found: dict[str, Any], console: Console) -> None:
+    """The status for a person."""
+    console.print(f"{found['source']} in {found['data_dir']}")
+    if found["replica"]:
+        console.print(f"replica at {found['replica']}")
+    show_tables(found, console)
+    console.print("users: " + ", ".join(f"{n} {status}" for status, n in found["users_by_status"].items()))
+
+
+def show_tables(found: dict[str, Any], console: Console) -> None:
+    """Row counts and headline figures."""
+    table = Table(title="Tables", title_justify="left")
+    table.add_column("table")
+    table.add_column("rows", justify="right")
+    table.add_column("what it holds", style="dim")
+    for name, count in found["tables"].items():
+        table.add_row(name, f"{count:,}", TABLES[name].comment.split(":")[0].split(";")[0])
+    console.print(table)
+    figures = {k: v for k, v in found["headline"].items() if "ms" in k or "mae" in k or k == "mean rating"}
+    console.print(" · ".join(f"{name} {value:g}" for name, value in figures.items() if value is not None))
+
+
+def read_recommendations(settings: Settings, username: str) -> list[dict[str, Any]]:
+    """A user's recommendations by rank, with titles. Raises `UserError` for one who is not there."""
+    with published(settings) as con:
+        known = rows(con, "SELECT username, list_status, error FROM users WHERE lower(username) = lower(?)", username)
+        if not known:
+            names = [r["username"] for r in rows(con, "SELECT username FROM users")]
+            close = difflib.get_close_matches(username, names, n=3)
+            hint = f"did you mean {', '.join(close)}?" if close else "`malsugoi status` shows who there is"
+            raise UserError(f"{username}: no such user in {settings.root}; {hint}")
+        if known[0]["list_status"] != "ok":
+            state = known[0]["list_status"] or "not read yet"
+            raise UserError(f"{username}: nothing to go by, the list is {state}")
+        return rows(
+            con,
+            "SELECT r.*, f.title FROM recommendations r JOIN anime_features f USING (anime_id) "
+            "WHERE username = ? ORDER BY rank",
+            known[0]["username"],
+        )
+
+
+def read_similar(settings: Settings, title: str) -> dict[str, Any]:
+    """The title that is meant, its neighbours by rank, and what else may have been meant."""
+    with published(settings) as con:
+        features = pl.DataFrame(
+            con.execute(
+                "SELECT anime_id, title, title_english, title_japanese, synonyms, members FROM anime_features"
+            ).fetchall(),
+            schema=["anime_id", "title", "title_english", "title_japanese", "synonyms", "members"],
+            orient="row",
+            infer_schema_length=None,
+        )
+        found = find_title(title, features)
+        if found.anime_id is None:
+            hint = f"did you mean {' · '.join(found.suggestions)}?" if found.suggestions else "check the spelling"
+            raise UserError(f"{title}: no such title; {hint}")
+        neighbours = rows(
+            con,
+            "SELECT s.*, f.title FROM similarity_matrix s JOIN anime_features f ON f.anime_id = s.neighbour_id "
+            "WHERE s.anime_id = ? ORDER BY rank",
+            found.anime_id,
+        )
+        name = features.filter(pl.col("anime_id") == found.anime_id)["title"][0]
+        if not neighbours:
+            raise UserError(f"{name}: too few users rated it together with other titles to say what is similar")
+        return {"title": name, "neighbours": neighbours, "did_you_mean": found.suggestions}

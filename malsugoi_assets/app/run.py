@@ -1,0 +1,70 @@
+"""`malsugoi run` as a person sees it: what is refused before it starts, progress, and what to look at at the end."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from pathlib import Path
+
+from rich.console import Console
+
+from malsugoi_assets.app.errors import UserError, WorkError
+from malsugoi_assets.app.instance import open_instance, write_dot_env
+from malsugoi_assets.app.pipeline import quiet_logger, run_pipeline
+from malsugoi_assets.app.reports import read_recommendations, read_status, show_tables
+from malsugoi_assets.files import FilesError
+from malsugoi_assets.mal.replica import ReplicaError
+from malsugoi_assets.recommend.devices import DeviceError, resolve_device
+from malsugoi_assets.resources.source import Source, open_source
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
+from malsugoi_assets.warehouse.files import LockedError, file_lock
+
+
+def run_all(settings: Settings, console: Console) -> None:
+    """Bring the data dir up to date. Raises `UserError` before anything is written, `WorkError` for what fails later."""
+    warnings.filterwarnings("ignore", module="dagster")
+    begun = time.monotonic()
+    source = _open(settings)
+    data_dir = DataDir(settings.root)
+    try:
+        with file_lock(data_dir.lock("run"), what=f"`malsugoi run` on {settings.root}", wait_seconds=0):
+            instance = open_instance(settings)
+            write_dot_env(settings, Path.cwd())
+            from malsugoi_assets.definitions import build_definitions
+
+            with console.status("…") as spinner:
+                outcome = run_pipeline(
+                    instance,
+                    data_dir,
+                    source,
+                    build_definitions(settings, loggers={"console": quiet_logger(lambda text: spinner.update(text))}),
+                    started=lambda text: spinner.update(text),
+                    ended=lambda text: console.print(f"[green]✓[/] {text}"),
+                )
+    except LockedError as error:
+        raise UserError(f"{error}; wait for it, or use another MALSUGOI_DATA_DIR") from error
+    except OSError as error:
+        raise WorkError(f"{error}; what was finished is kept, run the same command again to go on") from error
+    for name in outcome.current:
+        console.print(f"[dim]= {name}: current[/]")
+    _finish(settings, console, time.monotonic() - begun)
+
+
+def _open(settings: Settings) -> Source:
+    try:
+        resolve_device(settings.device)
+        return open_source(settings)
+    except (DataDirError, DeviceError, FilesError, ReplicaError) as error:
+        raise UserError(str(error)) from error
+
+
+def _finish(settings: Settings, console: Console, seconds: float) -> None:
+    found = read_status(settings)
+    show_tables(found, console)
+    someone = found["example_user"]
+    console.print(f"\nDone in {seconds:.0f} s. Next:")
+    if someone and read_recommendations(settings, someone):
+        console.print(f"  malsugoi recommend {someone}")
+    console.print("  make dev                                  the lineage in Dagster's page")
+    console.print(f"  duckdb -readonly {settings.data_dir / 'malsugoi.duckdb'}        FROM headline;")

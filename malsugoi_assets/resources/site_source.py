@@ -1,0 +1,153 @@
+"""The sources `replica` and `live`: the same client, the same parsers, another base URL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from urllib.parse import urlsplit
+
+import dagster as dg
+import polars as pl
+
+from malsugoi_assets.mal.client import MalClient
+from malsugoi_assets.mal.records import AnimePage
+from malsugoi_assets.mal.site import Progress, Site, SiteStopped
+from malsugoi_assets.mal.store import PageStore
+from malsugoi_assets.resources.source import Harvest, Log, Source
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.schema import polars_schema
+from malsugoi_assets.warehouse.tables import TABLES
+
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+_LIST_SCHEMA = {k: v for k, v in polars_schema(TABLES["user_lists"]).items() if k != "user_batch"}
+_OUTCOME_SCHEMA = {k: v for k, v in polars_schema(TABLES["list_outcomes"]).items() if k != "user_batch"}
+_TELL_EVERY = 25
+
+
+class SiteSource(Source):
+    """Everything comes from a site's pages, which are stored as received and asked for again only when stale."""
+
+    def __init__(self, settings: Settings, data_dir: DataDir) -> None:
+        self._settings = settings
+        self._data_dir = data_dir
+        self._parsed: dict[str, AnimePage] = {}
+
+    @cached_property
+    def _site(self) -> Site:
+        if self._settings.source == "replica":
+            from malsugoi_assets.mal.replica import ReplicaError, ensure_replica
+
+            try:
+                url = ensure_replica(self._data_dir.root)
+            except ReplicaError as error:
+                raise dg.Failure(str(error)) from error
+        else:
+            url = self._settings.mal_url
+        pace = self._settings.requests_per_second
+        if pace is None and urlsplit(url).hostname not in _LOCAL:
+            pace = 1.0
+        client = MalClient(
+            url,
+            requests_per_second=pace,
+            contact=self._settings.contact,
+            state_dir=self._data_dir.root / "state" / "client",
+        )
+        return Site(client, PageStore(self._data_dir.root))
+
+    def pages(self, log: Log) -> Harvest:
+        """Walk the ranking and fetch the detail pages that are due."""
+        try:
+            report = self._site.refresh_catalogue(self._settings.max_anime, _telling(log))
+        except SiteStopped as error:
+            raise dg.Failure(str(error)) from error
+        frame = pl.DataFrame(self._site.page_records(), schema=polars_schema(TABLES["raw_anime_pages"]))
+        counts = {"fetched": report.fetched, "fresh": report.fresh, "failed": len(report.failed)}
+        return Harvest(frame, {**counts, "failures": [f"{i}: {why}" for i, why in report.failed[:20]]})
+
+    def features(self, pages: pl.DataFrame) -> Harvest:
+        """What the stored pages say of their titles."""
+        parsed, unparsed = self._parse()
+        columns = TABLES["anime_features"].column_names
+        rows = [{c: _listed(getattr(page, c)) for c in columns} for page in parsed]
+        frame = pl.DataFrame(rows, schema=polars_schema(TABLES["anime_features"]))
+        return Harvest(frame, {"unparsed_pages": len(unparsed), "unparsed": unparsed[:20]})
+
+    def relations(self, pages: pl.DataFrame) -> Harvest:
+        """What the stored pages say of related titles."""
+        parsed, _ = self._parse()
+        rows = [{"anime_id": page.anime_id, **asdict(r)} for page in parsed for r in page.relations]
+        frame = pl.DataFrame(rows, schema=polars_schema(TABLES["anime_relations"]))
+        return Harvest(frame.unique(maintain_order=True))
+
+    def usernames(self, log: Log) -> list[str]:
+        """Walk the user search."""
+        try:
+            return self._site.discover(self._settings.max_users, _telling(log))
+        except SiteStopped as error:
+            raise dg.Failure(str(error)) from error
+
+    def lists(self, usernames: Sequence[str], log: Log) -> Harvest:
+        """Each user's whole list; one that cannot be had is a status, never an exception."""
+        entries, outcomes, asked = [], [], 0
+        try:
+            for found in self._site.fetch_lists(usernames, _telling(log)):
+                asked += not found.fresh
+                outcomes.append(
+                    {
+                        "username": found.username,
+                        "list_status": found.list_status,
+                        "fetched_at": found.fetched_at,
+                        "error": found.error,
+                    }
+                )
+                entries += [{"username": found.username, **asdict(entry)} for entry in found.entries]
+        except SiteStopped as error:
+            raise dg.Failure(str(error)) from error
+        return Harvest(
+            pl.DataFrame(entries, schema=_LIST_SCHEMA),
+            {"lists_asked_for": asked, "lists_still_fresh": len(outcomes) - asked},
+            {"list_outcomes": pl.DataFrame(outcomes, schema=_OUTCOME_SCHEMA)},
+        )
+
+    def catalogue_is_due(self) -> bool:
+        """Whether a page is no longer fresh."""
+        return self._site.catalogue_due(self._settings.max_anime)
+
+    def discovery_is_due(self) -> bool:
+        """Whether the last walk of the user search is old."""
+        return self._site.discovery_due(self._settings.max_users)
+
+    def lists_due(self, usernames: Sequence[str]) -> list[str]:
+        """Those whose list is no longer fresh."""
+        return self._site.lists_due(usernames)
+
+    def _parse(self) -> tuple[list[AnimePage], list[str]]:
+        """The stored pages, each parsed once a process; and what could not be read, with the reason."""
+        from malsugoi_assets.mal.anime_page import parse_anime_page
+        from malsugoi_assets.mal.errors import PageError
+
+        parsed, unparsed = [], []
+        for stored, body in self._site.anime_pages():
+            key = f"{stored.key}:{stored.sha256}"
+            try:
+                page = self._parsed.get(key) or parse_anime_page(body)
+            except PageError as error:
+                unparsed.append(f"{stored.url}: {error}")
+                continue
+            self._parsed[key] = page
+            parsed.append(page)
+        return parsed, unparsed
+
+
+def _listed(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _telling(log: Log) -> Progress:
+    def tell(what: str, done: int, total: int) -> None:
+        if done == total or done % _TELL_EVERY == 0:
+            log(f"{what}: {done} of {total}")
+
+    return tell
