@@ -14,13 +14,13 @@ import polars as pl
 _COMES_AFTER = {"prequel", "parent story", "full story"}
 _LEADS_TO = {"sequel"}
 _EXTRAS = {"summary", "side story", "spin-off"}
-_TIES = _COMES_AFTER | _LEADS_TO | _EXTRAS | {"alternative version", "alternative setting", "other", "full story"}
+_TIES = _COMES_AFTER | _LEADS_TO | _EXTRAS | {"alternative version", "alternative setting", "other"}
 _EXTRA_TYPES = {"special", "tv special", "pv", "cm", "music"}
 
 
 @dataclass(frozen=True)
 class Franchises:
-    """`group`: title → its franchise (the lowest id in it); `needs`: title → titles of which one must be seen first."""
+    """`group`: title → its franchise (the lowest id in it); `needs`: title → all the titles to be seen first."""
 
     group: dict[int, int]
     needs: dict[int, frozenset[int]]
@@ -49,15 +49,17 @@ class Franchises:
 
 
 def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchises:
-    """From `anime_features` and `anime_relations`; only relations between two anime of the catalogue count."""
-    known = set(features["anime_id"].to_list())
+    """From `anime_features` and `anime_relations`; only relations between anime count.
+
+    A prequel that the catalogue does not hold is on nobody's list: it is needed and unseen all the same.
+    """
     kind = dict(zip(features["anime_id"].to_list(), features["type"].to_list(), strict=True))
     pairs = relations.filter(pl.col("related_kind") == "anime").select("anime_id", "relation", "related_id")
     parent: dict[int, int] = {}
     needs: dict[int, set[int]] = defaultdict(set)
     for left, relation, right in pairs.iter_rows():
         word = relation.lower()
-        if left not in known or right not in known or left == right or word not in _TIES:
+        if left == right or word not in _TIES:
             continue
         _join(parent, left, right)
         if word in _COMES_AFTER:

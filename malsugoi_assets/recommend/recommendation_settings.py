@@ -18,4 +18,3 @@ class RecommendationSettings(BaseModel):
     low_score: int = Field(
         4, ge=1, le=10, description="A franchise with an entry scored this or lower is left alone."
     )
-    candidates: int = Field(500, ge=10, description="Titles a user that are looked at, the best by score.")

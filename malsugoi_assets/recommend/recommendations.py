@@ -108,9 +108,13 @@ def _choose(
     # Popularity decides among equals, those without weights among them.
     order = np.lexsort((ids, -popular, -np.round(score, 9)))
     barred = set(person.listed) - (person.planned if settings.planned else set())
-    passed: list[int] = []
     offered: set[int] = set()
-    for place in order[: settings.candidates]:
+    per_franchise: Counter[int] = Counter()
+    chosen: list[int] = []
+    spare: list[int] = []
+    for place in order:
+        if len(chosen) == settings.length:
+            break
         title = int(ids[place])
         if not franchises.is_open_to(title, person.seen):
             entry = franchises.entry_point(title, person.seen)
@@ -118,20 +122,12 @@ def _choose(
             if entry is None or found == len(ids) or ids[found] != entry:
                 continue
             title, place = entry, found
-        if title in offered or title in barred or not allowed[place]:
-            continue
-        if franchises.franchise(title) in person.shunned:
+        franchise = franchises.franchise(title)
+        if title in offered or title in barred or not allowed[place] or franchise in person.shunned:
             continue
         offered.add(title)
-        passed.append(int(place))
-    per_franchise: Counter[int] = Counter()
-    chosen: list[int] = []
-    spare: list[int] = []
-    for place in passed:
-        franchise = franchises.franchise(int(ids[place]))
         per_franchise[franchise] += 1
-        (chosen if per_franchise[franchise] <= settings.per_franchise else spare).append(place)
-    chosen = chosen[: settings.length]
+        (chosen if per_franchise[franchise] <= settings.per_franchise else spare).append(int(place))
     chosen += spare[: settings.length - len(chosen)]
     return sorted(chosen, key=lambda place: (-round(float(score[place]), 9), -popular[place], ids[place]))
 

@@ -1,0 +1,187 @@
+"""The list that a person sees: order, reasons, and what never stands on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+from malsugoi_assets.recommend.recommendations import recommend
+
+Row = tuple[int, str | None, str | None, str | None, int | None]
+# id, title, type, age rating, members: a series (1 → 2 → 3, its recap 4, a special 5), singles, an adult title.
+TITLES: list[Row] = [
+    (1, "Series", "TV", "PG-13", 900),
+    (2, "Series II", "TV", "PG-13", 800),
+    (3, "Series III", "TV", "PG-13", 700),
+    (4, "Series Recap", "Special", "PG-13", 600),
+    (5, "Series Extra", "Special", "PG-13", 500),
+    (10, "Single A", "Movie", "PG-13", 400),
+    (11, "Single B", "TV", "R", 300),
+    (12, "Single C", "TV", None, None),
+    (13, "Adult", "OVA", "Rx - Hentai", 999),
+    (14, None, "TV", "PG-13", 998),
+]
+RELATIONS = [
+    (1, "Sequel", "anime", 2),
+    (2, "Prequel", "anime", 1),
+    (2, "Sequel", "anime", 3),
+    (3, "Prequel", "anime", 2),
+    (1, "Summary", "anime", 4),
+    (4, "Full story", "anime", 1),
+    (5, "Parent story", "anime", 1),
+    (1, "Adaptation", "manga", 10),
+]
+ListRow = tuple[str, int, int | None, str | None]
+
+
+def made(
+    lists: list[ListRow],
+    weights: list[tuple[int, int, float]] = (),  # type: ignore[assignment]
+    *,
+    titles: list[Row] = TITLES,
+    relations: list[tuple[int, str, str, int]] = RELATIONS,
+    **settings: Any,
+) -> pl.DataFrame:
+    features = pl.DataFrame(
+        [(*row, "Finished Airing", []) for row in titles],
+        schema={
+            "anime_id": pl.Int32,
+            "title": pl.String,
+            "type": pl.String,
+            "age_rating": pl.String,
+            "members": pl.Int32,
+            "status": pl.String,
+            "genres": pl.List(pl.String),
+        },
+        orient="row",
+    )
+    related = pl.DataFrame(
+        relations,
+        schema={"anime_id": pl.Int32, "relation": pl.String, "related_kind": pl.String, "related_id": pl.Int32},
+        orient="row",
+    )
+    rows = pl.DataFrame(
+        [(user, anime, f"title {anime}", score, status) for user, anime, score, status in lists],
+        schema={
+            "username": pl.String,
+            "anime_id": pl.Int32,
+            "title": pl.String,
+            "score": pl.Int8,
+            "status": pl.String,
+        },
+        orient="row",
+    )
+    learnt = pl.DataFrame(
+        list(weights),
+        schema={"anime_id": pl.Int32, "neighbour_id": pl.Int32, "weight": pl.Float32},
+        orient="row",
+    )
+    return recommend(
+        rows,
+        learnt,
+        features,
+        related,
+        lambda pairs: pl.Series([7.5] * pairs.height, dtype=pl.Float32),
+        RecommendationSettings(**settings),
+    )
+
+
+def ids(frame: pl.DataFrame) -> list[int]:
+    return frame.sort("username", "rank")["anime_id"].to_list()
+
+
+def test_the_score_is_the_sum_of_weights_over_the_list_and_reasons_are_its_parts() -> None:
+    frame = made(
+        [("a", 1, 9, "completed"), ("a", 11, None, "watching")],
+        [(10, 1, 0.5), (10, 11, 0.25), (12, 1, 0.9), (12, 11, -0.4)],
+        length=2,
+    )
+    assert ids(frame) == [10, 12]
+    assert frame["score"].to_list() == pytest.approx([0.75, 0.5])
+    assert frame["because"][0].to_list() == [
+        {"anime_id": 1, "title": "title 1", "weight": 0.5},
+        {"anime_id": 11, "title": "title 11", "weight": 0.25},
+    ]
+    assert [reason["anime_id"] for reason in frame["because"][1]] == [1]
+    assert frame["predicted_rating"].to_list() == [7.5, 7.5]
+    assert frame["rank"].to_list() == [1, 2]
+
+
+def test_listed_planned_adult_and_untitled_titles_are_left_out() -> None:
+    frame = made([("a", 10, 8, "completed"), ("a", 11, None, "plan_to_watch")])
+    assert ids(frame) == [1, 12]
+    assert 11 in ids(made([("a", 10, 8, "completed"), ("a", 11, None, "plan_to_watch")], planned=True))
+    assert 13 in ids(made([("a", 10, 8, "completed")], adult=True))
+
+
+def test_a_planned_title_adds_nothing_to_the_scores() -> None:
+    frame = made([("a", 10, 8, "completed"), ("a", 11, None, "plan_to_watch")], [(12, 11, 5.0)])
+    assert frame["score"].to_list() == [0, 0]
+    assert frame["because"].list.len().to_list() == [0, 0]
+
+
+def test_in_place_of_a_sequel_stands_the_entry_of_its_franchise() -> None:
+    assert ids(made([("a", 10, 8, "completed")], [(3, 10, 0.9)], length=1)) == [1]
+
+
+def test_after_the_first_season_comes_the_second() -> None:
+    assert ids(made([("a", 1, 8, "completed")], [(3, 1, 0.9)], length=1)) == [2]
+
+
+def test_a_recap_or_special_needs_its_story_seen_and_stands_behind_other_franchises() -> None:
+    unseen = made([("a", 10, 8, "completed")], [(4, 10, 0.9), (5, 10, 0.8)])
+    assert not {4, 5} & set(ids(unseen))
+    seen = made([("a", i, 8, "completed") for i in (1, 2, 3)])
+    assert {4, 5} <= set(ids(seen))
+
+
+def test_a_second_title_of_a_franchise_only_fills_up_what_would_stay_empty() -> None:
+    lists: list[ListRow] = [("a", 1, 8, "completed")]
+    weights = [(2, 1, 0.9), (4, 1, 0.8), (10, 1, 0.7), (11, 1, 0.6)]
+    assert ids(made(lists, weights, length=3)) == [2, 10, 11]
+    assert ids(made(lists, weights, length=3, per_franchise=2)) == [2, 4, 10]
+    assert set(ids(made(lists, weights))) == {2, 4, 5, 10, 11, 12}
+
+
+@pytest.mark.parametrize("row", [("a", 1, None, "dropped"), ("a", 1, 3, "completed")])
+def test_a_franchise_that_disappointed_is_left_alone(row: ListRow) -> None:
+    assert not {1, 2, 3, 4, 5} & set(ids(made([row], [(2, 1, 0.9)])))
+
+
+def test_a_list_longer_than_the_catalogue_of_the_best_still_gets_the_rest() -> None:
+    """All 600 best scored titles are on the list already: what follows them is recommended."""
+    titles: list[Row] = [(n, f"T{n}", "TV", "G", 10_000 - n) for n in range(1, 701)]
+    lists: list[ListRow] = [("a", n, 8, "completed") for n in range(1, 601)]
+    assert ids(made(lists, titles=titles, relations=[], length=20)) == list(range(601, 621))
+
+
+def test_relations_in_a_circle_and_prequels_nobody_knows_recommend_nothing() -> None:
+    circle = [(10, "Prequel", "anime", 11), (11, "Prequel", "anime", 10), (12, "Prequel", "anime", 777)]
+    assert ids(made([("a", 1, 8, "completed")], relations=circle, length=9)) == [2, 3, 4, 5]
+
+
+def test_a_special_inside_a_chain_of_sequels_does_not_bar_the_way() -> None:
+    chain = [(5, "Prequel", "anime", 1), (2, "Prequel", "anime", 5)]
+    assert 2 in ids(made([("a", 1, 8, "completed")], relations=chain))
+    assert 2 not in ids(made([("a", 10, 8, "completed")], relations=chain))
+
+
+def test_without_weights_everybody_gets_the_popular() -> None:
+    frame = made([("a", 999, None, "completed"), ("b", 10, 5, None)], length=2)
+    assert ids(frame.filter(pl.col("username") == "a")) == [1, 10]
+    assert ids(frame.filter(pl.col("username") == "b")) == [1, 11]
+
+
+def test_no_lists_no_rows() -> None:
+    frame = made([])
+    assert frame.height == 0
+    assert {"username", "anime_id", "rank", "score", "predicted_rating", "because"} == set(frame.columns)
+
+
+def test_the_order_of_the_rows_does_not_matter() -> None:
+    lists: list[ListRow] = [("b", 1, 9, "completed"), ("a", 10, 7, "watching"), ("a", 1, 8, "completed")]
+    weights = [(2, 1, 0.9), (11, 10, 0.5), (12, 1, 0.5)]
+    assert made(lists, weights).equals(made(lists[::-1], weights[::-1]))
