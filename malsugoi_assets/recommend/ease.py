@@ -25,10 +25,9 @@ class EaseSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ridge: float = Field(100.0, gt=0, description="λ: how strongly weights are drawn to zero.")
-    max_titles: int = Field(
-        8_000, ge=2, description="Only the most listed titles; the inverse costs 4·titles² bytes."
-    )
+    max_titles: int = Field(8_000, ge=2, description="Only the most listed titles; memory grows with their square.")
     top_k: int = Field(200, ge=1, description="Weights kept a title, the strongest.")
+    memory_gib: float = Field(8.0, gt=0, description="Memory that the dense matrices may take; checked beforehand.")
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,20 @@ class ItemWeights:
 
 
 def ease_matrix(ratings: Ratings, settings: EaseSettings) -> tuple[npt.NDArray[np.int64], FloatArray]:
-    """The titles that have weights (indexes), and B over them: float32, row = neighbour, column = scored title."""
+    """The titles that have weights (indexes), and B over them: float32, row = neighbour, column = scored title.
+
+    The inverse is taken in float64 up to 2,000 titles, in float32 beyond. Raises MemoryError, before any work, where
+    the matrices would not fit `settings.memory_gib`.
+    """
     counts = np.bincount(ratings.item, minlength=ratings.n_items)
     chosen = np.sort(np.argsort(-counts, kind="stable")[: settings.max_titles])
     chosen = chosen[counts[chosen] > 0]
+    needed = 4 * len(chosen) ** 2 * (8 if len(chosen) <= 2_000 else 4) / 2**30
+    if needed > settings.memory_gib:
+        raise MemoryError(
+            f"EASE over {len(chosen):,} titles needs {needed:.1f} GiB, {settings.memory_gib:g} are allowed: "
+            "raise `memory_gib` or lower `max_titles`"
+        )
     lists = ratings.listed_matrix[:, chosen]
     gram = (lists.T @ lists).toarray().astype(np.float64 if len(chosen) <= 2_000 else np.float32)
     gram[np.diag_indices(len(chosen))] += settings.ridge
