@@ -140,7 +140,7 @@ class JointNeighbourhood:
         place = np.full(len(self._base), -1, dtype=np.int32)
         order = np.argsort(user, kind="stable")
         people, first = np.unique(user[order], return_index=True)
-        for person, pairs in zip(people, np.split(order, first[1:]), strict=True):
+        for person, pairs in zip(people, np.split(order, first[1:]), strict=len(people) > 0):
             mine = slice(self._starts[person], self._starts[person + 1])
             history, rating = self._item[mine], self._rating[mine]
             if not len(history):
@@ -178,13 +178,27 @@ class JointNeighbourhood:
         nearness = np.where(absent, 0, nearness).astype(np.float64)
         system = among[chosen[:, :, None], chosen[:, None, :]].astype(np.float64)
         residual = above[chosen] - level[:, None]
-        # Names and relations make no positive definite likeness by themselves: eigenvalues are lifted to the noise.
-        values, vectors = np.linalg.eigh(system)
-        solid = np.maximum(values, 0) + self.settings.noise
-        turned = np.einsum("nij,ni->nj", vectors, nearness) / solid
-        weight = np.where(absent, 0, np.einsum("nij,nj->ni", vectors, turned))
+        weight = np.where(absent, 0, _weights(system, nearness, self.settings.noise))
         predicted = self._base[asked] + level + (weight * residual).sum(axis=1)
         prior = float(np.median(np.diag(among)))
         left = np.clip(prior - (weight * nearness).sum(axis=1), 0.05 * prior, prior) + self.settings.noise
         deviation = np.sqrt(left * self._unit / (prior + self.settings.noise))
         return predicted.astype(np.float32), deviation.astype(np.float32)
+
+
+def _weights(
+    system: npt.NDArray[np.float64], nearness: npt.NDArray[np.float64], noise: float
+) -> npt.NDArray[np.float64]:
+    """(S + ν·1)⁻¹ s for each of n systems, (n, N); `system`: (n, N, N), `nearness`: (n, N)."""
+    diagonal = np.arange(system.shape[1])
+    system[:, diagonal, diagonal] += noise
+    weight = np.asarray(np.linalg.solve(system, nearness[:, :, None])[:, :, 0])
+    # Names and relations make no positive definite likeness by themselves. Where that shows (more explained than
+    # there is, or weights that fight each other) the eigenvalues are lifted to the noise.
+    explained = (weight * nearness).sum(axis=1)
+    odd = (explained < 0) | (explained > nearness.max(axis=1, initial=0) + noise) | (np.abs(weight).sum(axis=1) > 2)
+    if odd.any():
+        values, vectors = np.linalg.eigh(system[odd])
+        turned = np.einsum("nij,ni->nj", vectors, nearness[odd]) / np.maximum(values, noise)
+        weight[odd] = np.einsum("nij,nj->ni", vectors, turned)
+    return weight

@@ -59,7 +59,7 @@ class OriginalCf:
         result = np.empty(len(user), dtype=np.float64)
         order = np.argsort(user, kind="stable")
         people, first = np.unique(user[order], return_index=True)
-        for person, pairs in zip(people, np.split(order, first[1:]), strict=True):
+        for person, pairs in zip(people, np.split(order, first[1:]), strict=len(people) > 0):
             result[pairs] = self.predict_for(int(person), item[pairs])
         return result.clip(1, 10).astype(np.float32)
 

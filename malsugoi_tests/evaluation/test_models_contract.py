@@ -1,0 +1,194 @@
+"""One contract for every model of the registry, on lists with an obvious answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from malsugoi_assets.evaluation.models import PredictsRatings, RanksTitles
+from malsugoi_assets.evaluation.protocols import make_protocol
+from malsugoi_assets.evaluation.registry import MODELS, UnknownModel, available, chosen_models
+from malsugoi_assets.evaluation.run import EvaluationError, Result, evaluate, predict
+from malsugoi_assets.recommend.ratings import Ratings
+from malsugoi_tests.evaluation.small_lists import Constant, Spy, checkerboard, rows_of
+
+# Those that know titles or users by one number only, and cannot see a checkerboard.
+BLIND = {"global-mean", "item-mean", "user-mean", "mal-score", "bias", "popularity"}
+# Those whose networks need more than a checkerboard to learn from; they have tests of their own.
+SLOW = {"dnn", "dnn-original"}
+
+
+@pytest.fixture(scope="module")
+def fitted() -> dict[str, Any]:
+    """Every model, fitted once on all rows of the checkerboard."""
+    rows = rows_of(checkerboard())
+    learnt = rows.ratings(np.ones(len(rows), dtype=np.bool_))
+    return {name: MODELS[name].make(0).fit(learnt, rows.items) for name in available()}
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+class TestEveryModel:
+    def test_says_a_rating_or_a_score_for_every_pair_also_unseen_ones(
+        self, name: str, fitted: dict[str, Any]
+    ) -> None:
+        """Also of the user without any rating and of the title that nobody rated."""
+        model, rows = _model(fitted, name), rows_of(checkerboard())
+        users, items = (x.ravel().astype(np.int32) for x in np.mgrid[: rows.n_users, : rows.n_items])
+        assert isinstance(model, PredictsRatings | RanksTitles)
+        if isinstance(model, PredictsRatings):
+            said = model.predict(users, items)
+            assert said.shape == users.shape
+            assert np.isfinite(said).all()
+            assert said.min() >= 1
+            assert said.max() <= 10
+            assert len(model.predict(users[:0], items[:0])) == 0
+        if isinstance(model, RanksTitles):
+            scores = model.scores(np.arange(rows.n_users, dtype=np.int32))
+            assert scores.shape == (rows.n_users, rows.n_items)
+            assert not np.isnan(scores).any()
+
+    def test_answers_do_not_depend_on_the_order_or_company_of_the_questions(
+        self, name: str, fitted: dict[str, Any]
+    ) -> None:
+        model = _model(fitted, name)
+        if not isinstance(model, PredictsRatings):
+            pytest.skip(f"{name} predicts no ratings")
+        users, items = np.array([3, 0, 3, 7], dtype=np.int32), np.array([1, 2, 5, 0], dtype=np.int32)
+        together = model.predict(users, items)
+        turned = model.predict(users[::-1].copy(), items[::-1].copy())[::-1]
+        alone = np.concatenate([model.predict(users[k : k + 1], items[k : k + 1]) for k in range(4)])
+        assert turned == pytest.approx(together, abs=1e-4)
+        assert alone == pytest.approx(together, abs=1e-4)
+
+    def test_sees_the_checkerboard(self, name: str) -> None:
+        if name in BLIND | SLOW or name not in available():
+            pytest.skip(f"{name} is blind to it, slow, or not in this build")
+        rows = rows_of(checkerboard())
+        protocol = make_protocol("random5", rows, 0)
+        model = MODELS[name].make(0)
+        if isinstance(model, PredictsRatings):
+            said = predict(rows, replace(protocol, folds=protocol.folds[:1]), {name: MODELS[name].make})
+            loved = rows.rating[said.targets] >= 8
+            assert said.by_model[name][loved].mean() > said.by_model[name][~loved].mean() + 0.5
+        else:
+            rows = rows_of([row for row in checkerboard() if (row[2] or 0) >= 8])  # who lists it tells it all
+            hidden = make_protocol("ranking", rows, 0)
+            found = evaluate(rows, hidden, {name: MODELS[name].make, "luck": Constant})
+            ndcg = {r.model: r.value or 0.0 for r in found if (r.segment, r.metric) == ("all", "ndcg@10")}
+            assert ndcg[name] > ndcg["luck"] + 0.1
+
+    def test_targets_ratings_change_no_prediction(self, name: str) -> None:
+        """Through the runner: with the targets' ratings turned round, every prediction stays what it was."""
+        if name in SLOW or name not in available():
+            pytest.skip(f"{name} is slow or not in this build; see its own tests")
+        rows = rows_of(checkerboard())
+        if not hasattr(MODELS[name].make(0), "predict"):
+            pytest.skip(f"{name} predicts no ratings")
+        protocol = make_protocol("random5", rows, 0)
+        protocol = replace(protocol, folds=protocol.folds[:1])
+        turned = rows.rating.copy()
+        turned[protocol.folds[0].targets] = 11 - turned[protocol.folds[0].targets]
+        one = predict(rows, protocol, {name: MODELS[name].make})
+        other = predict(replace(rows, rating=turned), protocol, {name: MODELS[name].make})
+        assert one.by_model[name].tolist() == other.by_model[name].tolist()
+
+
+def test_a_model_that_says_the_same_of_everything_ranks_at_random() -> None:
+    """Ties broken by position would give the alphabet, and with it the first titles, an edge (or the opposite)."""
+    lists = [(f"u{u:03}", f"t{t:03}", 9) for u in range(150) for t in range(u % 7, 100, 3)]
+    rows = rows_of(lists)
+    found = evaluate(rows, make_protocol("ranking", rows, 0), {"luck": Constant})
+    (recall,) = [r for r in found if (r.segment, r.metric) == ("all", "recall@10")]
+    # about 33 listed of 100, a fifth hidden: 10 of about 73 candidates are shown
+    assert recall.value == pytest.approx(10 / 73, abs=0.03)
+    assert recall.ci_low is not None
+    assert recall.ci_low < 10 / 73 < (recall.ci_high or 0)
+
+
+@pytest.mark.parametrize("name", ["random5", "ranking"])
+def test_figures_do_not_depend_on_the_order_of_the_rows(name: str) -> None:
+    lists = checkerboard()
+    shuffled = [lists[p] for p in np.random.default_rng(1).permutation(len(lists))]
+    models = {
+        "bias" if name == "random5" else "popularity": MODELS["bias" if name == "random5" else "popularity"].make
+    }
+    figures = [_values(evaluate(r, make_protocol(name, r, 0), models)) for r in (rows_of(lists), rows_of(shuffled))]
+    assert figures[0] == pytest.approx(figures[1])
+
+
+def test_models_are_shown_the_rows_that_are_left_and_all_of_them() -> None:
+    lists = checkerboard()
+    rows = rows_of(lists)
+    seen: list[Ratings] = []
+    protocol = make_protocol("random5", rows, 0)
+    evaluate(rows, protocol, {"spy": lambda seed: Spy(seen)})
+    assert [len(r) for r in seen] == [len(lists) - len(f.targets) for f in protocol.folds]
+
+
+def test_differences_are_taken_on_the_same_rows_and_mirror_each_other() -> None:
+    rows = rows_of(checkerboard())
+    found = evaluate(
+        rows, make_protocol("random5", rows, 0), {"six": lambda s: Constant(s, 6), "five": lambda s: Constant(s, 5)}
+    )
+    six, five = (next(r for r in found if r.model == m and r.metric == "mse") for m in ("six", "five"))
+    truth = rows.rating[~np.isnan(rows.rating)].astype(float)
+    assert six.value == pytest.approx(((truth - 6) ** 2).mean())
+    assert six.paired["five"].difference == pytest.approx((six.value or 0) - (five.value or 0))
+    assert six.paired["five"].ci_low == pytest.approx(-(five.paired["six"].ci_high or 0))
+    assert "six" not in six.paired
+
+
+def test_results_are_valid_json_with_the_promised_fields() -> None:
+    rows = rows_of(checkerboard())
+    for name in ("random5", "ranking"):
+        for result in evaluate(rows, make_protocol(name, rows, 0), {"a": Constant, "b": Constant}):
+            plain = json.loads(json.dumps(result.as_json(), allow_nan=False))
+            fields = {
+                "model",
+                "protocol",
+                "segment",
+                "metric",
+                "value",
+                "ci_low",
+                "ci_high",
+                "n",
+                "seconds",
+                "paired",
+            }
+            assert set(plain) - {"reason"} == fields
+            assert (plain["value"] is None) == ("reason" in plain)
+
+
+def test_nothing_relevant_is_said_in_words() -> None:
+    rows = rows_of([("a", f"t{n:02}", 5) for n in range(12)])
+    with pytest.raises(EvaluationError, match="8 or more"):
+        evaluate(rows, make_protocol("ranking", rows, 0), {"luck": Constant})
+
+
+def test_a_model_that_cannot_do_what_is_asked_is_skipped_with_a_line() -> None:
+    rows, lines = rows_of(checkerboard()), list[str]()
+    models = {"popularity": MODELS["popularity"].make, "luck": Constant}
+    found = evaluate(rows, make_protocol("random5", rows, 0), models, say=lines.append)
+    assert {r.model for r in found} == {"luck"}
+    assert any("popularity skipped" in line for line in lines)
+
+
+def test_names_and_groups_stand_for_models_once_each() -> None:
+    assert chosen_models(["bias", "baselines"])[0] == "bias"
+    assert len(chosen_models(["all", "own", "cf"])) == len(available())
+    with pytest.raises(UnknownModel, match="known are cf"):
+        chosen_models(["cf", "nonesuch"])
+
+
+def _model(fitted: dict[str, Any], name: str) -> Any:
+    if name not in fitted:
+        pytest.skip(f"{name} is not in this build")
+    return fitted[name]
+
+
+def _values(results: list[Result]) -> dict[tuple[str, str], float]:
+    return {(r.segment, r.metric): r.value for r in results if r.value is not None}
