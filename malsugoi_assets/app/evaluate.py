@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,8 @@ from malsugoi_assets.evaluation.reports import write_json
 from malsugoi_assets.evaluation.run import EvaluationError, Result
 from malsugoi_assets.evaluation.run import evaluate as run_evaluation
 from malsugoi_assets.files import FilesError, load_evaluation
+from malsugoi_assets.recommend.devices import DeviceError, resolve_device
+from malsugoi_assets.settings import Settings, SettingsError
 
 FILE = click.Path(path_type=Path)
 
@@ -68,13 +71,19 @@ def evaluate(
                 else:
                     status.update(line)
 
-            factories = {name: MODELS[name].make for name in names}
+            device = _device() if any(MODELS[name].takes_device for name in names) else "cpu"
+            factories = {name: partial(MODELS[name].make, device=device) for name in names}
             results = run_evaluation(rows, chosen, factories, history=history, seed=seed, say=say)
-    except (FilesError, ProtocolError, UnknownModel, EvaluationError) as problem:
+    except (FilesError, ProtocolError, UnknownModel, EvaluationError, DeviceError, SettingsError) as problem:
         raise UserError(str(problem)) from problem
     if out is not None:
         write_json(results, out)
     Console().print(results_table(results))
+
+
+def _device() -> str:
+    """The device of `MALSUGOI_DEVICE`; torch is imported only when a network is asked for."""
+    return resolve_device(Settings.load().device)
 
 
 def results_table(results: list[Result]) -> Table:

@@ -23,20 +23,24 @@ class Entry:
     name: str
     group: str
     help: str
+    takes_device: bool = False
 
     def is_there(self) -> bool:
         """Whether this build has the model's module."""
         return find_spec(f"{_RECOMMEND}.{self.module}") is not None
 
-    def make(self, seed: int) -> Any:
-        """A new, unfitted model."""
-        return getattr(import_module(f"{_RECOMMEND}.{self.module}"), self.name)(seed=seed)
+    def make(self, seed: int, device: str = "cpu") -> Any:
+        """A new, unfitted model; `device` (a torch name) matters to networks only."""
+        more = {"device": device} if self.takes_device else {}
+        return getattr(import_module(f"{_RECOMMEND}.{self.module}"), self.name)(seed=seed, **more)
 
 
 MODELS = {
     "cf": Entry("neighbourhood", "ItemNeighbourhood", "own", "neighbours by similarity over offsets"),
-    "dnn": Entry("dnn", "Dnn", "own", "the network"),
-    "dnn-original": Entry("dnn_original", "DnnOriginal", "own", "the original project's network without its leak"),
+    "dnn": Entry("dnn", "Dnn", "own", "the network", takes_device=True),
+    "dnn-original": Entry(
+        "dnn_original", "DnnOriginal", "own", "the original project's network without its leak", takes_device=True
+    ),
     "cf-original": Entry("original", "OriginalCf", "own", "the original project's cosine similarity"),
     "ease": Entry("ease", "Ease", "own", "linear item weights in closed form, for ranking"),
     "slim": Entry("slim", "Slim", "own", "sparse linear item weights, for ranking"),
