@@ -62,10 +62,9 @@ def parse_anime_page(page: str | bytes) -> AnimePage:
     text, whole = first_document(decode(page))
     labels_at = [found.start() for found in _LABEL.finditer(text)]
     if not labels_at:
-        error = explain(text, EXPECTED)
-        if isinstance(error, UnexpectedPage) and any(kind == "anime" for kind, _ in page_kinds(text)):
+        if whole and self_description(text) is None and any(kind == "anime" for kind, _ in page_kinds(text)):
             raise PhoneLayout(EXPECTED)
-        raise error
+        raise explain(text, EXPECTED)
     said = self_description(text) if len(labels_at) < len(selectors.REQUIRED_LABELS) else None
     if said is not None:
         raise type(said)(EXPECTED, said.detail)

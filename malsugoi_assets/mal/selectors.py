@@ -107,7 +107,15 @@ SAID_LOGIN = ("login", "log in", "sign in")
 # ... in a notice ...
 SAID_PRIVATE = ("restricted by the owner", "list is private", "access to this list")
 SAID_NO_USER = ("invalid username", "user does not exist", "user not found", "no such user")
+SAID_NO_ID = ("invalid id provided", "no series found")
 SAID_NO_USERS = ("no users", "no results")
 # ... or by what it is made of (only looked at where the expected content is missing).
-MADE_OF_CAPTCHA = ("g-recaptcha", "h-captcha", "cf-turnstile", "cf-challenge", "captcha-container", "awswafcaptcha")
+MADE_OF_CAPTCHA = (
+    'class="g-recaptcha"',
+    "h-captcha",
+    "cf-turnstile",
+    "cf-challenge",
+    "captcha-container",
+    "awswafcaptcha",
+)
 MADE_OF_LOGIN = ('name="loginform"', 'id="loginform"', 'name="user_name"')

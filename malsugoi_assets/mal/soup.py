@@ -27,6 +27,7 @@ from malsugoi_assets.mal.errors import (
 _CHARSET = re.compile(
     rb"""<(?:meta|\?xml)[^>]{0,200}?(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9._-]{1,40})""", re.I
 )
+_SHORT = 20_000  # characters: a page of the site is longer, a notice in its place is shorter
 _END = re.compile(r"</html\s*>", re.I)
 _SPOKEN = re.compile(r"<(title|h1)\b[^>]*>(.{0,2000}?)</\1\s*>", re.I | re.S)
 _ID_PATH = re.compile(r"^/?(anime|manga)/(\d{1,9})(?:/|$)")
@@ -145,13 +146,16 @@ def explain(text: str, expected: str) -> PageError:
         return UnknownUser(expected)
     if not whole and "<" in document:
         return TruncatedPage(expected, "no closing </html>")
-    if any(mark in lower for mark in selectors.MADE_OF_CAPTCHA) and "<table" not in lower:
+    if any(kind == "manga" for kind, _ in page_kinds(document)):
+        return MangaPage(expected)
+    if any(mark in lower for mark in selectors.MADE_OF_CAPTCHA):
         return Captcha(expected)
+    if any(words in lower for words in selectors.SAID_NO_ID):
+        return NotFound(expected)
+    if "maintenance" in lower and len(document) < _SHORT:
+        return Maintenance(expected)
     if any(mark in lower for mark in selectors.MADE_OF_LOGIN):
         return LoginWall(expected)
-    kinds = page_kinds(document)
-    if any(kind == "manga" for kind, _ in kinds):
-        return MangaPage(expected)
     return UnexpectedPage(expected, f"it begins with {clean(document[:200])[:60]!r}")
 
 
@@ -165,7 +169,7 @@ def _from_words(text: str, expected: str) -> PageError | None:
             return Captcha(expected)
         if _begins(words, selectors.SAID_BLOCK) or words.startswith("error: the request could not be satisfied"):
             return BlockPage(expected, words[:60])
-        if _begins(words, selectors.SAID_MAINTENANCE) or words.endswith(" maintenance"):
+        if _begins(words, selectors.SAID_MAINTENANCE) or "maintenance" in words:
             return Maintenance(expected)
         if words in selectors.SAID_LOGIN:
             return LoginWall(expected)
