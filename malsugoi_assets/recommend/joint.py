@@ -175,13 +175,13 @@ class JointNeighbourhood:
         chosen.sort(axis=1)
         nearness = np.take_along_axis(to, chosen, axis=1)
         absent = ~np.isfinite(nearness)
-        nearness = np.where(absent, 0, nearness).astype(np.float64)
+        near = np.where(absent, 0, nearness).astype(np.float64)
         system = among[chosen[:, :, None], chosen[:, None, :]].astype(np.float64)
         residual = above[chosen] - level[:, None]
-        weight = np.where(absent, 0, _weights(system, nearness, self.settings.noise))
+        weight = np.where(absent, 0, _weights(system, near, self.settings.noise))
         predicted = self._base[asked] + level + (weight * residual).sum(axis=1)
         prior = float(np.median(np.diag(among)))
-        left = np.clip(prior - (weight * nearness).sum(axis=1), 0.05 * prior, prior) + self.settings.noise
+        left = np.clip(prior - (weight * near).sum(axis=1), 0.05 * prior, prior) + self.settings.noise
         deviation = np.sqrt(left * self._unit / (prior + self.settings.noise))
         return predicted.astype(np.float32), deviation.astype(np.float32)
 
