@@ -82,7 +82,9 @@ def test_every_detail_page_is_read_as_the_title_that_it_shows(world: World) -> N
 
 
 def test_the_awkward_titles_come_through_whole(world: World) -> None:
-    awkward = [title for title in world.titles if any(c in title.title for c in ",\"&∀☆'<%é;/") or title.title.isdigit()]
+    awkward = [
+        title for title in world.titles if any(c in title.title for c in ",\"&∀☆'<%é;/") or title.title.isdigit()
+    ]
     assert len(awkward) > 12
     for title in awkward:
         page = parse_anime_page(body(world, pages.anime_path(title)))
@@ -140,13 +142,15 @@ def test_a_search_by_name_finds_it_whatever_the_case_and_else_says_that_there_is
 def test_a_short_modern_list_is_whole_on_its_page(world: World) -> None:
     user = next(u for u in world.users if (u.kind, u.style) == ("ok", "modern") and len(u.entries) < 300)
     page = parse_list_page(body(world, f"/animelist/{user.username}?status=7"))
-    assert page.complete and rows(page.entries) == expected_rows(world, user, dated=True)
+    assert page.complete
+    assert rows(page.entries) == expected_rows(world, user, dated=True)
 
 
 def test_a_long_list_goes_on_in_load_json_to_an_empty_answer(world: World) -> None:
     user = one(world, "ok", "modern", more_than=300)
     page = parse_list_page(body(world, f"/animelist/{user.username}?status=7"))
-    assert not page.complete and len(page.entries) == 300
+    assert not page.complete
+    assert len(page.entries) == 300
     rest = parse_list_json(body(world, f"/animelist/{user.username}/load.json?offset=300&status=7"))
     assert rows([*page.entries, *rest]) == expected_rows(world, user, dated=True)
     assert parse_list_json(body(world, f"/animelist/{user.username}/load.json?offset=600&status=7")) == []
@@ -155,13 +159,15 @@ def test_a_long_list_goes_on_in_load_json_to_an_empty_answer(world: World) -> No
 def test_load_json_without_a_status_shows_the_owners_tab_only(world: World) -> None:
     user = one(world, "ok", "modern")
     tab = parse_list_json(body(world, f"/animelist/{user.username}/load.json?offset=0"))
-    assert {entry.status for entry in tab} == {"watching"} and len(tab) < len(user.entries)
+    assert {entry.status for entry in tab} == {"watching"}
+    assert len(tab) < len(user.entries)
 
 
 def test_a_list_that_shows_one_tab_does_not_pass_for_a_whole_one(world: World) -> None:
     user = one(world, "ok", "one_tab")
     page = parse_list_page(body(world, f"/animelist/{user.username}?status=7"))
-    assert not page.complete and len(page.entries) < len(user.entries)
+    assert not page.complete
+    assert len(page.entries) < len(user.entries)
     whole = parse_list_json(body(world, f"/animelist/{user.username}/load.json?offset=0&status=7"))
     assert rows(whole) == expected_rows(world, user, dated=True)
 
@@ -169,7 +175,8 @@ def test_a_list_that_shows_one_tab_does_not_pass_for_a_whole_one(world: World) -
 def test_classic_lists_are_whole_whatever_their_length(world: World) -> None:
     for user in [u for u in world.users if (u.kind, u.style) == ("ok", "classic")][::6]:
         page = parse_list_page(body(world, f"/animelist/{user.username}?status=7"))
-        assert page.complete and rows(page.entries) == expected_rows(world, user, dated=False)
+        assert page.complete
+        assert rows(page.entries) == expected_rows(world, user, dated=False)
 
 
 def test_private_empty_and_vanished_users_say_what_they_are(world: World) -> None:
@@ -208,8 +215,5 @@ def test_what_is_something_else_is_refused_by_the_parsers(world: World) -> None:
             parse(pages.server_error(500))
     with pytest.raises(NotFound):
         parse_anime_page(body(world, "/anime/1", 404))
-    for target in ("/anime/99999999999999999999", "/manga/1", "/animelist/", "/nowhere", "/topanime.php?limit=-1x"):
-        try:
-            route(world, target)
-        except Answer as answer:
-            assert answer.status == 404
+    for target in ("/anime/99999999999999999999", "/manga/1", "/animelist/", "/nowhere"):
+        body(world, target, 404)
