@@ -40,6 +40,8 @@ class CatalogueReport:
 @dataclass(frozen=True)
 class _Walk:
     started: datetime | None
+    since: int
+    """The store's newest record when it started: ranking pages after that belong to it."""
     finished: datetime | None
     ids: tuple[int, ...]
     complete: bool
@@ -120,14 +122,15 @@ class Catalogue:
         def moment(name: str) -> datetime | None:
             return datetime.fromisoformat(value[name]) if value.get(name) else None
 
-        return _Walk(moment("started"), moment("finished"), tuple(value.get("ids", ())), bool(value.get("complete")))
+        ids, complete = tuple(value.get("ids", ())), bool(value.get("complete"))
+        return _Walk(moment("started"), int(value.get("since", 0)), moment("finished"), ids, complete)
 
     def _keep(self, walk: _Walk) -> None:
         moments = {
             "started": walk.started.isoformat() if walk.started else None,
             "finished": walk.finished.isoformat() if walk.finished else None,
         }
-        self._store.set_walk("ranking", {**moments, "ids": walk.ids, "complete": walk.complete})
+        self._store.set_walk("ranking", {**moments, "since": walk.since, "ids": walk.ids, "complete": walk.complete})
 
     def _walk_is_fresh(self, walk: _Walk, max_anime: int | None) -> bool:
         if walk.finished is None or age_days(walk.finished, self._fetcher.now()) >= self._settings.ranking_days:
@@ -140,29 +143,27 @@ class Catalogue:
         if self._walk_is_fresh(walk, max_anime):
             return list(walk.ids[:max_anime]), 0, walk.complete
         now = self._fetcher.now()
-        started = walk.started
+        started, since = walk.started, walk.since
         if started is None or walk.finished or age_days(started, now) * 24 >= self._settings.resume_hours:
-            started = now
+            started, since = now, self._store.last_id()
         met: dict[int, None] = {}
         asked = 0
         for _ in range(self._settings.ranking_passes):
-            self._keep(_Walk(started, None, walk.ids, walk.complete))
-            before = len(met)
-            order, pages, complete, broken = self._one_pass(started, max_anime, progress)
+            self._keep(_Walk(started, since, None, walk.ids, walk.complete))
+            order, pages, complete, broken = self._one_pass(since, max_anime, progress)
             asked += pages
-            again = dict.fromkeys(order)
-            new_ones = before and len(again.keys() - met.keys()) > 0
-            met = again | met
-            if broken or (len(again) == len(order) and not new_ones):
+            shown = dict.fromkeys(order)
+            met = shown | met
+            if broken or len(shown) == len(order):
                 break
-            started = self._fetcher.now()
+            since = self._store.last_id()
         ids = list(met) if broken is None else list(met | dict.fromkeys(walk.ids))
         finished = self._fetcher.now() if broken is None else None
-        self._keep(_Walk(started, finished, tuple(ids), complete))
+        self._keep(_Walk(started, since, finished, tuple(ids), complete))
         return ids[:max_anime], asked, complete
 
     def _one_pass(
-        self, started: datetime, max_anime: int | None, progress: Progress
+        self, since: int, max_anime: int | None, progress: Progress
     ) -> tuple[list[int], int, bool, PageError | None]:
         """(anime_ids with repetitions, pages asked for, whether the end was reached, what broke it if anything)."""
         order: list[int] = []
@@ -173,7 +174,7 @@ class Catalogue:
                 return order, asked, False, broken
             progress("ranking pages", number, number + 1)
             offset = number * TOP_PAGE
-            entries = self._kept(offset, started)
+            entries = self._kept(offset, since)
             if entries is None:
                 asked += 1
                 try:
@@ -204,10 +205,10 @@ class Catalogue:
                 return order, asked, True, broken
         return order, asked, True, broken
 
-    def _kept(self, offset: int, started: datetime) -> list[TopEntry] | None:
+    def _kept(self, offset: int, since: int) -> list[TopEntry] | None:
         """A page that this pass has fetched already, before it was interrupted."""
         page = self._store.last_good("top", str(offset))
-        if page is None or page.fetched_at < started:
+        if page is None or page.id <= since:
             return None
         try:
             return list(parse_top_page(self._store.body(page)))

@@ -74,28 +74,27 @@ class Discovery:
         """
         now = self._fetcher.now()
         walk = self._store.walk("users")
-        started = now
+        started, since = now, self._store.last_id()
         if walk.get("started") and not walk.get("finished"):
             before = datetime.fromisoformat(walk["started"])
-            started = before if age_days(before, now) * 24 < self._settings.resume_hours else now
-        names = list(walk.get("names", ()))
-        self._store.set_walk("users", {"started": started.isoformat(), "names": names, "complete": False})
+            if age_days(before, now) * 24 < self._settings.resume_hours:
+                started, since = before, int(walk["since"])
+        begun = {"started": started.isoformat(), "since": since}
+        self._store.set_walk("users", {**begun, "names": walk.get("names", []), "complete": False})
         found: dict[str, str] = {}
         searches = [Search()]
         while searches and not _enough(found, max_users):
             search = searches.pop(0)
-            if self._walk(search, started, found, max_users, progress):
+            if self._walk(search, since, found, max_users, progress):
                 searches = search.parts(self._settings.lowest_age, self._settings.highest_age) + searches
         complete = not searches and not _enough(found, max_users)
         names = list(found.values())
         finished = self._fetcher.now().isoformat()
-        self._store.set_walk(
-            "users", {"started": started.isoformat(), "finished": finished, "names": names, "complete": complete}
-        )
+        self._store.set_walk("users", {**begun, "finished": finished, "names": names, "complete": complete})
         return names[:max_users]
 
     def _walk(
-        self, search: Search, started: datetime, found: dict[str, str], max_users: int | None, progress: Progress
+        self, search: Search, since: int, found: dict[str, str], max_users: int | None, progress: Progress
     ) -> bool:
         """Walk one search into `found`; True where it may have been capped: it ended on a full page, or repeated one."""
         show, page_size = 0, 0
@@ -104,7 +103,7 @@ class Discovery:
             if _enough(found, max_users):
                 return False
             progress("users", len(found), max_users or len(found))
-            names = self._page(search, show, started, len(found))
+            names = self._page(search, show, since, len(found))
             if not names:
                 break
             if names == last:
@@ -116,10 +115,10 @@ class Discovery:
                 return False
         return bool(last)
 
-    def _page(self, search: Search, show: int, started: datetime, done: int) -> list[str]:
+    def _page(self, search: Search, show: int, since: int, done: int) -> list[str]:
         key = search.key(show)
         page = self._store.last_good("users", key)
-        if page is not None and page.fetched_at >= started:
+        if page is not None and page.id > since:
             try:
                 return parse_users_page(self._store.body(page))
             except (MissingBody, PageError):

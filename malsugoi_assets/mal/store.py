@@ -133,6 +133,10 @@ class PageStore:
         )
         return {page.key: page for page in map(_page, found)}
 
+    def last_id(self) -> int:
+        """The newest record's id; 0 in an empty store. What is added later has a greater one, whatever the clock says."""
+        return int(self._sql.execute("SELECT coalesce(max(id), 0) FROM pages").fetchone()[0])
+
     def body(self, page: StoredPage) -> bytes:
         """The body as received. Raises `MissingBody` where its file is gone or is not what was stored."""
         if page.path is None:
