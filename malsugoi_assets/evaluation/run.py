@@ -224,8 +224,9 @@ def rank(
     for segment, chosen in segments.items():
         results += _ranked(rows, protocol, segment, users, chosen, relevant, every, tops, seconds, novelty, seed)
     for segment, titles in buckets("title", support).items():
-        chosen = segments["all"]
-        results += _ranked(rows, protocol, segment, users, chosen, relevant, titles, tops, seconds, None, seed)
+        results += _ranked(
+            rows, protocol, segment, users, segments["all"], relevant, titles, tops, seconds, None, seed
+        )
     return results
 
 
@@ -284,20 +285,14 @@ def _ranked(
     )
     results = _results(names, protocol, segment, measures, values_of, draws_of, len(places), len(places), seconds)
     if novelty is not None:
+        ten = {name: tops[name][places][:, :10] for name in names}
+        share = {name: len(np.unique(top[top >= 0])) / rows.n_items for name, top in ten.items()}
         for name in names:
-            ten = tops[name][places][:, :10]
-            share = len(np.unique(ten[ten >= 0])) / rows.n_items
+            paired = {o: Difference(share[name] - share[o], None, None) for o in names if o != name}
+            took = round(seconds[name], 3)
             results.append(
                 Result(
-                    name,
-                    protocol.name,
-                    segment,
-                    "coverage@10",
-                    share,
-                    None,
-                    None,
-                    len(places),
-                    round(seconds[name], 3),
+                    name, protocol.name, segment, "coverage@10", share[name], None, None, len(places), took, paired
                 )
             )
     return results

@@ -1,0 +1,179 @@
+"""The runner: shape of results, segments, pairs, ties, and what happens where there is nothing to measure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from malsugoi_assets.evaluation.protocols import make_protocol
+from malsugoi_assets.evaluation.registry import MODELS
+from malsugoi_assets.evaluation.reports import (
+    LARGEST_PNG_BYTES,
+    plot_models,
+    plot_predicted,
+    plot_segments,
+    write_json,
+)
+from malsugoi_assets.evaluation.run import EvaluationError, Result, evaluate
+from malsugoi_assets.files import load_evaluation
+from malsugoi_tests.evaluation.worlds import checkerboard, world
+from malsugoi_tests.support.shared import shared_path
+
+SIMPLE = {name: MODELS[name].make for name in ("bias", "user-mean", "global-mean")}
+
+
+class Constant:
+    """Scores every title alike."""
+
+    def __init__(self, seed: int) -> None: ...
+
+    def fit(self, ratings: Any, items: Any) -> Constant:
+        self.n_items = ratings.n_items
+        return self
+
+    def scores(self, users: Any) -> Any:
+        return np.zeros((len(users), self.n_items), dtype=np.float32)
+
+
+class Broken(Constant):
+    """Cannot learn from this."""
+
+    def fit(self, ratings: Any, items: Any) -> Constant:
+        raise ValueError("too little to learn from")
+
+    def predict(self, user: Any, item: Any) -> Any:
+        raise AssertionError
+
+
+def value(results: list[Result], model: str, metric: str, segment: str = "all") -> Result:
+    return next(r for r in results if (r.model, r.metric, r.segment) == (model, metric, segment))
+
+
+def test_every_model_is_measured_in_every_segment_and_paired_with_every_other(tmp_path: Path) -> None:
+    rows = world(checkerboard())
+    results = evaluate(rows, make_protocol("random5", rows, 0), SIMPLE)
+    mse = value(results, "bias", "mse")
+    assert set(mse.paired) == {"user-mean", "global-mean"}
+    assert mse.n == len(rows)
+    assert mse.ci_low is not None
+    assert mse.value is not None
+    assert mse.ci_high is not None
+    assert mse.ci_low <= mse.value <= mse.ci_high
+    other = value(results, "user-mean", "mse")
+    assert other.value is not None
+    assert mse.paired["user-mean"].difference == pytest.approx(mse.value - other.value)
+    history = [r for r in results if r.model == "bias" and r.metric == "mse" and r.segment.startswith("history ")]
+    assert sum(r.n for r in history) == len(rows)
+    empty = next(r for r in history if r.n == 0)
+    assert empty.value is None
+    assert empty.reason
+    write_json(results, tmp_path / "out.json")
+    plain = json.loads((tmp_path / "out.json").read_text())
+    assert len(plain) == len(results)
+    keys = {"model", "protocol", "segment", "metric", "value", "ci_low", "ci_high", "n", "seconds", "paired"}
+    assert all(keys <= set(row) <= keys | {"reason"} for row in plain)
+    assert list(tmp_path.iterdir()) == [tmp_path / "out.json"]
+
+
+@pytest.mark.parametrize("name", ["random5", "cold-users", "ranking"])
+def test_results_do_not_depend_on_the_order_of_the_rows(name: str) -> None:
+    frame = checkerboard(seed=3)
+    models = {**SIMPLE, "popularity": MODELS["popularity"].make, "constant": Constant}
+    first, second = (
+        [(r.model, r.segment, r.metric, r.value, r.n) for r in evaluate(rows, make_protocol(name, rows, 0), models)]
+        for rows in (world(frame), world(frame.sample(fraction=1.0, shuffle=True, seed=9)))
+    )
+    assert [r[:3] + r[4:] for r in first] == [r[:3] + r[4:] for r in second]
+    for one, other in zip(first, second, strict=True):
+        assert one[3] == pytest.approx(other[3], abs=1e-6)
+
+
+def test_a_model_that_scores_all_titles_alike_ranks_at_random() -> None:
+    """Ties that fall by position would make it as good as the order of the titles."""
+    rng = np.random.default_rng(0)
+    picks = [
+        (f"u{u:03}", f"t{t:03}", 9) for u in range(300) for t in rng.choice(200, 20, replace=False, p=_skewed(200))
+    ]
+    frame = pl.DataFrame(picks, schema={"username": pl.String, "key": pl.String, "score": pl.Int8}, orient="row")
+    rows = world(frame)
+    results = evaluate(
+        rows, make_protocol("ranking", rows, 0), {"constant": Constant, "popularity": MODELS["popularity"].make}
+    )
+    recall = value(results, "constant", "recall@20").value
+    assert recall == pytest.approx(20 / (rows.n_items - 16), abs=0.03)
+    best = value(results, "popularity", "recall@20").value
+    assert best is not None
+    assert recall is not None
+    assert best > 2 * recall
+    coverage = value(results, "constant", "coverage@10")
+    assert coverage.value == 1
+    assert coverage.ci_low is None
+
+
+def test_a_model_that_cannot_is_skipped_with_a_line_and_the_others_go_on() -> None:
+    rows = world(checkerboard())
+    lines: list[str] = []
+    results = evaluate(
+        rows, make_protocol("random5", rows, 0), {"no": Constant, "broken": Broken, **SIMPLE}, say=lines.append
+    )
+    assert {r.model for r in results} == set(SIMPLE)
+    assert "no skipped: it ranks titles, but predicts no ratings" in lines
+    assert "broken skipped: too little to learn from" in lines
+    with pytest.raises(EvaluationError, match="none of the models"):
+        evaluate(rows, make_protocol("random5", rows, 0), {"broken": Broken})
+
+
+def test_nothing_to_predict_is_said_in_words() -> None:
+    rows = world(checkerboard(4, 6))
+    with pytest.raises(EvaluationError, match="no row to predict"):
+        evaluate(rows, make_protocol("ranking", rows, 0), {"constant": Constant})
+    low = world(checkerboard().with_columns(score=pl.lit(3, pl.Int8)))
+    with pytest.raises(EvaluationError, match="no hidden row is rated 8 or more"):
+        evaluate(low, make_protocol("ranking", low, 0), {"constant": Constant})
+    results = evaluate(low, make_protocol("random5", low, 0), SIMPLE)
+    assert value(results, "bias", "r2").value is None
+    assert value(results, "bias", "r2").reason == "all ratings here are equal"
+
+
+def test_plots_are_small_pictures() -> None:
+    rows = world(checkerboard())
+    results = evaluate(rows, make_protocol("random5", rows, 0), SIMPLE)
+    truth = np.repeat(np.arange(1, 11), 5)
+    for picture in (
+        plot_models(results, "mse"),
+        plot_segments(results, "history"),
+        plot_segments([], "title"),
+        plot_predicted(truth, truth * 0.5 + 3, "bias"),
+    ):
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) < LARGEST_PNG_BYTES
+
+
+def test_known_figures_are_reproduced_on_the_originals_rows() -> None:
+    """A ridge on user and title offsets has MSE 1.574 (joined), 1.544, 1.673, 1.656; popularity NDCG@10 .164, R@20 .223."""
+    folder, protocols = shared_path("malsugoi"), shared_path("protocols")
+    catalogues = [folder / "anime_data.csv", shared_path("catalogue/anime_2021.parquet")]
+    data = load_evaluation(folder / "anime_info.csv", catalogues)
+    from malsugoi_assets.evaluation.data import evaluation_rows
+
+    rows = evaluation_rows(data.rows, data.catalogue, data.relations)
+    for name, history, expected in (
+        ("p1", "protocol", 1.574), ("p1", "all", 1.544), ("p2", "all", 1.673), ("p3", "all", 1.656),
+    ):  # fmt: skip
+        protocol = make_protocol(str(protocols / f"{name}.csv"), rows, 0)
+        results = evaluate(rows, protocol, {"bias": MODELS["bias"].make}, history=history)  # type: ignore[arg-type]
+        assert value(results, "bias", "mse").value == pytest.approx(expected, abs=0.01)
+    ranking = make_protocol(str(protocols / "ranking.csv"), rows, 0)
+    results = evaluate(rows, ranking, {"popularity": MODELS["popularity"].make})
+    found = [value(results, "popularity", m, "complete-lists").value for m in ("ndcg@10", "recall@20")]
+    assert found == pytest.approx([0.164, 0.223], abs=0.002)
+
+
+def _skewed(n: int) -> Any:
+    weight = 1 / np.arange(1, n + 1)
+    return weight / weight.sum()
