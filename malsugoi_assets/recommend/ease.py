@@ -2,8 +2,9 @@
 
     B = I - P · diag(1 / diag(P)),   P = (XᵀX + λI)⁻¹
 
-X is the list matrix (1 = listed, more where the user liked it). A title's score for a list is the sum of
-B[neighbour, title] over the list.
+X is the list matrix: 1 = listed, 1 + `liked` where the user rated it `liked_from` or higher. A title's score is the
+product of the user's row of X with B: with `liked` = 0, as the weights are stored, the plain sum of B[neighbour, title]
+over the list.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ class EaseSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    liked: float = Field(0.0, ge=0, description="What a liked title counts more than one that is merely listed.")
+    liked_from: float = Field(8.0, ge=1, le=10, description="The rating from which a title is liked.")
     ridge: float = Field(100.0, gt=0, description="λ: how strongly weights are drawn to zero.")
     max_titles: int = Field(8_000, ge=2, description="Only the most listed titles; memory grows with their square.")
     top_k: int = Field(200, ge=1, description="Weights kept a title, the strongest.")
@@ -54,7 +57,7 @@ def ease_matrix(ratings: Ratings, settings: EaseSettings) -> tuple[npt.NDArray[n
             f"EASE over {len(chosen):,} titles needs {needed:.1f} GiB, {settings.memory_gib:g} are allowed: "
             "raise `memory_gib` or lower `max_titles`"
         )
-    lists = ratings.listed_matrix[:, chosen]
+    lists = _preferences(ratings, settings)[:, chosen]
     gram = (lists.T @ lists).toarray().astype(np.float64 if len(chosen) <= 2_000 else np.float32)
     gram[np.diag_indices(len(chosen))] += settings.ridge
     inverse = np.linalg.inv(gram)
@@ -78,17 +81,27 @@ def ease_top_weights(ratings: Ratings, settings: EaseSettings | None = None) -> 
     )
 
 
+def _preferences(ratings: Ratings, settings: EaseSettings) -> sp.csr_matrix:
+    """X: CSR float32 (n_users, n_items)."""
+    value = np.where(np.nan_to_num(ratings.rating) >= settings.liked_from, 1 + settings.liked, 1)
+    shape = (ratings.n_users, ratings.n_items)
+    return sp.csr_matrix((value.astype(np.float32), (ratings.user, ratings.item)), shape=shape)
+
+
 class Ease:
-    """The model `ease`: ranks by the full weights."""
+    """The model `ease`: ranks by the full weights; by default a liked title counts twice, in learning and in scoring.
+
+    The stored weights are sums over plain lists and do without: liked titles in learning alone rank worse.
+    """
 
     def __init__(self, seed: int = 0, settings: EaseSettings | None = None) -> None:
-        self.settings = settings or EaseSettings()
+        self.settings = settings or EaseSettings(liked=1.0, ridge=200.0)
         self._lists: sp.csr_matrix | None = None
 
     def fit(self, ratings: Ratings, items: Items) -> Ease:
         """Learn from the listings in `ratings`; nothing is random."""
         self._titles, self._weights = ease_matrix(ratings, self.settings)
-        self._lists = ratings.listed_matrix
+        self._lists = _preferences(ratings, self.settings)
         return self
 
     def scores(self, users: IntArray) -> FloatArray:

@@ -64,14 +64,14 @@ def recommend(
     ids = features["anime_id"].sort().to_numpy().astype(np.int32)
     matrix = _weight_matrix(weights, ids)
     allowed = _allowed(features, ids, settings)
-    popular = _popularity(features, lists, ids)
+    by_popularity = np.lexsort((ids, -_popularity(features, lists, ids)))
     rows: list[tuple[object, ...]] = []
     people = list(_people(lists, franchises, settings))
     for start in range(0, len(people), _USERS_AT_A_TIME):
         some = people[start : start + _USERS_AT_A_TIME]
         scores = (_membership(some, ids) @ matrix).toarray()
         for person, score in zip(some, scores, strict=True):
-            chosen = _choose(person, score, ids, allowed, popular, franchises, settings)
+            chosen = _choose(person, score, ids, allowed, by_popularity, franchises, settings)
             for rank, place in enumerate(chosen, start=1):
                 because = _reasons(person, place, ids, matrix, settings)
                 rows.append((person.username, int(ids[place]), rank, float(score[place]), because))
@@ -100,13 +100,13 @@ def _choose(
     score: npt.NDArray[np.float32],
     ids: IntArray,
     allowed: npt.NDArray[np.bool_],
-    popular: npt.NDArray[np.float64],
+    by_popularity: npt.NDArray[np.int64],
     franchises: Franchises,
     settings: RecommendationSettings,
 ) -> list[int]:
-    """Places in `ids`, the best first."""
+    """Places in `ids`, the best first; `by_popularity`: all places, the most popular first."""
     # Popularity decides among equals, those without weights among them.
-    order = np.lexsort((ids, -popular, -np.round(score, 9)))
+    order = by_popularity[np.argsort(-np.round(score[by_popularity], 9), kind="stable")]
     barred = set(person.listed) - (person.planned if settings.planned else set())
     offered: set[int] = set()
     per_franchise: Counter[int] = Counter()
@@ -129,7 +129,8 @@ def _choose(
         per_franchise[franchise] += 1
         (chosen if per_franchise[franchise] <= settings.per_franchise else spare).append(int(place))
     chosen += spare[: settings.length - len(chosen)]
-    return sorted(chosen, key=lambda place: (-round(float(score[place]), 9), -popular[place], ids[place]))
+    chosen_places = np.array(chosen, dtype=np.int64)
+    return [int(place) for place in order[np.flatnonzero(np.isin(order, chosen_places))]]
 
 
 def _reasons(

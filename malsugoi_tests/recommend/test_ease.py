@@ -25,8 +25,9 @@ def test_a_worked_example() -> None:
 
 def test_each_column_is_the_ridge_regression_of_the_title_on_all_others() -> None:
     ratings = small_ratings()
-    titles, weights = ease_matrix(ratings, EaseSettings(ridge=3))
-    lists = ratings.listed_matrix.toarray()[:, titles].astype(float)
+    titles, weights = ease_matrix(ratings, EaseSettings(ridge=3, liked=0.5, liked_from=9))
+    liked = np.nan_to_num(ratings.rated_matrix.toarray()) >= 9
+    lists = (ratings.listed_matrix.toarray() + 0.5 * liked)[:, titles].astype(float)
     for title in range(len(titles)):
         others = np.arange(len(titles)) != title
         gram = lists[:, others].T @ lists[:, others] + 3 * np.eye(others.sum())
@@ -77,9 +78,10 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
 def test_the_model_scores_lists_by_the_weights() -> None:
     ratings = small_ratings()
     model = Ease().fit(ratings, small_items())
-    titles, weights = ease_matrix(ratings, EaseSettings())
+    titles, weights = ease_matrix(ratings, model.settings)
     users = np.array([3, 1], dtype=np.int32)
-    expected = ratings.listed_matrix[users].toarray()[:, titles] @ weights
+    liked = ratings.rated_matrix[users].toarray() >= 8
+    expected = (ratings.listed_matrix[users].toarray() + liked)[:, titles] @ weights
     np.testing.assert_allclose(model.scores(users)[:, titles], expected, atol=1e-5)
     with pytest.raises(RuntimeError, match="fit"):
         Ease().scores(users)
