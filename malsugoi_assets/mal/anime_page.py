@@ -28,6 +28,7 @@ from malsugoi_assets.mal.soup import (
     self_description,
     shown_after,
     shown_text,
+    siblings_after,
     soup_of,
 )
 
@@ -36,6 +37,8 @@ EXPECTED = "an anime's page"
 _LABEL = re.compile(r"<span\b[^>]*\bdark_text\b", re.I)
 _HEADING = re.compile(r"""<h1\b|<(?:div|span)\b[^>]*class=["'][^"']*\bh1\b""", re.I)
 _RELATED = re.compile(r"<(?:table|div)\b[^>]*\b(?:anime_detail_related_anime|related-entries)\b", re.I)
+_RELATED_HEADING = re.compile(r">\s*Related (?:Anime|Entries)\s*</h2>", re.I)
+_RELATED_LINK = re.compile(r"""href=["'][^"']*/(?:anime|manga)/\d""", re.I)
 _H2 = re.compile(r"<h2\b", re.I)
 _ID_INPUT = re.compile(r"<input\b[^>]*\bmyinfo_anime_id\b[^>]*>", re.I)
 _COUNT = re.compile(r"#?(\d{1,3}(?:,\d{3})+|\d{1,9})")
@@ -43,6 +46,8 @@ _SCORED_BY = re.compile(r"scored by ([\d,]+)", re.I)
 _SEASON = re.compile(r"(?:Winter|Spring|Summer|Fall) \d{4}")
 _DAY = re.compile(r"([A-Z][a-z]{2})[a-z]* (\d{1,2}), (\d{4})")
 _PARTIAL_DAY = re.compile(r"(?:[A-Z][a-z]{2}[a-z]*,? )?\d{4}")
+_LABEL_WORDS = re.compile(r"^\s*(?:" + "|".join(selectors.KNOWN_LABELS) + r"):")
+_TITLE_WORDS = re.compile(r"^\s*(?:English|Japanese|Synonyms):")
 _MONTHS = {
     name: k
     for k, name in enumerate(("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1)
@@ -77,11 +82,13 @@ def parse_anime_page(page: str | bytes) -> AnimePage:
     piece = text[start : end if 0 <= end - labels_at[-1] < 6000 else labels_at[-1] + 6000]
     refuse_undecodable(piece, EXPECTED)
     soup = soup_of(piece)
-    labels = _Labels(soup.select(selectors.LABEL))
+    labels_of = soup.select(selectors.LABEL)
+    labels = _Labels(labels_of)
     if any(name in labels for name in selectors.MANGA_LABELS) and "Episodes" not in labels:
         raise MangaPage(EXPECTED)
     if not whole:
         raise TruncatedPage(EXPECTED, "no closing </html>")
+    _refuse_lost_labels(labels_of)
     missing = [name for name in selectors.REQUIRED_LABELS if name not in labels]
     if missing:
         raise UnexpectedPage(EXPECTED, f"the label {missing[0]} is missing")
@@ -130,7 +137,10 @@ class _Labels:
     def __init__(self, spans: Sequence[Tag]) -> None:
         self._spans: dict[str, Tag] = {}
         for span in spans:
-            name = clean(span.get_text()).rstrip(":").strip()
+            words = clean(span.get_text())
+            name = words.removesuffix(":").strip()
+            if name == words or ":" in name:
+                raise UnexpectedPage(EXPECTED, f"a label that reads {words[:40]!r}")
             first = self._spans.setdefault(name, span)
             # The same language may name two titles; everything else stands once, and two values cannot both be right.
             if first is not span and name in selectors.REQUIRED_LABELS and shown_after(first) != shown_after(span):
@@ -172,9 +182,10 @@ class _Labels:
         for name in names:
             if name not in self._spans:
                 continue
-            texts = [clean(link.get_text()) for link in self._links_after(self._spans[name], selector)]
-            if not all(texts):
-                raise UnexpectedPage(EXPECTED, f"a link without text beside the label {name}")
+            links = self._links_after(self._spans[name], selector)
+            texts = [clean(link.get_text()) for link in links]
+            if any(not text or text.endswith(",") for text in texts) or any(link.find(True) for link in links):
+                raise UnexpectedPage(EXPECTED, f"a link that cannot be read beside the label {name}")
             said = shown_after(self._spans[name])
             if (
                 not texts
@@ -187,15 +198,24 @@ class _Labels:
 
     @staticmethod
     def _links_after(label: Tag, selector: str) -> list[Tag]:
-        parent = label.parent
-        if parent is None:
-            return []
-        links = list(parent.select(selector))
-        following = label.find_next("span", class_="dark_text")
-        if following is not None and following in parent.select(selectors.LABEL):
-            after = {id(link) for link in following.find_all_next("a")}
-            return [link for link in links if id(link) not in after]
-        return links
+        found: list[Tag] = []
+        for node in siblings_after(label):
+            if isinstance(node, Tag):
+                found += [node] if node.css.match(selector) else node.select(selector)
+        return found
+
+
+def _refuse_lost_labels(spans: Sequence[Tag]) -> None:
+    """Raise where a label's words stand without their markup: its value would pass for one that the page does not give."""
+    # Before the first label stands a form with words of its own (Status, Episodes), so there only titles are looked for.
+    for text in [*spans[0].find_all_previous(string=_TITLE_WORDS), *spans[0].find_all_next(string=_LABEL_WORDS)]:
+        parent = text.parent
+        if (
+            parent is not None
+            and parent not in spans
+            and parent.find("span", class_="dark_text", recursive=False) is None
+        ):
+            raise UnexpectedPage(EXPECTED, f"a label without its markup: {clean(text)[:40]!r}")
 
 
 def _unique(values: Iterable[str]) -> tuple[str, ...]:
@@ -280,6 +300,11 @@ def _day(text: str) -> date | None:
 def _relations(text: str) -> tuple[Relation, ...]:
     start = _RELATED.search(text)
     if start is None:
+        heading = _RELATED_HEADING.search(text)
+        if heading is not None:
+            following = _H2.search(text, heading.end())
+            if _RELATED_LINK.search(text, heading.end(), following.start() if following else len(text)):
+                raise UnexpectedPage(EXPECTED, "related entries without their table")
         return ()
     end = _H2.search(text, start.end())
     piece = text[start.start() : end.start() if end else None]
@@ -294,6 +319,9 @@ def _relations(text: str) -> tuple[Relation, ...]:
     for label in soup.select(selectors.RELATION_LABEL):
         cell = label.find_next_sibling("td")
         found += _related(shown_text(label), cell.select("a[href]") if cell else [])
+    linked = {linked_id(attribute(link, "href")) for link in soup.select(selectors.RELATION_LINK)} - {None}
+    if linked - {(relation.related_kind, relation.related_id) for relation in found}:
+        raise UnexpectedPage(EXPECTED, "a related entry without its relation")
     return tuple(dict.fromkeys(found))
 
 

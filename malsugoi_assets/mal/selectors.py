@@ -18,6 +18,7 @@ STUDIO_LINK = 'a[href*="/anime/producer/"], a[href*="anime.php?p="]'
 RELATION_LABEL = "table.anime_detail_related_anime td.ar, table.entries-table td.ar"
 RELATION_TILE = ".related-entries .entry"
 RELATION_TILE_NAME = ".relation"
+RELATION_LINK = "table.anime_detail_related_anime a[href], .related-entries a[href]"
 RELATION_TILE_LINK = ".title a[href]"
 
 # Labels that every detail page carries, whatever its year; a page without one is not whole.
@@ -37,6 +38,19 @@ GENRE_LABELS = ("Genre", "Genres", "Explicit Genre", "Explicit Genres")
 THEME_LABELS = ("Theme", "Themes")
 DEMOGRAPHIC_LABELS = ("Demographic", "Demographics")
 STUDIO_LABELS = ("Studio", "Studios")
+KNOWN_LABELS = (
+    *REQUIRED_LABELS,
+    *GENRE_LABELS,
+    *THEME_LABELS,
+    *DEMOGRAPHIC_LABELS,
+    *STUDIO_LABELS,
+    "English",
+    "Japanese",
+    "Synonyms",
+    "Premiered",
+    "Source",
+    "Rating",
+)
 
 UNKNOWN_WORDS = frozenset({"N/A", "Unknown", "None", "?", "-", "Not available", "Not yet aired"})
 NOTHING_YET = ("none found", "add some", "have been added", "no genres")

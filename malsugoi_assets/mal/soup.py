@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from bs4 import BeautifulSoup, Tag
-from bs4.element import NavigableString, PreformattedString
+from bs4.element import NavigableString, PageElement, PreformattedString
 from bs4.filter import SoupStrainer
 
 from malsugoi_assets.mal import selectors
@@ -71,12 +72,15 @@ def shown_text(node: Tag) -> str:
 
 def shown_after(label: Tag) -> str:
     """The text that a reader sees after `label` in the element around it, up to the next label."""
-    parts = []
+    return clean("".join(_shown(node) for node in siblings_after(label)))
+
+
+def siblings_after(label: Tag) -> Iterator[PageElement]:
+    """What follows `label` in the element around it, up to the next label."""
     for node in label.next_siblings:
         if isinstance(node, Tag) and (_is_label(node) or node.select_one(selectors.LABEL) is not None):
-            break
-        parts.append(_shown(node))
-    return clean("".join(parts))
+            return
+        yield node
 
 
 def _shown(node: object) -> str:

@@ -289,6 +289,30 @@ def test_a_label_that_stands_twice_with_two_values_is_an_error() -> None:
         parse(html([block(k, v) for k, v in VALUES.items()] + [block("Members", "1")]))
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('<span class="dark_text">Synonyms:', "Synonyms:"),
+        ('<span class="dark_text">Genres:', "Genres:"),
+        ("Premiered:</span>", "Premiered:"),
+        ("Drama</a>,", "Drama,"),
+        ('<td class="ar fw-n">Adaptation:</td>', "<td>Adaptation:</td>"),
+        ('<table class="anime_detail_related_anime">', "<table>"),
+    ],
+)
+def test_a_tag_that_is_lost_does_not_lose_a_value_in_silence(old: str, new: str) -> None:
+    assert old in html()
+    with pytest.raises(UnexpectedPage):
+        parse(html().replace(old, new))
+
+
+def test_a_label_outside_its_element_takes_only_the_links_that_follow_it() -> None:
+    lost = html().replace(
+        '<div class="spaceit_pad">\n  <span class="dark_text">Theme:', '<span class="dark_text">Theme:'
+    )
+    assert parse(lost) == WANTED
+
+
 @given(st.integers(0, len(html().rstrip()) - 1))
 @settings(max_examples=150, deadline=None)
 def test_a_page_cut_anywhere_is_an_error(at: int) -> None:
