@@ -90,7 +90,7 @@ def replica(port: int, anime: int | None, users: int | None, seed: int | None) -
     from malsugoi_assets.mal.replica import ReplicaError, serve
 
     try:
-        serve(load_settings().root, port=port, n_anime=anime, n_users=users, seed=seed)
+        serve(load_settings().root, port=port, n_anime=anime, n_users=users, seed=seed, say=click.echo)
     except ReplicaError as error:
         raise UserError(str(error)) from error
 

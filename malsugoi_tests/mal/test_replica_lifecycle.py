@@ -102,7 +102,9 @@ def test_a_replica_whose_data_dir_is_removed_ends(tmp_path: Path) -> None:
 
 def test_an_idle_one_ends_and_an_asked_one_stays(tmp_path: Path) -> None:
     started = threading.Event()
-    thread = threading.Thread(target=lambda: serve(tmp_path, **SIZES, idle_seconds=0.6, started=started), daemon=True)
+    thread = threading.Thread(
+        target=lambda: serve(tmp_path, n_anime=20, n_users=4, idle_seconds=0.6, started=started), daemon=True
+    )
     thread.start()
     assert started.wait(10)
     for _ in range(5):
@@ -207,3 +209,20 @@ def test_the_serving_process_loads_nothing_heavy_but_its_arrays() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "numpy" in loaded
     assert not {"polars", "scipy", "requests", "dagster", "torch", "duckdb"} & set(loaded)
+
+
+def test_the_command_says_where_it_listens_and_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
+    code = "from malsugoi_assets.app.cli import main; main()"
+    environment = {**os.environ, "MALSUGOI_DATA_DIR": str(tmp_path), "MALSUGOI_SOURCE": "replica"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "replica", "--anime", "20", "--users", "4"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment, cwd=tmp_path,
+    )  # fmt: skip
+    assert eventually(lambda: replica_status(tmp_path) is not None, 30)
+    status = replica_status(tmp_path)
+    assert status is not None
+    process.send_signal(signal.SIGINT)
+    said, complaints = process.communicate(timeout=10)
+    assert said.strip() == f"{status['url']} serves 20 titles and 4 users; Ctrl-C ends it"
+    assert (process.returncode, complaints) == (0, "")
+    assert replica_status(tmp_path) is None

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -107,10 +107,12 @@ def serve(
     seed: int | None = None,
     idle_seconds: float | None = None,
     started: threading.Event | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the data dir's replica in this process until it is stopped, interrupted or idle for `idle_seconds`.
 
-    `port` 0 takes the last port again, or a free one; `started` is set once the address stands in its file.
+    `port` 0 takes the last port again, or a free one; `started` is set once the address stands in its file;
+    `say` is told in one line where it listens and with what.
 
     Raises: `ReplicaError` where the port is in use, or another process serves this data dir already.
     """
@@ -140,6 +142,8 @@ def serve(
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
+        if say is not None:
+            say(f"{server.url} serves {world.n_anime} titles and {len(world.users)} users; Ctrl-C ends it")
         if started is not None:
             started.set()
         try:
