@@ -1,0 +1,121 @@
+"""`malsugoi evaluate` as a user meets it: figures out of files, and one line for a mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from malsugoi_assets.app.evaluate import evaluate
+from malsugoi_tests.support.shared import shared_path
+
+METRICS = {
+    "random5": {"mse", "rmse", "mae", "r2"},
+    "ranking": {"ndcg@10", "recall@10", "recall@20", "map@10", "coverage@10", "novelty@10"},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """20 users who like even or odd titles, by turns, with one title of each unrated."""
+    lines = ["user_id,anime_id,score"]
+    for user in range(20):
+        for title in range(24):
+            if (user * 7 + title * 5) % 6:
+                score = (9 if (user + title) % 2 == 0 else 4) if (user + title) % 11 else 0
+                lines.append(f"{user},{100 + title},{score}")
+    (tmp_path / "ratings.csv").write_text("\n".join(lines) + "\n")
+    rows = [
+        f"{100 + t},Title {t},{'Action|Drama' if t % 2 else 'Comedy'},{6 + t % 3}.5,{1000 + t}" for t in range(24)
+    ]
+    (tmp_path / "anime.csv").write_text("anime_id,title,genres,score,members\n" + "\n".join(rows) + "\n")
+    return tmp_path
+
+
+def run(folder: Path, *options: str, protocol: str = "random5") -> Result:
+    files = ["--ratings", str(folder / "ratings.csv"), "--anime", str(folder / "anime.csv")]
+    return CliRunner().invoke(evaluate, [*files, "--protocol", protocol, *options])
+
+
+@pytest.mark.parametrize("protocol", ["random5", "ranking"])
+def test_the_file_holds_every_promised_figure(folder: Path, protocol: str) -> None:
+    out = folder / "out.json"
+    models = "bias,item-mean,cf" if protocol == "random5" else "popularity,ease"
+    result = run(folder, "--models", models, "--json", str(out), protocol=protocol)
+    assert result.exit_code == 0, result.output
+    found = json.loads(out.read_text())
+    whole = [row for row in found if row["segment"] == "all"]
+    assert {(row["model"], row["metric"]) for row in whole} == {
+        (model, metric) for model in models.split(",") for metric in METRICS[protocol]
+    }
+    for row in whole:
+        assert row["protocol"] == protocol
+        assert (row["ci_low"] is None) == (row["metric"] == "coverage@10")
+        assert set(row["paired"]) == set(models.split(",")) - {row["model"]}
+    assert all(model in result.output for model in models.split(","))
+
+
+def test_the_same_seed_gives_the_same_figures(folder: Path) -> None:
+    texts = []
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        run(folder, "--models", "bias", "--seed", seed, "--json", str(folder / name))
+        texts.append([row["value"] for row in json.loads((folder / name).read_text())])
+    assert texts[0] == texts[1] != texts[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--models", "bias,nonesuch"], "nonesuch"),
+        (["--protocol", "random6"], "random6"),
+        (["--ratings", "missing.csv"], "missing.csv"),
+        (["--anime", "missing.parquet"], "missing.parquet"),
+        (["--relations", "missing.csv"], "missing.csv"),
+        (["--json", "no/such/folder/out.json"], "out.json"),
+        (["--seed", "-1"], "-1"),
+        (["--history", "some"], "some"),
+        (["--models", "popularity"], "none of the models"),
+    ],
+)
+def test_a_mistake_ends_in_one_line_and_status_2(folder: Path, options: list[str], said: str) -> None:
+    result = run(folder, *options)
+    assert result.exit_code == 2
+    assert said in result.output
+    assert "Traceback" not in result.output
+    errors = [line for line in result.output.splitlines() if line.startswith("Error")]
+    assert len(errors) == 1
+
+
+@pytest.mark.parametrize("score", ["11", "7.5", "ten", "-2"])
+def test_a_broken_score_names_its_line_and_nothing_is_written(folder: Path, score: str) -> None:
+    lines = (folder / "ratings.csv").read_text().splitlines()
+    lines[4] = lines[4].rsplit(",", 1)[0] + f",{score}"
+    (folder / "ratings.csv").write_text("\n".join(lines))
+    result = run(folder, "--json", str(folder / "out.json"))
+    assert result.exit_code == 2
+    assert "ratings.csv, line 5" in result.output
+    assert not (folder / "out.json").exists()
+
+
+def test_a_device_that_is_not_there_is_a_mistake(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALSUGOI_DEVICE", "gpu7")
+    result = run(folder, "--models", "dnn-original")
+    assert (result.exit_code, "gpu7" in result.output) == (2, True)
+    assert run(folder, "--models", "bias").exit_code == 0
+
+
+def test_the_bias_of_the_original_rows_is_what_others_measured(tmp_path: Path) -> None:
+    """MSE of a ridge-regularised user and title offset on the same rows: 1.574 joined, 1.544 with all history."""
+    original, catalogue = shared_path("malsugoi"), shared_path("catalogue")
+    for history, expected in (("protocol", 1.574), ("all", 1.544)):
+        out = tmp_path / f"{history}.json"
+        options = ["--ratings", str(original / "anime_info.csv"), "--anime", str(original / "anime_data.csv")]
+        options += ["--anime", str(catalogue / "anime_2021.parquet")]
+        options += ["--protocol", str(shared_path("protocols/p1.csv")), "--history", history]
+        result = CliRunner().invoke(evaluate, [*options, "--models", "bias", "--json", str(out)])
+        assert result.exit_code == 0, result.output
+        (mse,) = [r for r in json.loads(out.read_text()) if (r["segment"], r["metric"]) == ("all", "mse")]
+        assert mse["value"] == pytest.approx(expected, abs=0.01)
+        assert mse["n"] == 3080
