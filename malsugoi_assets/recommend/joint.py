@@ -24,7 +24,7 @@ from malsugoi_assets.recommend.item_state import ItemState, learn_item_state
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.likeness import dense_block, learn_likeness
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
-from malsugoi_assets.recommend.similarity import SimilaritySettings, similar_titles
+from malsugoi_assets.recommend.similarity import Neighbours, similar_titles
 
 Matrix = npt.NDArray[np.float32]
 _QUERIES_AT_A_TIME = 4096
@@ -82,15 +82,15 @@ class TitleKernel:
 
 
 def title_kernel(
-    ratings: Ratings, items: Items, state: ItemState, content: Content, settings: JointSettings
+    neighbours: Neighbours, items: Items, state: ItemState, content: Content, settings: JointSettings
 ) -> TitleKernel:
-    """Learn the likeness of the titles from lists, ratings, names, relations and content."""
+    """The likeness of the titles by lists (`state`), ratings (`neighbours`), names, relations and content."""
     likeness = learn_likeness(items)
     series = sp.csr_matrix(likeness.relations.maximum(likeness.prefix * np.float32(0.6)))
     named = settings.series * series + settings.prefix * likeness.prefix + settings.title * likeness.titles
     if settings.correlation > 0:
-        similar = similar_titles(ratings, SimilaritySettings()).matrix(ratings.n_items)
-        own = sp.identity(ratings.n_items, dtype=np.float32, format="csr")
+        similar = neighbours.matrix(len(items))
+        own = sp.identity(len(items), dtype=np.float32, format="csr")
         named = named + settings.correlation * ((similar + similar.T) / 2 + own)
     linear = np.concatenate(
         [content.genres * settings.genres**0.5, content.numbers[:, :1] * settings.score**0.5], axis=1
@@ -113,11 +113,16 @@ class JointNeighbourhood:
         self.seed = seed
         self._kernel: TitleKernel | None = None
 
-    def fit(self, ratings: Ratings, items: Items) -> Self:
-        """Learn titles' effects and likeness from the rows of `ratings`; the seed is the embedding's."""
+    def fit(self, ratings: Ratings, items: Items, neighbours: Neighbours | None = None) -> Self:
+        """Learn titles' effects and likeness from the rows of `ratings`; the seed is the embedding's.
+
+        `neighbours`: the similarity table over the same titles, where it has been worked out already.
+        """
+        if neighbours is None:
+            neighbours = similar_titles(ratings)
         content = encode(items, learn_code(items))
         state = learn_item_state(ratings, content.matrix, embedding_size=self.settings.listing_size, seed=self.seed)
-        self._kernel = title_kernel(ratings, items, state, content, self.settings)
+        self._kernel = title_kernel(neighbours, items, state, content, self.settings)
         self._base = (float(state.mean[0]) + state.effect).astype(np.float32)
         rated = ratings.rated
         order = np.lexsort((rated.item, rated.user))

@@ -223,7 +223,7 @@ class ItemNeighbourhood:
         self._predictor = Predictor(ratings, baselines, neighbours, self.settings)
         self._is_joint = 0 < len(ratings.rated) <= self.most_joint
         if self._is_joint:
-            self.joint.fit(ratings, items)
+            self.joint.fit(ratings, items, neighbours)
         return self
 
     def predict(self, user: IntArray, item: IntArray) -> FloatArray:
