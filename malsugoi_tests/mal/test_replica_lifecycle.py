@@ -103,12 +103,12 @@ def test_a_replica_whose_data_dir_is_removed_ends(tmp_path: Path) -> None:
 def test_an_idle_one_ends_and_an_asked_one_stays(tmp_path: Path) -> None:
     started = threading.Event()
     thread = threading.Thread(
-        target=lambda: serve(tmp_path, n_anime=20, n_users=4, idle_seconds=0.6, started=started), daemon=True
+        target=lambda: serve(tmp_path, n_anime=20, n_users=4, idle_seconds=1.2, started=started), daemon=True
     )
     thread.start()
     assert started.wait(10)
-    for _ in range(5):
-        time.sleep(0.2)
+    for _ in range(14):
+        time.sleep(0.1)
         assert replica_status(tmp_path) is not None
     thread.join(5)
     assert not thread.is_alive()
