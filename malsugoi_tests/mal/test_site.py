@@ -517,3 +517,11 @@ def test_a_run_killed_at_any_moment_goes_on_and_asks_nothing_twice(tmp_path: Pat
         assert kills >= 2
         assert sum(asked.values()) - len(asked) <= kills
         assert result(tmp_path / "killed") == result(tmp_path / "calm")
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "fetching.md").read_text()
+    for name, field in SiteSettings.model_fields.items():
+        assert field.description, name
+        (line,) = (line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line)
+        assert str(field.default) in line
