@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -93,12 +94,12 @@ def results_table(results: list[Result]) -> Table:
     shown = [r for r in results if r.segment == headline]
     metrics = list(dict.fromkeys(r.metric for r in shown))
     n = max((r.n for r in shown), default=0)
-    table = Table(
-        title=f"{results[0].protocol}, {headline} (n = {n}; 95 % intervals over users)" if results else None
-    )
-    table.add_column("model")
+    title = f"{results[0].protocol}, {headline} (n = {n}; 95 % intervals over users)" if results else None
+    # Narrow on purpose: seven figures of a ranking fit into 80 columns with no name cut off.
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model", no_wrap=True, min_width=max((len(r.model) for r in shown), default=5))
     for metric in metrics:
-        table.add_column(metric, justify="right")
+        table.add_column(metric.replace("@", "\n@"), justify="right")
     table.add_column("seconds", justify="right")
     own = {(r.model, r.metric): r for r in shown}
     sign = 1 if metrics[:1] == ["mse"] else -1
@@ -116,5 +117,5 @@ def _cell(result: Result, with_interval: bool) -> str:
     if result.value is None:
         return "–"
     if with_interval and result.ci_low is not None:
-        return f"{result.value:.4f} ({result.ci_low:.3f}–{result.ci_high:.3f})"
+        return f"{result.value:.4f}\n{result.ci_low:.3f}–{result.ci_high:.3f}"
     return f"{result.value:.4f}"

@@ -120,7 +120,7 @@ def predict(
                     raise EvaluationError("it ranks titles, but predicts no ratings")
                 model.fit(learnt, rows.items)  # type: ignore[attr-defined]
                 predicted = np.asarray(model.predict(user, item), dtype=np.float64)
-            except (ValueError, MemoryError) as problem:
+            except (ValueError, RuntimeError, MemoryError) as problem:
                 say(f"{name} skipped: {problem or type(problem).__name__}")
                 del parts[name]
                 continue
@@ -205,7 +205,7 @@ def rank(
                 raise EvaluationError("it predicts ratings, but ranks no titles")
             model.fit(learnt, rows.items)  # type: ignore[attr-defined]
             tops[name] = _top_titles(model, users, known, seed)
-        except (ValueError, MemoryError) as problem:
+        except (ValueError, RuntimeError, MemoryError) as problem:
             say(f"{name} skipped: {problem or type(problem).__name__}")
             continue
         seconds[name] = time.monotonic() - start
@@ -285,8 +285,8 @@ def _ranked(
     )
     results = _results(names, protocol, segment, measures, values_of, draws_of, len(places), len(places), seconds)
     if novelty is not None:
-        ten = {name: tops[name][places][:, :10] for name in names}
-        share = {name: len(np.unique(top[top >= 0])) / rows.n_items for name, top in ten.items()}
+        shown = {name: tops[name][places][:, :10] for name in names}
+        share = {name: len(np.unique(first[first >= 0])) / rows.n_items for name, first in shown.items()}
         for name in names:
             paired = {o: Difference(share[name] - share[o], None, None) for o in names if o != name}
             took = round(seconds[name], 3)
