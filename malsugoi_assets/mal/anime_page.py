@@ -48,6 +48,7 @@ _DAY = re.compile(r"([A-Z][a-z]{2})[a-z]* (\d{1,2}), (\d{4})")
 _PARTIAL_DAY = re.compile(r"(?:[A-Z][a-z]{2}[a-z]*,? )?\d{4}")
 _LABEL_WORDS = re.compile(r"^\s*(?:" + "|".join(selectors.KNOWN_LABELS) + r"):")
 _TITLE_WORDS = re.compile(r"^\s*(?:English|Japanese|Synonyms):")
+_BRACKETS = re.compile(r"\([^()]*\)")  # the kind beside a related entry: (TV)
 _MONTHS = {
     name: k
     for k, name in enumerate(("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1)
@@ -193,6 +194,8 @@ class _Labels:
                 and not any(w in said.lower() for w in selectors.NOTHING_YET)
             ):
                 raise UnexpectedPage(EXPECTED, f"nothing that can be read stands beside the label {name}")
+            if texts and _letters(said) != _letters("".join(texts)):
+                raise UnexpectedPage(EXPECTED, f"text that is no link beside the label {name}")
             found += texts
         return _unique(found)
 
@@ -207,6 +210,8 @@ class _Labels:
 
 def _refuse_lost_labels(spans: Sequence[Tag]) -> None:
     """Raise where a label's words stand without their markup: its value would pass for one that the page does not give."""
+    if not spans:
+        return
     # Before the first label stands a form with words of its own (Status, Episodes), so there only titles are looked for.
     for text in [*spans[0].find_all_previous(string=_TITLE_WORDS), *spans[0].find_all_next(string=_LABEL_WORDS)]:
         parent = text.parent
@@ -216,6 +221,14 @@ def _refuse_lost_labels(spans: Sequence[Tag]) -> None:
             and parent.find("span", class_="dark_text", recursive=False) is None
         ):
             raise UnexpectedPage(EXPECTED, f"a label without its markup: {clean(text)[:40]!r}")
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\s,]", "", text)
+
+
+def _text_outside_links(cell: Tag) -> str:
+    return "".join(str(text) for text in cell.find_all(string=True) if text.find_parent("a") is None)
 
 
 def _unique(values: Iterable[str]) -> tuple[str, ...]:
@@ -318,6 +331,8 @@ def _relations(text: str) -> tuple[Relation, ...]:
         found += _related(shown_text(name) if name else "", tile.select(selectors.RELATION_TILE_LINK))
     for label in soup.select(selectors.RELATION_LABEL):
         cell = label.find_next_sibling("td")
+        if cell is not None and _letters(_BRACKETS.sub("", _text_outside_links(cell))):
+            raise UnexpectedPage(EXPECTED, "a related entry without its link")
         found += _related(shown_text(label), cell.select("a[href]") if cell else [])
     linked = {linked_id(attribute(link, "href")) for link in soup.select(selectors.RELATION_LINK)} - {None}
     if linked - {(relation.related_kind, relation.related_id) for relation in found}:

@@ -76,9 +76,11 @@ def shown_after(label: Tag) -> str:
 
 
 def siblings_after(label: Tag) -> Iterator[PageElement]:
-    """What follows `label` in the element around it, up to the next label."""
+    """What follows `label` in the element around it, up to the next label or heading."""
     for node in label.next_siblings:
-        if isinstance(node, Tag) and (_is_label(node) or node.select_one(selectors.LABEL) is not None):
+        if isinstance(node, Tag) and (
+            node.name == "h2" or _is_label(node) or node.select_one(selectors.LABEL) is not None
+        ):
             return
         yield node
 

@@ -298,6 +298,8 @@ def test_a_label_that_stands_twice_with_two_values_is_an_error() -> None:
         ("Drama</a>,", "Drama,"),
         ('<td class="ar fw-n">Adaptation:</td>', "<td>Adaptation:</td>"),
         ('<table class="anime_detail_related_anime">', "<table>"),
+        ('<a href="/anime/genre/8/Drama">', ""),
+        ('<a href="/anime/78/Oka_2">', ""),
     ],
 )
 def test_a_tag_that_is_lost_does_not_lose_a_value_in_silence(old: str, new: str) -> None:
