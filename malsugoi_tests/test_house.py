@@ -21,6 +21,7 @@ ALLOWED = {
     "checks": {"settings", "automation", "resources", "warehouse"},
     "automation": {"settings", "resources", "warehouse"},
     "definitions": {"settings", "assets", "automation", "checks", "resources", "warehouse"},
+    "reference": {"settings", "warehouse"},
     "app": {
         "settings",
         "resources",
@@ -47,9 +48,7 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             names.add(node.module or "")
-            names |= {
-                f"{node.module}.{alias.name}" for alias in node.names if node.module == "malsugoi_assets"
-            }
+            names |= {f"{node.module}.{alias.name}" for alias in node.names if node.module == "malsugoi_assets"}
     return names
 
 

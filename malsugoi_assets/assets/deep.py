@@ -26,6 +26,9 @@ class PipelineDnnSettings(DnnSettings):
     time_budget_seconds: float | None = Field(
         default=120, gt=0, description="Training stops before the epoch that would exceed this; none = no limit."
     )
+    members: int = Field(
+        default=2, ge=1, le=32, description="Networks whose mean predicts; two of them cost half of four."
+    )
     seed: int = Field(default=0, ge=0, description="Seed of everything random in training.")
 
 

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 
-import dagster as dg
 import polars as pl
 
-from malsugoi_assets.files import FilesError, Folder, read_folder
+from malsugoi_assets.files import read_folder
 from malsugoi_assets.resources.source import Harvest, Log, Source
-from malsugoi_assets.settings import Settings
+from malsugoi_assets.settings import Settings, SettingsError
 from malsugoi_assets.warehouse.files import replace_file
 from malsugoi_assets.warehouse.schema import polars_schema
 from malsugoi_assets.warehouse.tables import TABLES
@@ -22,18 +21,13 @@ class FolderSource(Source):
     """Everything comes from the files; there are no pages, and all is due when a file changes."""
 
     def __init__(self, settings: Settings) -> None:
+        """Read the folder. Raises `FilesError`, naming file and line, where it cannot be used."""
         if settings.files_dir is None:
-            raise dg.Failure("MALSUGOI_SOURCE=files needs MALSUGOI_FILES_DIR: the folder to read")
+            raise SettingsError("MALSUGOI_SOURCE=files needs MALSUGOI_FILES_DIR: the folder to read")
         self._path = settings.files_dir.expanduser()
         self._max_users = settings.max_users
         self._mark = settings.root / "state" / "folder.json"
-
-    @cached_property
-    def _folder(self) -> Folder:
-        try:
-            return read_folder(self._path)
-        except FilesError as error:
-            raise dg.Failure(str(error)) from error
+        self._folder = read_folder(self._path)
 
     @cached_property
     def _read_at(self) -> datetime:

@@ -9,7 +9,9 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
+from pydantic import PrivateAttr
 
+from malsugoi_assets.files import FilesError
 from malsugoi_assets.settings import Settings, SettingsError
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
 
@@ -69,6 +71,7 @@ class SourceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Opens the source that the settings name, and binds the data dir to it."""
 
     settings: dict[str, Any]
+    _opened: Source | None = PrivateAttr(default=None)
 
     def load_settings(self) -> Settings:
         """The settings as the rest of the package knows them."""
@@ -76,21 +79,26 @@ class SourceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def open(self) -> Source:
         """The source. A data dir of another source, or a source that cannot be used, ends in a `Failure`."""
-        settings = self.load_settings()
-        try:
-            return open_source(settings)
-        except (DataDirError, SettingsError) as error:
-            raise dg.Failure(str(error)) from error
+        if self._opened is None:
+            try:
+                self._opened = open_source(self.load_settings())
+            except (DataDirError, FilesError, SettingsError) as error:
+                raise dg.Failure(str(error)) from error
+        return self._opened
 
 
 def open_source(settings: Settings) -> Source:
-    """The settings' source; raises `DataDirError` where the data dir belongs to another one."""
+    """The settings' source. Raises, before anything is written, `FilesError` where the folder cannot be used, and
+    `DataDirError` where the data dir belongs to another source.
+    """
     data_dir = DataDir(settings.root)
-    data_dir.claim(settings)
     if settings.source == "files":
         from malsugoi_assets.resources.folder_source import FolderSource
 
-        return FolderSource(settings)
+        folder = FolderSource(settings)
+        data_dir.claim(settings)
+        return folder
     from malsugoi_assets.resources.site_source import SiteSource
 
+    data_dir.claim(settings)
     return SiteSource(settings, data_dir)

@@ -1,0 +1,88 @@
+"""A user's mistake is one line that says what to do and exit status 2, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def malsugoi(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("MALSUGOI_", "DAGSTER_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "malsugoi_assets.app", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**keep, "MALSUGOI_DATA_DIR": str(tmp_path / "data"), **environment},
+        timeout=120,
+        check=False,
+    )
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert all(word in done.stderr for word in words), done.stderr
+
+
+def test_help_shows_first_what_a_newcomer_needs_first(tmp_path: Path) -> None:
+    text = malsugoi(tmp_path, "--help").stdout
+    places = [text.index(f"\n  {name} ") for name in ("run", "status", "recommend", "similar", "evaluate", "replica")]
+    assert places == sorted(places)
+
+
+def test_an_unknown_source(tmp_path: Path) -> None:
+    assert_one_line(malsugoi(tmp_path, "run", MALSUGOI_SOURCE="moon"), "MALSUGOI_SOURCE=moon", "replica")
+
+
+def test_files_without_a_folder(tmp_path: Path) -> None:
+    assert_one_line(malsugoi(tmp_path, "run", "--source", "files"), "MALSUGOI_FILES_DIR")
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    done = malsugoi(tmp_path, "run", "--source", "files", MALSUGOI_FILES_DIR=str(tmp_path / "nowhere"))
+    assert_one_line(done, "nowhere", "no such folder")
+    assert not (tmp_path / "data" / "source.json").exists()
+
+
+def test_a_score_of_eleven_is_named_with_file_and_line_before_anything_is_written(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "anime.csv").write_text("anime_id,title\n1,One\n2,Two\n")
+    (folder / "ratings.csv").write_text("user_id,anime_id,score\nann,1,7\nann,2,11\n")
+    done = malsugoi(tmp_path, "run", "--source", "files", MALSUGOI_FILES_DIR=str(folder))
+    assert_one_line(done, "ratings.csv", "3", "11")
+    assert not (tmp_path / "data" / "lake").exists()
+
+
+def test_a_device_that_is_not_there(tmp_path: Path) -> None:
+    done = malsugoi(tmp_path, "run", MALSUGOI_DEVICE="cuda:7")
+    assert_one_line(done, "cuda:7")
+
+
+def test_a_data_dir_of_another_source(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "source.json").write_text('{"source": "live", "site": "https://example.org"}')
+    assert_one_line(malsugoi(tmp_path, "run"), "holds data of live", "MALSUGOI_DATA_DIR")
+
+
+@pytest.mark.parametrize("command", [("status",), ("recommend", "ann"), ("similar", "One")])
+def test_reading_before_the_first_run(tmp_path: Path, command: tuple[str, ...]) -> None:
+    assert_one_line(malsugoi(tmp_path, *command), "malsugoi run")
+
+
+def test_a_second_run_on_the_same_data_dir(tmp_path: Path) -> None:
+    import fcntl
+
+    lock = tmp_path / "data" / "locks" / "run.lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write("12345")
+        file.flush()
+        assert_one_line(malsugoi(tmp_path, "run"), "already under way", "12345")

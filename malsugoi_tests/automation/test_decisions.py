@@ -1,0 +1,72 @@
+"""What the sensors decide: each batch once, failures bounded, nothing predicted from models that are being learnt.
+
+The event of a discovery only rings; three discoveries may ring once. So everything is decided from the state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from malsugoi_assets.automation.decisions import (
+    MOST_ATTEMPTS,
+    batches_to_predict,
+    batches_to_read,
+    contiguous,
+    jobs_to_learn,
+)
+from malsugoi_assets.automation.state import BatchState, State
+
+A, B, C = "batch-000000", "batch-000001", "batch-000002"
+
+
+def state(*batches: BatchState, **changes: object) -> State:
+    settled = State(batches, frozenset(), {}, True, (), {"collaborative_filtering": 0.0, "deep_model": 0.0}, 100)
+    return replace(settled, **changes)  # type: ignore[arg-type]
+
+
+def done(key: str) -> BatchState:
+    return BatchState(key, True, True, "x")
+
+
+def unread(key: str) -> BatchState:
+    return BatchState(key, False, False, "")
+
+
+def stale(key: str) -> BatchState:
+    return BatchState(key, True, False, "y")
+
+
+def test_every_batch_without_lists_is_read_however_many_discoveries_rang() -> None:
+    assert batches_to_read(state(done(A), unread(B), unread(C))) == [B, C]
+
+
+def test_a_batch_in_flight_is_not_requested_twice() -> None:
+    assert batches_to_read(state(unread(A), unread(B), under_way=frozenset({("user_batch", A)}))) == [B]
+
+
+def test_a_batch_that_failed_is_tried_again_but_not_for_ever() -> None:
+    failed = {("user_batch", A): 1, ("user_batch", B): MOST_ATTEMPTS}
+    assert batches_to_read(state(unread(A), unread(B), unread(C), failures=failed), failed_only=True) == [A]
+
+
+def test_predictions_wait_for_the_models() -> None:
+    assert batches_to_predict(state(stale(A), has_models=False, missing_models=("dnn_model",))) == []
+    assert batches_to_predict(state(stale(A), under_way=frozenset({("deep_model", "")}))) == []
+    assert batches_to_predict(state(stale(A), done(B), unread(C))) == [A]
+
+
+def test_predictions_wait_for_a_list_that_is_being_read() -> None:
+    assert batches_to_predict(state(stale(A), stale(B), under_way=frozenset({("user_batch", A)}))) == [B]
+
+
+def test_models_are_learnt_again_when_enough_is_new_and_nothing_more_is_coming() -> None:
+    much = {"collaborative_filtering": 0.2, "deep_model": 0.05}
+    assert jobs_to_learn(state(done(A), unseen_share=much)) == ["collaborative_filtering"]
+    assert jobs_to_learn(state(done(A), unseen_share=much, under_way=frozenset({("user_batch", B)}))) == []
+    assert jobs_to_learn(state(unseen_share={"deep_model": 1.0}, ratings=0)) == []
+
+
+def test_ranges_follow_the_order_of_registration() -> None:
+    assert contiguous([A, C, B], [A, B, C]) == [(A, C)]
+    assert contiguous([A, B], [C, A, B]) == [(A, B)]
+    assert contiguous([A, C], [A, B, C]) == [(A, A), (C, C)]

@@ -1,0 +1,17 @@
+"""The generated pages of docs/ say what the declarations say, and every public document is reachable."""
+
+from __future__ import annotations
+
+import pytest
+
+from malsugoi_assets.reference import DOCS, PAGES
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_generated_page_is_current(name: str) -> None:
+    assert (DOCS / name).read_text() == PAGES[name](), "run: python -m malsugoi_assets.reference"
+
+
+def test_the_readme_links_to_every_page_of_the_docs() -> None:
+    readme = (DOCS.parent / "README.md").read_text()
+    assert [page.name for page in DOCS.glob("*.md") if f"docs/{page.name}" not in readme] == []

@@ -1,0 +1,54 @@
+"""A data dir belongs to one source; its users to one batch for good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError, check_dagster_home
+from malsugoi_assets.warehouse.files import LockedError, file_lock
+from malsugoi_assets.warehouse.ledger import UserLedger
+
+
+def test_a_data_dir_of_another_source_is_refused_in_one_line(tmp_path: Path) -> None:
+    replica = Settings.load({"MALSUGOI_DATA_DIR": str(tmp_path)})
+    live = Settings.load({"MALSUGOI_DATA_DIR": str(tmp_path), "MALSUGOI_SOURCE": "live"})
+    DataDir(tmp_path).claim(replica)
+    DataDir(tmp_path).claim(replica)
+    with pytest.raises(DataDirError, match="holds data of replica") as refused:
+        DataDir(tmp_path).claim(live)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_instance_of_another_data_dir_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "other"
+    DataDir(other).claim(Settings.load({"MALSUGOI_DATA_DIR": str(other)}))
+    monkeypatch.setenv("DAGSTER_HOME", str(other / "dagster"))
+    with pytest.raises(DataDirError, match="belongs to another data dir"):
+        check_dagster_home(Settings.load({"MALSUGOI_DATA_DIR": str(tmp_path / "mine")}))
+    check_dagster_home(Settings.load({"MALSUGOI_DATA_DIR": str(other)}))
+
+
+def test_users_fill_batches_and_keep_theirs(tmp_path: Path) -> None:
+    ledger = UserLedger(tmp_path)
+    assert ledger.add(["ann", "bob", "cem"], batch_size=2) == ["batch-000000", "batch-000001"]
+    assert ledger.add(["ANN", "dee", "bob"], batch_size=2) == ["batch-000002"]
+    assert dict(ledger.users().select("username", "user_batch").iter_rows()) == {
+        "ann": "batch-000000",
+        "bob": "batch-000000",
+        "cem": "batch-000001",
+        "dee": "batch-000002",
+    }
+
+
+def test_a_lock_that_is_held_names_its_holder(tmp_path: Path) -> None:
+    import os
+
+    with (
+        file_lock(tmp_path / "lock", what="the work"),
+        pytest.raises(LockedError, match=rf"the work is already under way \(process {os.getpid()}\)"),
+        file_lock(tmp_path / "lock", what="the work", wait_seconds=0),
+    ):
+        pass

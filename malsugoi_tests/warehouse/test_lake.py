@@ -1,0 +1,83 @@
+"""Partition files: whole or absent, and aware of what they were made from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from malsugoi_assets.warehouse.lake import EVERY, Lake, LakeError
+from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_tests.warehouse.frames import NOON, frame
+
+RATINGS = TABLES["rating_matrix"]
+
+
+def rating(batch: str = "batch-000000", username: str = "ann", anime_id: int = 1, score: int = 7) -> pl.DataFrame:
+    return frame("rating_matrix", {"user_batch": batch, "username": username, "anime_id": anime_id, "rating": score})
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake")
+
+
+def test_what_is_written_is_read_again(lake: Lake) -> None:
+    lake.write(RATINGS, rating(), "batch-000000")
+    lake.write(RATINGS, rating("batch-000001", "bob"), "batch-000001")
+    assert lake.read("rating_matrix").collect()["username"].to_list() == ["ann", "bob"]
+    assert lake.read("rating_matrix", ["batch-000001"]).collect()["username"].to_list() == ["bob"]
+
+
+def test_a_partition_that_is_not_there_is_named_with_what_to_do(lake: Lake) -> None:
+    with pytest.raises(LakeError, match="no data yet for batch-000007; materialise rating_matrix first"):
+        lake.read("rating_matrix", ["batch-000007"])
+
+
+@pytest.mark.parametrize("key", ["", "../../x", "batch-1", "batch-0000000", "all", "batch-000000/.."])
+def test_a_partition_key_never_becomes_a_path_of_its_own(lake: Lake, key: str) -> None:
+    with pytest.raises(LakeError, match="not a partition key"):
+        lake.path("rating_matrix", key)
+
+
+def test_the_content_hash_is_the_same_for_the_same_rows_in_any_order(lake: Lake) -> None:
+    both = pl.concat([rating(anime_id=2), rating(anime_id=1)])
+    assert (
+        lake.write(RATINGS, both, "batch-000000").content == lake.write(RATINGS, both[::-1], "batch-000000").content
+    )
+
+
+def test_the_content_hash_does_not_see_when_something_was_fetched(lake: Lake) -> None:
+    user = {"username": "ann", "user_batch": "batch-000000", "discovered_at": NOON}
+    first = lake.write(TABLES["users"], frame("users", user))
+    second = lake.write(TABLES["users"], frame("users", {**user, "discovered_at": NOON.replace(hour=13)}))
+    assert first.content == second.content
+
+
+def test_a_file_is_current_until_what_it_was_made_from_changes(lake: Lake) -> None:
+    lake.write(RATINGS, rating(), "batch-000000")
+    seen = {"rating_matrix": (EVERY, lake.content("rating_matrix") or "")}
+    lake.write(TABLES["title_baselines"], frame("title_baselines"), inputs=seen, code_version="1")
+    assert lake.is_current("title_baselines")
+    assert not lake.is_current("title_baselines", code_version="2")
+    lake.write(RATINGS, rating("batch-000001", "bob"), "batch-000001")
+    assert not lake.is_current("title_baselines")
+
+
+def test_a_draft_of_a_killed_writer_is_swept_and_a_living_one_is_not(lake: Lake) -> None:
+    lake.write(RATINGS, rating(), "batch-000000")
+    folder = lake.path("rating_matrix", "batch-000000").parent
+    dead, living = folder / ".x.parquet.draft-999999999", folder / f".x.parquet.draft-{os.getpid()}"
+    dead.touch()
+    living.touch()
+    assert lake.sweep() == [dead]
+    assert living.exists()
+
+
+def test_a_broken_file_is_named_with_what_to_do(lake: Lake) -> None:
+    lake.write(RATINGS, rating(), "batch-000000")
+    lake.path("rating_matrix", "batch-000000").write_bytes(b"not parquet")
+    with pytest.raises(LakeError, match=r"batch-000000.parquet cannot be read .* materialise rating_matrix again"):
+        lake.provenance("rating_matrix", "batch-000000")

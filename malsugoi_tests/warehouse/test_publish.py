@@ -1,0 +1,130 @@
+"""Publishing: every reader sees exactly one state, and nothing that breaks a declaration is ever seen."""
+
+from __future__ import annotations
+
+import multiprocessing
+import stat
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from malsugoi_assets.warehouse import publish
+from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.publish import PublishError
+from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_tests.warehouse.frames import NOON, frame, rows, write_lists
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> DataDir:
+    found = DataDir(tmp_path)
+    write_lists(found, "batch-000000", {"ann": {1: 7, 2: None}, "bob": {}})
+    return found
+
+
+def test_the_published_users_carry_the_outcome_of_their_lists(data_dir: DataDir) -> None:
+    data_dir.publisher.publish()
+    found = rows(data_dir, "SELECT username, list_status, entries, rated FROM users ORDER BY 1")
+    assert found == [("ann", "ok", 2, 1), ("bob", "private", None, None)]
+
+
+def test_a_user_whose_list_was_not_read_has_no_status(data_dir: DataDir) -> None:
+    user = {"username": "cem", "user_batch": "batch-000001", "discovered_at": NOON}
+    known = data_dir.lake.read("users").collect()
+    data_dir.lake.write(TABLES["users"], known.vstack(frame("users", user)))
+    data_dir.publisher.publish()
+    assert rows(data_dir, "SELECT list_status, entries FROM users WHERE username = 'cem'") == [(None, None)]
+
+
+def test_publishing_the_same_state_again_changes_nothing(data_dir: DataDir) -> None:
+    assert data_dir.publisher.publish().changed
+    assert not data_dir.publisher.publish().changed
+
+
+def test_a_reader_keeps_its_snapshot_while_others_see_the_new_state(data_dir: DataDir) -> None:
+    old = data_dir.publisher.publish().path
+    with duckdb.connect(str(old), read_only=True) as reader:
+        write_lists(data_dir, "batch-000001", {"cem": {1: 9}})
+        data_dir.publisher.publish()
+        write_lists(data_dir, "batch-000002", {"dee": {1: 9}})
+        data_dir.publisher.publish()
+        assert reader.execute("SELECT count(*) FROM users").fetchone() == (2,)
+    assert rows(data_dir, "SELECT count(*) FROM users") == [(4,)]
+
+
+def test_rows_follow_their_parents(data_dir: DataDir) -> None:
+    stray = {"user_batch": "batch-000000", "username": "ann", "anime_id": 99, "rating": 3}
+    kept = {"user_batch": "batch-000000", "username": "ann", "anime_id": 1, "rating": 7}
+    data_dir.lake.write(TABLES["rating_matrix"], frame("rating_matrix", stray, kept), "batch-000000")
+    assert data_dir.publisher.publish().orphans == {"rating_matrix": 1}
+    assert rows(data_dir, "SELECT anime_id FROM rating_matrix") == [(1,)]
+
+
+def test_a_broken_declaration_is_not_published_and_the_old_state_stands(data_dir: DataDir) -> None:
+    before = data_dir.publisher.publish().path
+    pages = {"anime_id": 5, "url": "u", "fetched_at": NOON, "http_status": 777}
+    data_dir.lake.write(TABLES["raw_anime_pages"], frame("raw_anime_pages", pages))
+    with pytest.raises(PublishError, match=r"raw_anime_pages.http_status within 0 and 599 \(1 rows do not\)"):
+        data_dir.publisher.publish()
+    assert data_dir.publisher.current() == before
+    assert list(data_dir.publisher.generations.glob(".*")) == []
+
+
+def test_a_full_disk_leaves_the_old_state_and_no_draft(data_dir: DataDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = data_dir.publisher.publish().path
+    write_lists(data_dir, "batch-000001", {"cem": {1: 9}})
+
+    def no_space(path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(publish, "_flush", no_space)
+    with pytest.raises(PublishError, match=r"No space left on device.*The published one is untouched"):
+        data_dir.publisher.publish()
+    assert data_dir.publisher.current() == before
+    assert list(data_dir.publisher.generations.glob(".*")) == []
+
+
+def test_published_files_are_not_writable_and_old_ones_go(data_dir: DataDir) -> None:
+    for number in range(4):
+        write_lists(data_dir, f"batch-{number + 1:06d}", {f"user{number}": {1: 5}})
+        path = data_dir.publisher.publish().path
+    assert stat.S_IMODE(path.stat().st_mode) == 0o444
+    assert len(list(data_dir.publisher.generations.glob("*.duckdb"))) == 2
+
+
+def test_older_duckdb_clients_can_open_the_file(data_dir: DataDir) -> None:
+    data_dir.publisher.publish()
+    version = rows(data_dir, "SELECT tags['storage_version'] FROM duckdb_databases() WHERE NOT internal")
+    assert str(version[0][0]).startswith("v1.0.0")
+
+
+def test_every_table_and_column_carries_its_comment(data_dir: DataDir) -> None:
+    data_dir.publisher.publish()
+    assert rows(data_dir, "SELECT column_name FROM duckdb_columns() WHERE comment IS NULL AND table_name NOT IN "
+                "('normalized_ratings', 'headline') AND NOT internal") == []  # fmt: skip
+
+
+def _publish_and_die(root: str) -> None:
+    import os
+
+    def die(draft: Path) -> None:
+        os._exit(9)
+
+    publish._flush = die
+    DataDir(Path(root)).publisher.publish()
+
+
+def test_a_publisher_killed_before_the_swap_leaves_a_state_that_opens_and_the_next_one_sweeps(
+    data_dir: DataDir,
+) -> None:
+    data_dir.publisher.publish()
+    write_lists(data_dir, "batch-000001", {"cem": {1: 9}})
+    process = multiprocessing.get_context("spawn").Process(target=_publish_and_die, args=(str(data_dir.root),))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 9
+    assert rows(data_dir, "SELECT count(*) FROM users") == [(2,)]
+    data_dir.publisher.publish()
+    assert rows(data_dir, "SELECT count(*) FROM users") == [(3,)]
+    assert list(data_dir.publisher.generations.glob(".*")) == []
