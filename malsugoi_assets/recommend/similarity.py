@@ -112,6 +112,12 @@ def _strongest(
     # Rounded before they are compared, so that ties are ties whatever the order of summation was.
     shrunk = np.round(dots[row, column] * (common / (common + settings.shrinkage)), 9)
     found = np.flatnonzero(shrunk > 0)
+    if len(found) > 2 * settings.neighbours * len(dots):
+        # Most pairs are too weak to be kept: sorting is for the others.
+        strength = np.zeros(dots.shape)
+        strength[row[found], column[found]] = shrunk[found]
+        cut = dots.shape[1] - settings.neighbours
+        found = found[shrunk[found] >= np.partition(strength, cut, axis=1)[row[found], cut]]
     found = found[np.lexsort((column[found], -shrunk[found], row[found]))]
     row, column, common, shrunk = row[found], column[found], common[found], shrunk[found]
     first = np.searchsorted(row, row)

@@ -127,3 +127,15 @@ def test_neither_blocks_nor_the_order_of_the_rows_matter(ratings: Ratings, block
     other = similar_titles(ratings.take(order), SimilaritySettings(min_support=1, block=block))
     for left, right in zip(vars(one).values(), vars(other).values(), strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+def test_the_few_strongest_of_many_are_those_of_a_full_sort() -> None:
+    """With few neighbours asked for, weak pairs are dropped before sorting: the same table, cut."""
+    random = np.random.default_rng(3)
+    rows = [(u, i, int(random.integers(1, 11))) for u in range(30) for i in range(25) if random.random() < 0.6]
+    ratings = of(rows, 30, 25)
+    every = similar_titles(ratings, SimilaritySettings(neighbours=25, min_support=1))
+    few = similar_titles(ratings, SimilaritySettings(neighbours=2, min_support=1))
+    kept = every.rank <= 2
+    for left, right in zip(vars(few).values(), vars(every).values(), strict=True):
+        np.testing.assert_array_equal(left, right[kept])
