@@ -1,15 +1,45 @@
-"""Finding a title by what a person types: any of its names, without accents, case and punctuation, typos forgiven."""
+"""Find a title by any of its names, however it is typed: English, romanised, Japanese, with typing mistakes.
+
+    likeness(a, b) = 2 |A ∩ B| / (|A| + |B|)   over the sets of character 2- and 3-grams of the folded names
+
+(Dice's coefficient). Names are folded first: width and case, accents, long vowels ("ou", "ō" → "o"), punctuation.
+"""
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
+from collections import defaultdict
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-_GOOD_ENOUGH = 0.72
+from malsugoi_assets.recommend.ratings import IntArray
+
+SURE = 0.72
+_MARGIN = 0.05
+_FAINTEST = 0.25
+_BEGINNING = 4
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A title that was found: by which of its names, and how alike that is to what was typed (1 = the same)."""
+
+    anime_id: int
+    title: str
+    name: str
+    likeness: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`best`: the title that is meant, None where that is not sure; `suggestions`: the nearest, best first."""
+
+    best: Hit | None
+    suggestions: list[Hit]
 
 
 @dataclass(frozen=True)
@@ -21,43 +51,100 @@ class Found:
 
 
 def find_title(query: str, features: pl.DataFrame) -> Found:
-    """The title that is meant: an id, else a name as written, else one that starts so, else the most alike.
-
-    Where several titles fit equally well the one with the most members wins. `features`: as `anime_features`.
-    """
-    ids = set(features["anime_id"].to_list())
-    if re.fullmatch(r"-?\d+", query.strip()) and int(query) in ids:
-        return Found(int(query), ())
-    wanted = plain(query)
-    names: dict[str, int] = {}
-    main: dict[int, str] = {}
-    order = features.sort("members", "anime_id", descending=[True, False], nulls_last=True)
-    for anime_id, title, english, japanese, synonyms in order.select(
-        "anime_id", "title", "title_english", "title_japanese", "synonyms"
-    ).iter_rows():
-        main[anime_id] = title or ""
-        for name in (title, english, japanese, *(synonyms or ())):
-            if name:
-                names.setdefault(plain(name), anime_id)
-    if not wanted:
-        return Found(None, ())
-    if wanted in names:
-        return Found(names[wanted], ())
-    starting = [name for name in names if name.startswith(wanted)]
-    close = difflib.get_close_matches(wanted, names, n=6, cutoff=0.5)
-    if starting:
-        best: str | None = starting[0]
-    elif close and difflib.SequenceMatcher(None, wanted, close[0]).ratio() >= _GOOD_ENOUGH:
-        best = close[0]
-    else:
-        best = None
-    others = [names[name] for name in [*starting, *close] if name != best]
-    suggestions = tuple(dict.fromkeys(main[i] for i in others if best is None or i != names[best]))[:5]
-    return Found(names[best] if best else None, suggestions)
+    """One search in `features`, a frame with the columns of `anime_features`."""
+    answer = TitleSearch(features).find(query)
+    if answer.best is None:
+        return Found(None, tuple(hit.title for hit in answer.suggestions))
+    others = (hit.title for hit in answer.suggestions if hit.anime_id != answer.best.anime_id)
+    return Found(answer.best.anime_id, tuple(others))
 
 
-def plain(name: str) -> str:
-    """The name in lower case, without accents and punctuation, with single blanks."""
-    decomposed = unicodedata.normalize("NFKD", name.casefold())
-    letters = "".join(c if c.isalnum() else " " for c in decomposed if not unicodedata.combining(c))
-    return " ".join(letters.split()) or name.strip()
+class TitleSearch:
+    """An index over the names of a catalogue, a frame with the columns of `anime_features`."""
+
+    def __init__(self, features: pl.DataFrame) -> None:
+        columns = [c for c in ("title", "title_english", "title_japanese", "synonyms") if c in features.columns]
+        optional = [pl.col("members") if "members" in features.columns else pl.lit(None).alias("members")]
+        self._titles: dict[int, str] = {}
+        self._members: dict[int, int] = {}
+        self._names: list[tuple[int, str]] = []
+        self._same: dict[str, set[int]] = defaultdict(set)
+        holders: dict[str, list[int]] = defaultdict(list)
+        sizes: list[int] = []
+        for anime_id, members, *known in features.select("anime_id", *optional, *columns).iter_rows():
+            names = [n for name in known for n in (name if isinstance(name, list) else [name]) if n]
+            if not names:
+                continue
+            self._titles[anime_id] = names[0]
+            self._members[anime_id] = members or 0
+            for name in dict.fromkeys(names):
+                folded = fold(name)
+                if folded:
+                    found = _grams(folded)
+                    self._same[folded].add(len(self._names))
+                    for gram in found:
+                        holders[gram].append(len(self._names))
+                    sizes.append(len(found))
+                    self._names.append((anime_id, name))
+        self._sizes = np.array(sizes, dtype=np.int64)
+        self._holders: dict[str, IntArray] = {gram: np.array(rows, np.int32) for gram, rows in holders.items()}
+
+    def find(self, typed: str, *, suggestions: int = 5) -> Answer:
+        """The title meant by `typed` (a name, or an id in digits) and the `suggestions` nearest.
+
+        Sure is: the id or one of the names itself; the beginning of a name; or the only name that is nearly the
+        same. Of several titles that fit equally well the one with the most members is meant.
+        """
+        if re.fullmatch(r"-?\d+", typed.strip()) and int(typed) in self._titles:
+            anime_id = int(typed)
+            hit = Hit(anime_id, self._titles[anime_id], self._titles[anime_id], 1.0)
+            return Answer(hit, [hit])
+        folded = fold(typed)
+        if not folded or not self._names:
+            return Answer(None, [])
+        likeness = self._likeness(folded)
+        begun = [row for name, rows in self._same.items() if name.startswith(folded + " ") for row in rows]
+        if len(folded) >= _BEGINNING:
+            likeness[begun] = np.maximum(likeness[begun], SURE)
+        likeness[sorted(self._same.get(folded, ()))] = 1.0
+        near = np.flatnonzero(likeness >= _FAINTEST)
+        nearest: dict[int, Hit] = {}
+        for row in near[np.argsort(-likeness[near], kind="stable")][: 50 * max(suggestions, 1)]:
+            anime_id, name = self._names[row]
+            value = round(float(likeness[row]), 6)
+            nearest.setdefault(anime_id, Hit(anime_id, self._titles[anime_id], name, value))
+        hits = sorted(nearest.values(), key=lambda h: (-h.likeness, -self._members[h.anime_id], h.anime_id))
+        return Answer(self._meant(hits, {self._names[row][0] for row in begun}), hits[:suggestions])
+
+    def _likeness(self, folded: str) -> npt.NDArray[np.float64]:
+        asked = _grams(folded)
+        common = np.zeros(len(self._names), dtype=np.int64)
+        for gram in asked:
+            common[self._holders.get(gram, [])] += 1
+        # Only the very same folded name is 1: repeated grams can make different names look the same.
+        return np.minimum(2 * common / (self._sizes + len(asked)), 0.99)
+
+    def _meant(self, hits: list[Hit], begun: set[int]) -> Hit | None:
+        if not hits or hits[0].likeness < SURE:
+            return None
+        if hits[0].likeness == 1 or len(hits) == 1:
+            return hits[0]
+        if hits[0].anime_id in begun:
+            return max(
+                (h for h in hits if h.anime_id in begun), key=lambda h: (self._members[h.anime_id], -h.anime_id)
+            )
+        return hits[0] if hits[0].likeness - hits[1].likeness >= _MARGIN else None
+
+
+def fold(name: str) -> str:
+    """What is left of a name when spelling habits are taken out; the name itself where it is punctuation alone."""
+    compatible = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    # Only accents of Latin letters go; Japanese voicing marks tell words apart.
+    plain = unicodedata.normalize("NFC", re.sub(r"(?<=[a-z])[\u0300-\u036f]+", "", compatible))
+    spaced = " ".join(re.findall(r"[^\W_]+", plain.replace("'", "").replace("’", "")))
+    return re.sub(r"ou|oo|uu", lambda double: double.group()[0], spaced) or name.strip()
+
+
+def _grams(folded: str) -> set[str]:
+    text = f" {folded} "
+    return {text[start : start + size] for size in (2, 3) for start in range(len(text) - size + 1)}

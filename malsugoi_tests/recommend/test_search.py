@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsugoi_assets.recommend.search import TitleSearch, fold
+from malsugoi_assets.recommend.search import Found, TitleSearch, find_title, fold
 
 FEATURES = pl.DataFrame(
     {
@@ -94,3 +94,15 @@ def test_any_text_gets_an_answer_within_bounds(typed: str) -> None:
     answer = SEARCH.find(typed, suggestions=3)
     assert len(answer.suggestions) <= 3
     assert all(0 < hit.likeness <= 1 for hit in answer.suggestions)
+
+
+def test_the_beginning_of_a_name_means_the_best_known_title_that_begins_so() -> None:
+    best = SEARCH.find("fullmetal").best
+    assert best is not None
+    assert best.anime_id == 5114
+
+
+def test_one_search_names_the_match_and_the_others() -> None:
+    assert find_title("twin", FEATURES) == Found(10, ("Twin",))
+    assert find_title("alchemist", FEATURES).anime_id is None
+    assert find_title("zzzz qqqq", FEATURES) == Found(None, ())
