@@ -7,7 +7,7 @@ run: $(DEPS)
 	.venv/bin/malsugoi run
 
 test: $(DEPS)
-	.venv/bin/pytest
+	.venv/bin/pytest -n auto --dist loadfile
 
 dev: $(DEPS)
 	.venv/bin/malsugoi dev
