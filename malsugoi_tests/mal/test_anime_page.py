@@ -60,6 +60,7 @@ def block(name: str, value: str) -> str:
 
 def html(
     blocks: list[str] | None = None,
+    /,
     *,
     heading: str = '<h1 class="title-name h1_bold_none"><strong>Oka no Machi, Haru</strong></h1>',
     related: str = RELATED,
