@@ -25,8 +25,8 @@ def batches_to_read(state: State, *, failed_only: bool = False) -> list[str]:
 
 
 def jobs_to_learn(state: State) -> list[str]:
-    """Learning jobs whose ratings changed enough, once no batch is being read any more."""
-    if state.ratings == 0 or any(job == "user_batch" for job, _ in state.under_way):
+    """Learning jobs whose ratings changed enough, once no batch is being read or waits to be."""
+    if state.ratings == 0 or batches_to_read(state) or any(job == "user_batch" for job, _ in state.under_way):
         return []
     return [
         job

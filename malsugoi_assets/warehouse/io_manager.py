@@ -40,14 +40,17 @@ class LakeIOManager(dg.ConfigurableIOManager):
             hold_run(DataDir(Path(self.data_dir)).root, context.run_id)
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
-        """The upstream table's rows: of the same batches for a batch, of all that exist otherwise."""
+        """The upstream table's rows: of the same batches for a batch, of all that exist otherwise.
+
+        A run over a batch may hold assets without partitions too: it is the asset that counts, not the run.
+        """
         lake, name = self._dir.lake, context.asset_key.to_python_identifier()
         seen: dict[str, tuple[str, str]]
         try:
             if not TABLES[name].partitioned:
                 frame = lake.read(name, [WHOLE])
                 seen = {EVERY: (WHOLE, lake.content(name, WHOLE) or "")}
-            elif context.step_context.has_partition_key or context.step_context.has_partition_key_range:
+            elif TABLES[context.step_context.step.key].partitioned:
                 keys = sorted(context.asset_partition_keys)
                 frame = lake.read(name, keys)
                 seen = {key: (key, lake.content(name, key) or "") for key in keys}

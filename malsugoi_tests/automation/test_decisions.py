@@ -63,6 +63,7 @@ def test_models_are_learnt_again_when_enough_is_new_and_nothing_more_is_coming()
     much = {"collaborative_filtering": 0.2, "deep_model": 0.05}
     assert jobs_to_learn(state(done(A), unseen_share=much)) == ["collaborative_filtering"]
     assert jobs_to_learn(state(done(A), unseen_share=much, under_way=frozenset({("user_batch", B)}))) == []
+    assert jobs_to_learn(state(done(A), unread(B), unseen_share=much)) == []
     assert jobs_to_learn(state(unseen_share={"deep_model": 1.0}, ratings=0)) == []
 
 
