@@ -124,7 +124,9 @@ def test_missing_folders_files_and_doubles_say_what_is_needed(tmp_path: Path) ->
         read_folder(folder(tmp_path, ratings_csv=RATINGS, ratings_gz=RATINGS))
 
 
-@pytest.mark.parametrize("content", [b"no gzip at all", gzip.compress(RATINGS.encode())[:-9]])
+@pytest.mark.parametrize(
+    "content", [b"no gzip at all", gzip.compress(RATINGS.encode(), mtime=0)[:-9]], ids=["no gzip", "cut off"]
+)
 def test_broken_archives_and_parquet_files_are_named(tmp_path: Path, content: bytes) -> None:
     folder(tmp_path, anime_csv=ANIME)
     (tmp_path / "ratings.csv.gz").write_bytes(content)
