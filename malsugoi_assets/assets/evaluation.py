@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -19,6 +20,8 @@ from malsugoi_assets.recommend.ratings import FloatArray
 
 MODELS: dict[str, Any] = {
     "cf": ItemNeighbourhood,
+    # What `cf_predictions` stores: the similarity table alone, which costs no joint solution a pair.
+    "cf-table": partial(ItemNeighbourhood, most_joint=0),
     "bias": Bias,
     "item-mean": ItemMean,
     "user-mean": UserMean,
