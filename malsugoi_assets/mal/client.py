@@ -12,6 +12,7 @@ What a page says is for the parsers; what comes back from here is what the site 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import random
 import time
@@ -27,7 +28,7 @@ import requests
 import urllib3
 
 from malsugoi_assets.mal.errors import BlockPage, Captcha, Maintenance, PageError, TruncatedPage
-from malsugoi_assets.mal.limiter import Limiter
+from malsugoi_assets.mal.limiter import LONGEST_COOL_DOWN, Limiter
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 _CHUNK = 64 * 1024
@@ -84,6 +85,13 @@ class _TryAgain(Exception):
     ) -> None:
         super().__init__(reason)
         self.kind, self.reason, self.status, self.wait = kind, reason, status, wait
+
+
+class _Session(requests.Session):
+    """Leaves redirects alone: else requests reads their whole body and resolves their address before we can look."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
 
 
 class MalClient:
@@ -183,9 +191,14 @@ class MalClient:
                 target = response.headers.get("Location")
                 if not target:
                     raise BadRedirect(url, "redirected to nowhere", status=response.status_code)
-            target = urljoin(url, target)
-            parts = urlsplit(target)
-            if parts.scheme not in ("http", "https") or (parts.hostname, parts.port) != self._origin:
+            try:
+                target = urljoin(url, target)
+                parts = urlsplit(target)
+                origin = (parts.hostname, parts.port)
+            except ValueError as error:
+                reason = f"redirected to no address: {target!r}"
+                raise BadRedirect(url, reason, status=response.status_code) from error
+            if parts.scheme not in ("http", "https") or origin != self._origin:
                 raise OffSiteRedirect(url, f"redirected off the site, to {target}", status=response.status_code)
             url = target
         raise BadRedirect(url, "more than 5 redirects")
@@ -232,23 +245,23 @@ class MalClient:
         return b"".join(parts)
 
     def _retry_after(self, response: requests.Response) -> float | None:
-        """The header in seconds from now, whether it gives seconds or a date; None where it is missing or broken."""
+        """The header, seconds or a date, in seconds from now, at most the longest cool-down; None if missing or broken."""
         value = response.headers.get("Retry-After", "").strip()
         try:
-            return max(0.0, float(value))
+            seconds = float(value)
         except ValueError:
-            pass
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max(0.0, moment.timestamp() - self._clock())
+            try:
+                moment = parsedate_to_datetime(value)
+                moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+                seconds = moment.timestamp() - self._clock()
+            except (ValueError, OverflowError):
+                return None
+        return min(max(seconds, 0.0), LONGEST_COOL_DOWN) if math.isfinite(seconds) else None
 
     def _session(self) -> requests.Session:
         session = self._sessions.get(os.getpid())
         if session is None:
-            session = requests.Session()
+            session = _Session()
             session.headers.update({"User-Agent": self._agent, "Accept-Language": "en"})
             session.trust_env = self._origin[0] not in LOCAL_HOSTS
             self._sessions = {os.getpid(): session}

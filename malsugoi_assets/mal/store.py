@@ -89,7 +89,7 @@ class PageStore:
             self._sql.executescript(_SCHEMA)
 
     def add(self, kind: PageKind, key: str, answer: Answer, *, good: bool, note: str | None = None) -> StoredPage:
-        """Keep an answer; a body that is there already is not written again."""
+        """Keep an answer; a body that is there already, whole, is not written again."""
         path = self._write(answer)
         return self._insert(
             (
@@ -230,7 +230,7 @@ class PageStore:
 
     def _write(self, answer: Answer) -> str:
         target = self._dir / answer.sha256[:2] / f"{answer.sha256}.gz"
-        if not target.exists():
+        if not _holds(target, answer.body):
             target.parent.mkdir(exist_ok=True)
             temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
             temporary.write_bytes(gzip.compress(answer.body, 6, mtime=0))
@@ -248,6 +248,13 @@ class PageStore:
     def _one(self, condition: str, *values: object) -> StoredPage | None:
         row = self._sql.execute(f"SELECT {_PAGE} FROM pages WHERE {condition}", values).fetchone()  # noqa: S608
         return _page(row) if row else None
+
+
+def _holds(path: Path, body: bytes) -> bool:
+    try:
+        return gzip.decompress(path.read_bytes()) == body
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 def user_key(username: str) -> str:

@@ -22,6 +22,7 @@ from malsugoi_assets.mal.client import (
     SiteUnavailable,
 )
 from malsugoi_assets.mal.errors import Captcha, PrivateList
+from malsugoi_assets.mal.limiter import LONGEST_COOL_DOWN
 from malsugoi_tests.support.sites import Clock, Replica, running_replica
 
 
@@ -117,12 +118,21 @@ def test_retry_after_may_be_a_date(site: Replica, tmp_path: Path) -> None:
     assert clock.slept == [42]
 
 
-@pytest.mark.parametrize("value", ["soon", "-5", "Wed, 99 Foo 2025"])
+@pytest.mark.parametrize("value", ["soon", "-5", "nan", "inf", "Wed, 99 Foo 2025"])
 def test_a_broken_retry_after_is_as_good_as_none(site: Replica, tmp_path: Path, value: str) -> None:
     clock = Clock()
     site.fault(kind="status", status=429, retry_after=value, count=1)
     assert client_of(site, tmp_path, clock).get("/topanime.php").status == 200
     assert sum(clock.slept) < 3
+
+
+@pytest.mark.parametrize("value", ["1e300", "99999999999999", "Wed, 21 Oct 9999 07:28:00 GMT"])
+def test_an_absurd_retry_after_counts_as_the_longest_cool_down(site: Replica, tmp_path: Path, value: str) -> None:
+    clock = Clock()
+    site.fault(kind="status", status=429, retry_after=value, count=1)
+    with pytest.raises(Blocked) as caught:
+        client_of(site, tmp_path, clock).get("/topanime.php")
+    assert caught.value.retry_at == datetime.fromtimestamp(clock.now + LONGEST_COOL_DOWN, UTC)
 
 
 def test_a_long_retry_after_stops_everybody_at_once(site: Replica, tmp_path: Path) -> None:
@@ -163,6 +173,13 @@ def test_a_redirect_off_the_site_is_refused(site: Replica, tmp_path: Path, targe
     with pytest.raises(OffSiteRedirect, match="off the site"):
         client_of(site, tmp_path).get("/anime/5")
     assert len(site.asked()) == 1
+
+
+@pytest.mark.parametrize("target", ["http://[bad/", "http://127.0.0.1:99999/", "http://127.0.0.1:x/"])
+def test_a_redirect_to_what_is_no_address_is_refused(site: Replica, tmp_path: Path, target: str) -> None:
+    site.fault(kind="redirect", location=target)
+    with pytest.raises(BadRedirect, match="no address"):
+        client_of(site, tmp_path).get("/anime/5")
 
 
 def test_a_chain_of_redirects_without_end_is_given_up(site: Replica, tmp_path: Path) -> None:

@@ -83,14 +83,14 @@ def users(world: World, **wanted: object) -> list[str]:
     return [u.username for u in world.users if all(getattr(u, name) == value for name, value in wanted.items())]
 
 
-def entries_of(world: World, user: User) -> set[tuple[int, str, int | None, str]]:
+def entries_of(world: World, user: User) -> set[tuple[int, str, int | None, str | None]]:
     titles = world.titles
     return {
         (titles[e.index].anime_id, titles[e.index].title, e.score or None, STATES[e.status]) for e in user.entries
     }
 
 
-def rows(listed: UserList) -> set[tuple[int, str, int | None, str | None]]:
+def rows(listed: UserList) -> set[tuple[int, str | None, int | None, str | None]]:
     return {(e.anime_id, e.title, e.score, e.status) for e in listed.entries}
 
 
@@ -456,6 +456,7 @@ class TestLists:
         second = list(ours.site.fetch_lists(names))
         assert [listed.entries for listed in second] == [listed.entries for listed in first]
         assert sum(not listed.fresh for listed in second) >= 1
+        assert all(listed.fresh for listed in ours.site.fetch_lists(names))
 
     def test_forgetting_a_user_leaves_nothing(self, ours: Ours) -> None:
         name = users(ours.replica.world, kind="ok")[0]

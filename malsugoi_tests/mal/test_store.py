@@ -85,6 +85,14 @@ def test_a_broken_file_is_reported_and_can_be_fetched_again(store: PageStore, ha
     assert store.body(store.add("anime", "1", answer(b"x" * 999), good=True)) == b"x" * 999
 
 
+def test_a_broken_file_is_written_anew_when_its_body_comes_again(store: PageStore) -> None:
+    """Also where nobody rejected the page first: else it would be fetched again for ever."""
+    page = store.add("list", "ann", answer(), good=True)
+    (store.data_dir / str(page.path)).write_bytes(b"rubbish")
+    assert store.body(store.add("list", "ann", answer(), good=True)) == answer().body
+    assert len(files(store)) == 1
+
+
 def test_rejecting_a_page_for_what_it_says_keeps_its_file(store: PageStore) -> None:
     page = store.add("anime", "1", answer(), good=True)
     store.reject(page, "another anime")
