@@ -12,13 +12,13 @@ from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.app.instance import open_instance, write_dot_env
 from malsugoi_assets.app.pipeline import quiet_logger, run_pipeline
 from malsugoi_assets.app.reports import read_recommendations, read_status, show_tables
+from malsugoi_assets.disk import LockedError, file_lock
 from malsugoi_assets.files import FilesError
 from malsugoi_assets.mal.replica import ReplicaError
 from malsugoi_assets.recommend.devices import DeviceError, resolve_device
 from malsugoi_assets.resources.source import Source, open_source
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
-from malsugoi_assets.warehouse.files import LockedError, file_lock
 
 
 def run_all(settings: Settings, console: Console) -> None:

@@ -13,11 +13,11 @@ from malsugoi_assets.assets.config import config_of
 from malsugoi_assets.assets.evaluation import build_id, metric_rows, metrics_metadata, predictions_of
 from malsugoi_assets.assets.plots import curves
 from malsugoi_assets.assets.table_asset import table_asset, table_result
+from malsugoi_assets.disk import file_lock
 from malsugoi_assets.evaluation.hold_out import hold_out
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
 from malsugoi_assets.resources.compute import Compute
 from malsugoi_assets.resources.warehouse import Warehouse
-from malsugoi_assets.warehouse.files import file_lock
 
 
 class PipelineDnnSettings(DnnSettings):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from malsugoi_assets.disk import replace_file
 from malsugoi_assets.evaluation.run import Result
 
 LARGEST_PNG_BYTES = 100_000
@@ -24,17 +23,8 @@ MARKERS = "os^Dvp*X"
 def write_json(results: Sequence[Result], path: Path) -> None:
     """Write the results as a JSON list, by rename: the file is either whole or untouched. No NaN."""
     text = json.dumps([result.as_json() for result in results], indent=1, allow_nan=False)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replace_file(path) as draft:
+        draft.write_text(text + "\n", encoding="utf-8")
 
 
 def plot_models(results: Sequence[Result], metric: str, segment: str = "all") -> bytes:

@@ -7,11 +7,11 @@ and nothing else.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+
+from malsugoi_assets.disk import file_lock
 
 LONGEST_COOL_DOWN = 24 * 3600.0
 _LONGEST_QUEUE = 3600.0
@@ -42,7 +42,7 @@ class Limiter:
     def acquire(self) -> None:
         """Wait for this request's turn: its slot, and the end of a cool-down that may have begun meanwhile."""
         if self._interval:
-            with self._locked():
+            with file_lock(self._lock_path, what="pacing requests"):
                 now = self._clock()
                 slot = _read(self._slot_path)
                 if (
@@ -62,7 +62,7 @@ class Limiter:
 
     def cool_down(self, seconds: float) -> None:
         """Nobody asks for the next `seconds`; a longer cool-down that is under way already stays."""
-        with self._locked():
+        with file_lock(self._lock_path, what="pacing requests"):
             until = self._clock() + min(max(seconds, 0.0), LONGEST_COOL_DOWN)
             if until > self.cool_until():
                 self._cool_path.write_text(repr(until))
@@ -70,12 +70,6 @@ class Limiter:
     def _wait_until(self, moment: float) -> None:
         if (left := moment - self._clock()) > 0:
             self._sleep(left)
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._lock_path.open("ab") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
 
 
 def _read(path: Path) -> float:

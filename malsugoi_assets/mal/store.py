@@ -8,7 +8,6 @@ leaves at most a file that nobody knows, never a record without its file.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import gzip
 import hashlib
 import json
@@ -16,12 +15,12 @@ import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from malsugoi_assets.disk import file_lock, replace_file
 from malsugoi_assets.mal.client import Answer
 
 PageKind = Literal["anime", "top", "users", "list", "list_json"]
@@ -84,7 +83,7 @@ class PageStore:
         self._dir = data_dir / "pages"
         self._dir.mkdir(parents=True, exist_ok=True)
         self._local = threading.local()
-        with self._locked():
+        with file_lock(self._dir / "lock", what="preparing the page store"):
             self._sql.execute("PRAGMA journal_mode = WAL")
             self._sql.executescript(_SCHEMA)
 
@@ -222,19 +221,12 @@ class PageStore:
             self._local.connection, self._local.pid = connection, os.getpid()
         return connection
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self._dir / "lock").open("ab") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-
     def _write(self, answer: Answer) -> str:
         target = self._dir / answer.sha256[:2] / f"{answer.sha256}.gz"
         if not _holds(target, answer.body):
-            target.parent.mkdir(exist_ok=True)
-            temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
-            temporary.write_bytes(gzip.compress(answer.body, 6, mtime=0))
-            temporary.replace(target)
+            # A page that a power cut takes is fetched again; waiting for the disk at every page is not worth that.
+            with replace_file(target, durable=False) as draft:
+                draft.write_bytes(gzip.compress(answer.body, 6, mtime=0))
         return target.relative_to(self.data_dir).as_posix()
 
     def _insert(self, values: tuple[Any, ...]) -> StoredPage:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 
 class DeviceError(ValueError):
@@ -33,26 +31,6 @@ def resolve_device(wanted: str) -> str:
         have = "no CUDA device" if not count else f"{count} CUDA device{'s' if count > 1 else ''} (cuda:0 first)"
         raise DeviceError(f"device {wanted!r} is not there, this machine has {have}: use cpu or auto")
     return f"cuda:{index}"
-
-
-def available_threads(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """CPU cores this process may use: the least of its affinity and its cgroup's quota (v2, then v1), at least 1."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cgroup_cores(cgroup)
-    return max(1, min(cores, int(quota)) if quota else cores)
-
-
-def _cgroup_cores(cgroup: Path) -> float | None:
-    """The quota in cores, None where there is none; less than one core counts as one."""
-    try:
-        if (cgroup / "cpu.max").exists():
-            quota, period = (cgroup / "cpu.max").read_text().split()
-        else:
-            quota = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (cgroup / "cpu/cpu.cfs_period_us").read_text().strip()
-        return None if quota in ("max", "-1") else max(1.0, int(quota) / int(period))
-    except (OSError, ValueError, ZeroDivisionError):
-        return None
 
 
 @contextmanager

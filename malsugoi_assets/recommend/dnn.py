@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from malsugoi_assets.machine import available_threads
 from malsugoi_assets.recommend.content import ContentCode, encode, learn_code
-from malsugoi_assets.recommend.devices import available_threads, compute_threads
+from malsugoi_assets.recommend.devices import compute_threads
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
 from malsugoi_assets.recommend.ensemble import Ensemble, train_ensemble
 from malsugoi_assets.recommend.features import Catalogue, Inputs, column_names, pair_inputs

@@ -17,8 +17,9 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
+from malsugoi_assets.machine import available_threads
 from malsugoi_assets.recommend.content import genre_sets
-from malsugoi_assets.recommend.devices import available_threads, compute_threads
+from malsugoi_assets.recommend.devices import compute_threads
 from malsugoi_assets.recommend.dnn_settings import DnnOriginalSettings
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings

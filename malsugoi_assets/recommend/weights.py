@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+
+from malsugoi_assets.disk import replace_file
 
 Tensors = dict[str, npt.NDArray[Any]]
 
@@ -33,18 +33,8 @@ def write_weights(path: Path, tensors: Tensors, header: dict[str, Any], *, kind:
     contiguous = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
     metadata = json.dumps({"kind": kind, **header}, sort_keys=True, ensure_ascii=True, allow_nan=False)
     data = save(contiguous, metadata={"malsugoi": metadata})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replace_file(path) as draft:
+        draft.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
 
 

@@ -9,10 +9,10 @@ from functools import cached_property
 
 import polars as pl
 
+from malsugoi_assets.disk import replace_file
 from malsugoi_assets.files import read_folder
 from malsugoi_assets.resources.source import Harvest, Log, Source
 from malsugoi_assets.settings import Settings, SettingsError
-from malsugoi_assets.warehouse.files import replace_file
 from malsugoi_assets.warehouse.schema import polars_schema
 from malsugoi_assets.warehouse.tables import TABLES
 

@@ -6,8 +6,8 @@ import json
 import os
 from pathlib import Path
 
+from malsugoi_assets.disk import file_lock, replace_file
 from malsugoi_assets.settings import Settings
-from malsugoi_assets.warehouse.files import file_lock, replace_file
 from malsugoi_assets.warehouse.lake import Lake
 from malsugoi_assets.warehouse.ledger import UserLedger
 from malsugoi_assets.warehouse.publish import Publisher

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
-from malsugoi_assets.warehouse.files import replace_file
+from malsugoi_assets.disk import replace_file
 from malsugoi_assets.warehouse.schema import conform, polars_schema
 from malsugoi_assets.warehouse.tables import BATCH_PATTERN, TABLES, Table
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from malsugoi_assets.warehouse.files import file_lock, replace_file
+from malsugoi_assets.disk import file_lock, replace_file
 
 _SCHEMA = pl.Schema({"username": pl.String(), "user_batch": pl.String(), "discovered_at": pl.Datetime("us", "UTC")})
 

@@ -1,27 +1,10 @@
-"""How much memory and how many threads this process may use: what the container allows, not what the host has."""
+"""DuckDB's share of the machine."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-
-
-def memory_bytes() -> int:
-    """The memory that this process may use: the smaller of the machine's and its control group's, in bytes."""
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in _CGROUP_LIMITS:
-        try:
-            return min(machine, int(path.read_text()))
-        except (OSError, ValueError):
-            continue
-    return machine
-
-
-def threads() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from malsugoi_assets.machine import available_threads, memory_bytes
 
 
 def duckdb_limits(root: Path) -> dict[str, str | int | bool | float | list[str]]:
@@ -31,6 +14,6 @@ def duckdb_limits(root: Path) -> dict[str, str | int | bool | float | list[str]]
     return {
         "memory_limit": f"{memory_bytes() // 2 // 2**20}MiB",
         "temp_directory": str(spill),
-        "threads": threads(),
+        "threads": available_threads(),
         "preserve_insertion_order": True,
     }

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import duckdb
 
+from malsugoi_assets.disk import file_lock
 from malsugoi_assets.warehouse import schema
-from malsugoi_assets.warehouse.files import file_lock
 from malsugoi_assets.warehouse.lake import Lake
 from malsugoi_assets.warehouse.limits import duckdb_limits
 from malsugoi_assets.warehouse.tables import TABLES, VIEWS, Reference, Table

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from malsugoi_assets.recommend.devices import DeviceError, available_threads, compute_threads, resolve_device
+from malsugoi_assets.machine import available_threads
+from malsugoi_assets.recommend.devices import DeviceError, compute_threads, resolve_device
 
 
 def test_the_cpu_is_always_there() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from malsugoi_assets.recommend import weights
+from malsugoi_assets import disk
 from malsugoi_assets.recommend.weights import WeightsError, read_weights, write_weights
 
 TENSORS = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.array([1, -2], dtype=np.int32)}
@@ -44,7 +44,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     def full_disk(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(weights.os, "fsync", full_disk)
+    monkeypatch.setattr(disk.os, "fsync", full_disk)
     with pytest.raises(OSError, match="No space left"):
         write_weights(path, {"a": np.zeros(9, np.float32)}, {}, kind="toy")
     assert path.read_bytes() == before

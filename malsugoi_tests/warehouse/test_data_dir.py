@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from malsugoi_assets.disk import LockedError, file_lock
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError, check_dagster_home
-from malsugoi_assets.warehouse.files import LockedError, file_lock
 from malsugoi_assets.warehouse.ledger import UserLedger
 
 

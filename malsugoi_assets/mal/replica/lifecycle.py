@@ -26,6 +26,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from malsugoi_assets.disk import replace_file
+
 if TYPE_CHECKING:  # who looks for a replica needs neither its pages nor its arrays
     from malsugoi_assets.mal.replica.server import Server, Site
 
@@ -272,6 +274,5 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    temporary.write_text(json.dumps(value))
-    temporary.replace(path)
+    with replace_file(path) as draft:
+        draft.write_text(json.dumps(value))

@@ -1,9 +1,10 @@
-"""Files that are whole or absent, and locks that a killed process lets go of."""
+"""Files that are whole or absent, and locks that a killed process lets go of. Every room may use it; it uses none."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +16,18 @@ class LockedError(RuntimeError):
 
 
 @contextmanager
-def replace_file(path: Path) -> Iterator[Path]:
-    """Yield a draft's path; when the block ends well it replaces `path` in one step, else it is deleted."""
+def replace_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yield a draft's path; when the block ends well it replaces `path` in one step, else it is deleted.
+
+    `durable` waits until the disk has it; without, a power cut may leave less (not a killed process).
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft-{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{threading.get_ident()}.draft-{os.getpid()}")
     try:
         yield draft
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
