@@ -71,13 +71,20 @@ def run(source: str | None) -> None:
 @main.command()
 def dev() -> None:
     """Open Dagster's page on 127.0.0.1:3000."""
-    from malsugoi_assets.app.instance import open_instance, write_dot_env
+    from malsugoi_assets.app.instance import dot_env_names_another, open_instance, write_dot_env
 
     settings = load_settings()
     open_instance(settings)
     write_dot_env(settings, Path.cwd())
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "--host", "127.0.0.1", "--port", "3000"]
-    sys.exit(subprocess.call(command, env=os.environ.copy()))
+    if not dot_env_names_another(settings, here := Path.cwd()):
+        sys.exit(subprocess.call(command))
+    # Dagster reads `.env` from the working directory and lets it outrank the environment: start it elsewhere.
+    paths = {"MALSUGOI_DATA_DIR": str(settings.root)}
+    if settings.files_dir:
+        paths["MALSUGOI_FILES_DIR"] = str(settings.files_dir.expanduser().absolute())
+    command += ["-w", str(here / "workspace.yaml")]
+    sys.exit(subprocess.call(command, cwd=settings.root, env=os.environ | paths))
 
 
 @main.command()

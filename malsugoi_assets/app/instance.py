@@ -56,3 +56,13 @@ def write_dot_env(settings: Settings, folder: Path) -> None:
     file = folder / ".env"
     if "MALSUGOI_DATA_DIR" not in os.environ and (folder / "workspace.yaml").exists() and not file.exists():
         file.write_text(f"DAGSTER_HOME={settings.dagster_home}\n")
+
+
+def dot_env_names_another(settings: Settings, folder: Path) -> bool:
+    """Whether the folder's `.env` sets a DAGSTER_HOME that isn't this data dir's."""
+    try:
+        lines = (folder / ".env").read_text().splitlines()
+    except FileNotFoundError:
+        return False
+    homes = [line.partition("=")[2].strip().strip("\"'") for line in lines if line.startswith("DAGSTER_HOME=")]
+    return any(Path(home) != settings.dagster_home for home in homes)

@@ -70,6 +70,8 @@ def show_status(found: dict[str, Any], console: Console) -> None:
         console.print(f"replica at {found['replica']}")
     show_tables(found, console)
     console.print("users: " + ", ".join(f"{n} {status}" for status, n in found["users_by_status"].items()))
+    if found["example_user"]:
+        console.print(f"try: malsugoi recommend {found['example_user']}", markup=False)
 
 
 def show_tables(found: dict[str, Any], console: Console) -> None:
@@ -92,7 +94,7 @@ def read_recommendations(settings: Settings, username: str) -> list[dict[str, An
         if not known:
             names = [r["username"] for r in rows(con, "SELECT username FROM users")]
             close = difflib.get_close_matches(username, names, n=3)
-            hint = f"did you mean {', '.join(close)}?" if close else "`malsugoi status` shows who there is"
+            hint = f"did you mean {', '.join(close)}?" if close else "the table `users` lists who there is"
             raise UserError(f"{username}: no such user in {settings.root}; {hint}")
         if known[0]["list_status"] != "ok":
             state = known[0]["list_status"] or "not read yet"

@@ -6,8 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
+
+from malsugoi_assets.app.cli import main
 
 
 def malsugoi(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -86,3 +90,23 @@ def test_a_second_run_on_the_same_data_dir(tmp_path: Path) -> None:
         file.write("12345")
         file.flush()
         assert_one_line(malsugoi(tmp_path, "run"), "already under way", "12345")
+
+
+def test_dev_on_another_data_dir_starts_where_the_folders_dot_env_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster lets `.env` outrank the environment, so the other data dir was refused."""
+    (tmp_path / "workspace.yaml").write_text("load_from: []\n")
+    (tmp_path / ".env").write_text(f"DAGSTER_HOME={tmp_path / 'data' / 'dagster'}\n")
+    started: list[tuple[list[str], dict[str, Any]]] = []
+    monkeypatch.setattr("subprocess.call", lambda command, **more: started.append((command, more)) or 0)
+    monkeypatch.setenv("MALSUGOI_DATA_DIR", "other")
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["dev"])
+    assert done.exit_code == 0, done.output
+    ((command, more),) = started
+    assert command[-2:] == ["-w", str(tmp_path / "workspace.yaml")]
+    assert more["cwd"] == tmp_path / "other"
+    assert more["env"]["MALSUGOI_DATA_DIR"] == str(tmp_path / "other")
+    assert more["env"]["DAGSTER_HOME"] == str(tmp_path / "other" / "dagster")
