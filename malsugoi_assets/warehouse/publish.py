@@ -129,7 +129,8 @@ class Publisher:
         link.replace(self.link)
 
     def _sweep(self) -> None:
-        """Delete old generations but the last ones, and what a killed publisher left. Needs the lock."""
+        """Delete old generations but the last ones, and what killed writers and publishers left. Needs the lock."""
+        self.lake.sweep()
         current = self.current()
         for leftover in [*self.generations.glob(".*.draft*"), *self.root.glob(f".{DATABASE}.link-*")]:
             leftover.unlink(missing_ok=True)

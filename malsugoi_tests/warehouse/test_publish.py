@@ -93,6 +93,14 @@ def test_published_files_are_not_writable_and_old_ones_go(data_dir: DataDir) -> 
     assert len(list(data_dir.publisher.generations.glob("*.duckdb"))) == 2
 
 
+def test_publishing_sweeps_the_drafts_of_killed_writers(data_dir: DataDir) -> None:
+    """The lake could sweep, and nobody asked it to: each killed run left its drafts for good."""
+    draft = data_dir.lake.path("user_lists", "batch-000000").with_name(".batch-000000.parquet.1.draft-999999999")
+    draft.touch()
+    data_dir.publisher.publish()
+    assert not draft.exists()
+
+
 def test_older_duckdb_clients_can_open_the_file(data_dir: DataDir) -> None:
     data_dir.publisher.publish()
     version = rows(data_dir, "SELECT tags['storage_version'] FROM duckdb_databases() WHERE NOT internal")
