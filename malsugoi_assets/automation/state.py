@@ -14,7 +14,7 @@ from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 from malsugoi_assets.automation.jobs import JOB_ASSETS
 from malsugoi_assets.automation.partitions import USER_BATCHES
 from malsugoi_assets.warehouse.data_dir import DataDir
-from malsugoi_assets.warehouse.run_marks import is_dead
+from malsugoi_assets.warehouse.run_marks import forget_runs, is_dead, is_marked, marks
 
 UNDER_WAY = [
     DagsterRunStatus.QUEUED,
@@ -23,7 +23,8 @@ UNDER_WAY = [
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
 ]
-_STARTING_AT_MOST = timedelta(minutes=10)
+_SILENT_AT_MOST = timedelta(minutes=5)
+"""How long the process of a run may take from its start to its first asset."""
 
 
 @dataclass(frozen=True)
@@ -96,19 +97,27 @@ def _prediction_inputs(key: str) -> list[tuple[str, str]]:
     ]
 
 
-def mark_dead_runs(instance: dg.DagsterInstance, data_dir: DataDir) -> list[str]:
-    """Mark runs as failed whose process is gone; returns their ids."""
-    dead = []
-    records = instance.get_run_records(RunsFilter(statuses=UNDER_WAY[1:]))
-    for record in records:
+def mark_dead_runs(instance: dg.DagsterInstance, data_dir: DataDir, now: datetime | None = None) -> list[str]:
+    """Mark runs of ours as failed whose process is gone, and forget the marks of ended ones; returns the dead's ids.
+
+    A process that died before it could leave a mark is given up when its run has not moved for a while.
+    """
+    now = now or datetime.now(UTC)
+    # The marks first: one that is made after this belongs to a run that is not looked at here.
+    marked = marks(data_dir.root)
+    under_way, dead = set(), []
+    for record in instance.get_run_records(RunsFilter(statuses=UNDER_WAY[1:])):
         run = record.dagster_run
-        stuck = (
-            run.status == DagsterRunStatus.STARTING
-            and datetime.now(UTC) - record.create_timestamp > _STARTING_AT_MOST
+        under_way.add(run.run_id)
+        silent = (
+            now - record.update_timestamp > _SILENT_AT_MOST
+            and not is_marked(data_dir.root, run.run_id)
+            and bool(targets(run, []))
         )
-        if is_dead(data_dir.root, run.run_id) or stuck:
+        if silent or is_dead(data_dir.root, run.run_id):
             instance.report_run_failed(run, "The run's process died; what it had finished is kept, run it again.")
             dead.append(run.run_id)
+    forget_runs(data_dir.root, set(marked) - (under_way - set(dead)))
     return dead
 
 

@@ -6,6 +6,8 @@ A run killed with -9 stays STARTED in Dagster for good; the free lock is what te
 from __future__ import annotations
 
 import fcntl
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -22,25 +24,40 @@ def hold_run(root: Path, run_id: str) -> None:
         return
     path = _mark(root, run_id)
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("w")
+    # Locked before it has its name: whoever looks in between would take the run for dead.
+    draft = path.with_suffix(f".draft-{os.getpid()}")
+    file = draft.open("w")
     fcntl.flock(file, fcntl.LOCK_SH)
+    draft.replace(path)
     _held[run_id] = file
 
 
-def release_run(root: Path, run_id: str) -> None:
-    """Forget the mark of a run that has ended."""
-    if file := _held.pop(run_id, None):
-        file.close()
-    _mark(root, run_id).unlink(missing_ok=True)
+def is_marked(root: Path, run_id: str) -> bool:
+    """Whether the run ever worked here."""
+    return _mark(root, run_id).exists()
 
 
 def is_dead(root: Path, run_id: str) -> bool:
     """Whether the run once worked here and no longer has a process. A run without a mark is not known to be dead."""
+    return _is_free(_mark(root, run_id))
+
+
+def marks(root: Path) -> list[str]:
+    """The ids of the runs that have a mark."""
+    return sorted(path.stem for path in (root / "locks" / "runs").glob("*.lock"))
+
+
+def forget_runs(root: Path, run_ids: Iterable[str]) -> None:
+    """Delete the marks of runs that have ended; one whose process is still there keeps its mark."""
+    for path in (_mark(root, run_id) for run_id in run_ids):
+        if _is_free(path):
+            path.unlink(missing_ok=True)
+
+
+def _is_free(path: Path) -> bool:
     try:
-        with _mark(root, run_id).open("r") as file:
+        with path.open("r") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
+    except (FileNotFoundError, BlockingIOError):
         return False

@@ -1,0 +1,131 @@
+"""What the sensors see: runs however they were started, and those whose process is gone.
+
+A run killed with -9 stays STARTED in Dagster for good. Whoever waits for it waits for ever, so it is marked as
+failed; a run that is merely slow to start must not be.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster import DagsterRunStatus
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.test_utils import create_run_for_test
+
+from malsugoi_assets.automation.state import mark_dead_runs, targets
+from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.run_marks import hold_run, marks
+
+A, B, C = "batch-000000", "batch-000001", "batch-000002"
+STARTED, STARTING, QUEUED = DagsterRunStatus.STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.QUEUED
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as found:
+        yield found
+
+
+def begin(
+    instance: dg.DagsterInstance, job: str = "user_batch", status: DagsterRunStatus = STARTED, **more: object
+) -> str:
+    return create_run_for_test(instance, job_name=job, status=status, **more).run_id  # type: ignore[arg-type]
+
+
+def leave_mark(root: Path, run_id: str) -> None:
+    """The mark of a process that is gone: the file without its lock."""
+    path = root / "locks" / "runs" / f"{run_id}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+def status(instance: dg.DagsterInstance, run_id: str) -> DagsterRunStatus:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.status
+
+
+def test_a_run_whose_process_died_is_marked_as_failed_and_one_that_works_is_not(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    killed, working = begin(instance), begin(instance)
+    leave_mark(tmp_path, killed)
+    hold_run(tmp_path, working)
+    assert mark_dead_runs(instance, DataDir(tmp_path)) == [killed]
+    assert status(instance, killed) == DagsterRunStatus.FAILURE
+    assert status(instance, working) == STARTED
+
+
+def test_the_marks_of_ended_runs_are_swept(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    """Each run left its lock file for good: thousands after a month of sensors."""
+    ended, killed, working = begin(instance, status=DagsterRunStatus.SUCCESS), begin(instance), begin(instance)
+    for run_id in (ended, killed, "of a history that was purged"):
+        leave_mark(tmp_path, run_id)
+    hold_run(tmp_path, working)
+    mark_dead_runs(instance, DataDir(tmp_path))
+    assert marks(tmp_path) == [working]
+
+
+def test_the_mark_of_an_ended_run_whose_process_goes_on_stays(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    """`malsugoi run` holds one job after the other in one process."""
+    ended = begin(instance, status=DagsterRunStatus.SUCCESS)
+    leave_mark(tmp_path, ended)
+    with (tmp_path / "locks" / "runs" / f"{ended}.lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        mark_dead_runs(instance, DataDir(tmp_path))
+        assert marks(tmp_path) == [ended]
+
+
+@pytest.mark.parametrize("stuck", [DagsterRunStatus.NOT_STARTED, STARTING, STARTED, DagsterRunStatus.CANCELING])
+def test_a_process_that_died_before_it_left_a_mark_is_given_up_after_a_while(
+    instance: dg.DagsterInstance, tmp_path: Path, stuck: DagsterRunStatus
+) -> None:
+    """Killed between its start and its first asset, a run stood in the sensors' way for good."""
+    run_id = begin(instance, status=stuck)
+    now = datetime.now(UTC)
+    assert mark_dead_runs(instance, DataDir(tmp_path), now + timedelta(minutes=4)) == []
+    assert mark_dead_runs(instance, DataDir(tmp_path), now + timedelta(minutes=6)) == [run_id]
+
+
+def test_a_run_that_waits_in_the_queue_is_left_alone_and_its_time_counts_from_its_launch(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """Of 20 batches two run at a time; the last ones, launched after ten minutes in the queue, were killed at once."""
+    location = RegisteredCodeLocationOrigin("malsugoi")
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), "user_batch")
+    run_id = begin(instance, status=QUEUED, remote_job_origin=origin)
+    late = datetime.now(UTC) + timedelta(hours=1)
+    assert mark_dead_runs(instance, DataDir(tmp_path), late) == []
+    started = dg.DagsterEvent(event_type_value="PIPELINE_STARTING", job_name="user_batch")
+    instance.run_storage.handle_run_event(run_id, started, update_timestamp=late)
+    assert mark_dead_runs(instance, DataDir(tmp_path), late + timedelta(minutes=1)) == []
+    assert mark_dead_runs(instance, DataDir(tmp_path), late + timedelta(minutes=6)) == [run_id]
+
+
+def test_runs_of_jobs_that_are_not_ours_are_left_alone(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    begin(instance, job="somebody_elses")
+    assert mark_dead_runs(instance, DataDir(tmp_path), datetime.now(UTC) + timedelta(hours=1)) == []
+
+
+def test_a_run_is_seen_however_it_was_started(instance: dg.DagsterInstance) -> None:
+    from_a_sensor = {"dagster/partition": B}
+    from_a_backfill = {"dagster/asset_partition_range_start": A, "dagster/asset_partition_range_end": B}
+    from_the_page = frozenset({dg.AssetKey("rating_matrix")})
+    runs = [
+        begin(instance, tags=from_a_sensor),
+        begin(instance, tags=from_a_backfill),
+        begin(instance, job="__ASSET_JOB", tags=from_a_sensor, asset_selection=from_the_page),
+        begin(instance, job="collaborative_filtering"),
+    ]
+    found = [targets(run, [A, B, C]) - {("user_batch", "")} for run in map(instance.get_run_by_id, runs) if run]
+    assert found == [
+        {("user_batch", B)},
+        {("user_batch", A), ("user_batch", B)},
+        {("user_batch", B)},
+        {("collaborative_filtering", "")},
+    ]
