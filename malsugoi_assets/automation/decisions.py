@@ -40,7 +40,7 @@ def jobs_to_learn(state: State) -> list[str]:
 def batches_to_predict(state: State) -> list[str]:
     """Batches with lists whose predictions are not made from what there is now. None while models are being learnt."""
     busy = {job for job, _ in state.under_way}
-    if not state.has_models or busy & {"collaborative_filtering", "deep_model"}:
+    if state.missing_models or busy & {"collaborative_filtering", "deep_model"}:
         return []
     return [
         batch.key

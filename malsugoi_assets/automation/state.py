@@ -34,8 +34,6 @@ class BatchState:
     key: str
     has_lists: bool
     is_predicted: bool
-    predicted_from: str
-    """A name for what its predictions would be made from now."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ class State:
     """(job, batch) of runs that are queued or at work; batch is '' for a job without batches."""
     failures: dict[tuple[str, str], int]
     """Failed runs since the last one that ended well, by (job, batch)."""
-    has_models: bool
     missing_models: tuple[str, ...]
+    """What predictions are made from and is not there yet."""
     unseen_share: dict[str, float]
     """For each learning job: the share of ratings that it has not seen; 1 where it never ran."""
     ratings: int
@@ -66,9 +64,6 @@ def read_state(instance: dg.DagsterInstance, data_dir: DataDir) -> State:
             key,
             key in with_lists and key in with_ratings,
             all(lake.is_current(t, key) for t in JOB_ASSETS["batch_predictions"]),
-            "-".join((lake.content(t, p) or "none")[:8] for t, p in _prediction_inputs(key))
-            if key in with_lists
-            else "",
         )
         for key in keys
     )
@@ -84,17 +79,7 @@ def read_state(instance: dg.DagsterInstance, data_dir: DataDir) -> State:
             seen = provenance.input_rows.get("rating_matrix", 0)
             shares[job] = abs(ratings - seen) / max(ratings, 1)
     under_way, failures = _runs(instance)
-    return State(batches, under_way, failures, not missing, missing, shares, ratings)
-
-
-def _prediction_inputs(key: str) -> list[tuple[str, str]]:
-    return [
-        ("rating_matrix", key),
-        ("user_lists", key),
-        ("similarity_matrix", "all"),
-        ("item_weights", "all"),
-        ("dnn_model", "all"),
-    ]
+    return State(batches, under_way, failures, missing, shares, ratings)
 
 
 def mark_dead_runs(instance: dg.DagsterInstance, data_dir: DataDir, now: datetime | None = None) -> list[str]:

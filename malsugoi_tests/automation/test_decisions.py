@@ -20,20 +20,20 @@ A, B, C = "batch-000000", "batch-000001", "batch-000002"
 
 
 def state(*batches: BatchState, **changes: object) -> State:
-    settled = State(batches, frozenset(), {}, True, (), {"collaborative_filtering": 0.0, "deep_model": 0.0}, 100)
+    settled = State(batches, frozenset(), {}, (), {"collaborative_filtering": 0.0, "deep_model": 0.0}, 100)
     return replace(settled, **changes)  # type: ignore[arg-type]
 
 
 def done(key: str) -> BatchState:
-    return BatchState(key, True, True, "x")
+    return BatchState(key, True, True)
 
 
 def unread(key: str) -> BatchState:
-    return BatchState(key, False, False, "")
+    return BatchState(key, False, False)
 
 
 def stale(key: str) -> BatchState:
-    return BatchState(key, True, False, "y")
+    return BatchState(key, True, False)
 
 
 def test_every_batch_without_lists_is_read_however_many_discoveries_rang() -> None:
@@ -50,7 +50,7 @@ def test_a_batch_that_failed_is_tried_again_but_not_for_ever() -> None:
 
 
 def test_predictions_wait_for_the_models() -> None:
-    assert batches_to_predict(state(stale(A), has_models=False, missing_models=("dnn_model",))) == []
+    assert batches_to_predict(state(stale(A), missing_models=("dnn_model",))) == []
     assert batches_to_predict(state(stale(A), under_way=frozenset({("deep_model", "")}))) == []
     assert batches_to_predict(state(stale(A), done(B), unread(C))) == [A]
 
