@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import click
 import dagster as dg
 
 from malsugoi_assets.assets import catalogue, collaborative, deep, recommendations, users
@@ -16,17 +17,25 @@ from malsugoi_assets.checks.plausible import PLAUSIBLE
 from malsugoi_assets.resources.compute import Compute
 from malsugoi_assets.resources.source import SourceResource
 from malsugoi_assets.resources.warehouse import Warehouse
-from malsugoi_assets.settings import Settings
-from malsugoi_assets.warehouse.data_dir import check_dagster_home
+from malsugoi_assets.settings import Settings, SettingsError
+from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError, check_dagster_home
 from malsugoi_assets.warehouse.io_manager import LakeIOManager
 
 
 def build_definitions(
     settings: Settings | None = None, *, loggers: Mapping[str, dg.LoggerDefinition] | None = None, **resources: Any
 ) -> dg.Definitions:
-    """The whole project for these settings (those of the environment); `resources` replace single parts."""
-    settings = settings or Settings.load()
-    check_dagster_home(settings)
+    """The whole project for these settings (those of the environment); `resources` replace single parts.
+
+    Raises `ClickException`, which `dagster …` shows as one line, where the settings don't fit each other or the data
+    dir.
+    """
+    try:
+        settings = settings or Settings.load()
+        check_dagster_home(settings)
+        DataDir(settings.root).check(settings)
+    except (SettingsError, DataDirError) as error:
+        raise click.ClickException(str(error)) from error
     return dg.Definitions(
         assets=dg.load_assets_from_modules([catalogue, users, collaborative, deep, recommendations]),
         asset_checks=[*DECLARED, *PLAUSIBLE],

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import click
 import dagster as dg
 import pytest
 
 from malsugoi_assets.automation.jobs import JOB_ASSETS
 from malsugoi_assets.definitions import build_definitions
 from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.tables import TABLES
 
 LEAST_UPSTREAMS = {
@@ -63,6 +66,14 @@ def test_raw_pages_do_not_reach_the_lists_without_the_features(definitions: dg.D
 def test_a_job_makes_its_assets(definitions: dg.Definitions, job: str) -> None:
     selected = definitions.resolve_job_def(job).asset_layer.executable_asset_keys
     assert {key.to_user_string() for key in selected} == set(JOB_ASSETS[job])
+
+
+def test_a_data_dir_of_another_source_is_refused_before_any_run(tmp_path: Path) -> None:
+    """Under `dagster job execute` the refusal came out of the first asset, below a page of traceback."""
+    DataDir(tmp_path).claim(Settings.load({"MALSUGOI_DATA_DIR": str(tmp_path), "MALSUGOI_SOURCE": "live"}))
+    with pytest.raises(click.ClickException, match="holds data of live") as refused:
+        build_definitions(Settings.load({"MALSUGOI_DATA_DIR": str(tmp_path)}))
+    assert "\n" not in refused.value.message
 
 
 def test_sensors_run_by_default_and_schedules_wait_to_be_switched_on(definitions: dg.Definitions) -> None:

@@ -40,8 +40,21 @@ class DataDir:
             raise DataDirError(
                 f"{self.root} cannot be written ({error}); choose another MALSUGOI_DATA_DIR"
             ) from error
-        found = json.loads(self._claim.read_text())
-        if found != wanted:
+        self.check(settings)
+
+    def check(self, settings: Settings) -> None:
+        """Raise `DataDirError` where the dir belongs to another source or site; nothing is written."""
+        if not self._claim.exists():
+            return
+        try:
+            found = json.loads(self._claim.read_text())
+            found = {"source": found["source"], "site": found["site"]}
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise DataDirError(
+                f"{self._claim} cannot be read ({error!r}), so the source of {self.root} is not known: "
+                "restore it, or set MALSUGOI_DATA_DIR to another folder"
+            ) from error
+        if found != {"source": settings.source, "site": settings.site}:
             raise DataDirError(
                 f"{self.root} holds data of {found['source']} ({found['site']}), not of {settings.source} "
                 f"({settings.site}): set MALSUGOI_DATA_DIR to another folder, or MALSUGOI_SOURCE={found['source']}"

@@ -22,6 +22,18 @@ def test_a_data_dir_of_another_source_is_refused_in_one_line(tmp_path: Path) -> 
     assert "\n" not in str(refused.value)
 
 
+def test_looking_whether_a_data_dir_fits_writes_nothing(tmp_path: Path) -> None:
+    DataDir(tmp_path).check(Settings.load({"MALSUGOI_DATA_DIR": str(tmp_path)}))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("claim", ["", "{}", "[]", '{"source": "replica"}', "null"])
+def test_a_claim_that_cannot_be_read_is_named(tmp_path: Path, claim: str) -> None:
+    (tmp_path / "source.json").write_text(claim)
+    with pytest.raises(DataDirError, match=r"source.json cannot be read .* restore it"):
+        DataDir(tmp_path).claim(Settings.load({"MALSUGOI_DATA_DIR": str(tmp_path)}))
+
+
 def test_the_instance_of_another_data_dir_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = tmp_path / "other"
     DataDir(other).claim(Settings.load({"MALSUGOI_DATA_DIR": str(other)}))
