@@ -8,6 +8,7 @@ from typing import Literal
 
 import click
 from rich import box
+from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
@@ -16,7 +17,8 @@ from malsugoi_assets.evaluation.data import evaluation_rows
 from malsugoi_assets.evaluation.protocols import NAMES, ProtocolError, make_protocol
 from malsugoi_assets.evaluation.registry import MODELS, UnknownModel, chosen_models
 from malsugoi_assets.evaluation.reports import write_json
-from malsugoi_assets.evaluation.run import EvaluationError, Result
+from malsugoi_assets.evaluation.results import Result
+from malsugoi_assets.evaluation.run import EvaluationError, Progress
 from malsugoi_assets.evaluation.run import evaluate as run_evaluation
 from malsugoi_assets.files import FilesError, load_evaluation
 from malsugoi_assets.recommend.devices import DeviceError, resolve_device
@@ -64,22 +66,47 @@ def evaluate(
         data = load_evaluation(ratings, anime, relations)
         rows = evaluation_rows(data.rows, data.catalogue, data.relations)
         chosen = make_protocol(protocol, rows, seed)
-        with console.status("reading what may be learnt from …") as status:
-
-            def say(line: str) -> None:
-                if "skipped" in line:
-                    console.print(line, highlight=False, markup=False, soft_wrap=True)
-                else:
-                    status.update(line)
-
-            device = _device() if any(MODELS[name].takes_device for name in names) else "cpu"
-            factories = {name: partial(MODELS[name].make, device=device) for name in names}
-            results = run_evaluation(rows, chosen, factories, history=history, seed=seed, say=say)
+        device = _device() if any(MODELS[name].takes_device for name in names) else "cpu"
+        factories = {name: partial(MODELS[name].make, device=device) for name in names}
+        with _bar(console) as bar:
+            shown = _Shown(bar, len(names) * len(chosen.folds))
+            results = run_evaluation(rows, chosen, factories, history=history, seed=seed, progress=shown)
     except (FilesError, ProtocolError, UnknownModel, EvaluationError, DeviceError, SettingsError) as problem:
         raise UserError(str(problem)) from problem
     if out is not None:
         write_json(results, out)
     Console().print(results_table(results))
+
+
+def _bar(console: Console) -> bars.Progress:
+    """A line that lives while the work does; where the output is no terminal, only finished lines are printed."""
+    columns = (bars.SpinnerColumn(), "{task.description}", bars.BarColumn(), "{task.completed:.0f}/{task.total:.0f}")
+    return bars.Progress(*columns, bars.TimeElapsedColumn(), console=console, transient=True)
+
+
+class _Shown(Progress):
+    """Shows a person which model is at work, what is done and how long that took."""
+
+    def __init__(self, bar: bars.Progress, steps: int) -> None:
+        self._bar, self._task = bar, bar.add_task("reading what may be learnt from", total=steps)
+
+    def begins(self, model: str, fold: int, folds: int) -> None:
+        self._bar.update(self._task, description=f"{model}{_of(fold, folds)}")
+
+    def ends(self, model: str, fold: int, folds: int, seconds: float) -> None:
+        self._say(f"{model}{_of(fold, folds)}: {seconds:.1f} s")
+        self._bar.advance(self._task)
+
+    def skips(self, model: str, fold: int, folds: int, reason: str) -> None:
+        self._say(f"{model} skipped: {reason}")
+        self._bar.advance(self._task, folds - fold + 1)
+
+    def _say(self, line: str) -> None:
+        self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _of(fold: int, folds: int) -> str:
+    return f", fold {fold} of {folds}" if folds > 1 else ""
 
 
 def _device() -> str:

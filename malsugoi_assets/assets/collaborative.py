@@ -7,11 +7,12 @@ import numpy as np
 import polars as pl
 
 from malsugoi_assets.assets.config import config_of
-from malsugoi_assets.assets.evaluation import build_id, metric_rows, metrics_metadata, predictions_of
+from malsugoi_assets.assets.evaluation import build_id, measured, metrics_metadata, predictions_of
 from malsugoi_assets.assets.table_asset import preview, table_asset, table_result
 from malsugoi_assets.evaluation.hold_out import hold_out
 from malsugoi_assets.recommend.ease import EaseSettings, ease_top_weights
 from malsugoi_assets.recommend.neighbourhood import (
+    ItemNeighbourhood,
     PredictionSettings,
     TitleBaselines,
     predict_top,
@@ -113,7 +114,7 @@ def cf_metrics(  # noqa: D103
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
     held = hold_out(user_lists.collect(), anime_features.collect(), anime_relations.collect())
-    rows = metric_rows(held, predictions_of(held), build_id("cf", held, "default"))
+    rows = measured(held, predictions_of(held, {"cf": ItemNeighbourhood}), build_id("cf", held, "default"))
     return table_result("cf_metrics", rows, metrics_metadata(rows))
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from malsugoi_assets.assets.config import config_of
-from malsugoi_assets.assets.evaluation import build_id, metric_rows, metrics_metadata, predictions_of
+from malsugoi_assets.assets.evaluation import build_id, measured, metrics_metadata
 from malsugoi_assets.assets.plots import curves
 from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.disk import file_lock
@@ -103,8 +103,8 @@ def dnn_metrics(  # noqa: D103
     current = dnn_model.filter("is_current").collect()
     held = hold_out(user_lists.collect(), anime_features.collect(), anime_relations.collect())
     network = load_network(warehouse, current, held.items, compute.resolve())
-    predictions = predictions_of(held) | {"dnn": network.predict(held.train, held.user, held.item)}
-    rows = metric_rows(held, predictions, str(current["model_id"][0]))
+    predicted = {"dnn": network.predict(held.train, held.user, held.item)}
+    rows = measured(held, predicted, str(current["model_id"][0]))
     return table_result("dnn_metrics", rows, metrics_metadata(rows))
 
 

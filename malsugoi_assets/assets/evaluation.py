@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -13,15 +12,13 @@ import numpy as np
 import polars as pl
 
 from malsugoi_assets.assets.plots import intervals
-from malsugoi_assets.evaluation.hold_out import PROTOCOL, HoldOut, compare, segments_of
+from malsugoi_assets.evaluation.hold_out import HoldOut
+from malsugoi_assets.evaluation.reports import metric_rows
 from malsugoi_assets.recommend.baselines import Bias, GlobalMean, ItemMean, MalScore, UserMean
-from malsugoi_assets.recommend.neighbourhood import ItemNeighbourhood
 from malsugoi_assets.recommend.ratings import FloatArray
 
-MODELS: dict[str, Any] = {
-    "cf": ItemNeighbourhood,
-    # What `cf_predictions` stores: the similarity table alone, which costs no joint solution a pair.
-    "cf-table": partial(ItemNeighbourhood, most_joint=0),
+# What is cheap enough to be fitted beside every model: means and offsets.
+BASELINES: dict[str, Any] = {
     "bias": Bias,
     "item-mean": ItemMean,
     "user-mean": UserMean,
@@ -30,20 +27,18 @@ MODELS: dict[str, Any] = {
 }
 
 
-def predictions_of(held: HoldOut) -> dict[str, FloatArray]:
-    """What each of `MODELS` predicts for the targets, learnt from the train rows."""
+def predictions_of(held: HoldOut, models: Mapping[str, Any]) -> dict[str, FloatArray]:
+    """What each of the models (name → class) predicts for the targets, learnt from the train rows."""
     return {
         name: model(seed=0).fit(held.train, held.items).predict(held.user, held.item)
-        for name, model in MODELS.items()
+        for name, model in models.items()
     }
 
 
-def metric_rows(held: HoldOut, predictions: Mapping[str, FloatArray], model_id: str) -> pl.DataFrame:
-    """Rows of a metrics table."""
-    rows = compare(predictions, held.rating, held.user, segments_of(held))
-    return rows.with_columns(
-        model_id=pl.lit(model_id), protocol=pl.lit(PROTOCOL), computed_at=pl.lit(datetime.now(UTC))
-    )
+def measured(held: HoldOut, predictions: Mapping[str, FloatArray], model_id: str) -> pl.DataFrame:
+    """Rows of a metrics table: the predictions, those of `BASELINES` beside them."""
+    rows = metric_rows(held.judge(predictions_of(held, BASELINES) | dict(predictions)))
+    return rows.with_columns(model_id=pl.lit(model_id), computed_at=pl.lit(datetime.now(UTC)))
 
 
 def build_id(kind: str, held: HoldOut, settings: str) -> str:

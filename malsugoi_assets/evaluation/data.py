@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from malsugoi_assets.evaluation.draws import Draws, name_draws, pair_draws
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 
@@ -66,14 +65,13 @@ class EvaluationRows:
         last[len(self) - 1 - place] = True
         return last
 
-    def draw(self, seed: int) -> npt.NDArray[np.uint64]:
+    def draw(self, seed: int) -> Draws:
         """A number a row from the hash of username, key and seed: the same in every order and on every machine."""
-        users, keys = _hashes(self.usernames, seed), _hashes(self.keys, seed)
-        return _mixed(users[self.user] ^ (keys[self.item] * np.uint64(0x9E3779B97F4A7C15)))
+        return pair_draws(name_draws(self.usernames, seed), self.user, name_draws(self.keys, seed), self.item)
 
-    def user_draw(self, seed: int) -> npt.NDArray[np.uint64]:
+    def user_draw(self, seed: int) -> Draws:
         """A number a user from the hash of username and seed."""
-        return _hashes(self.usernames, seed)
+        return name_draws(self.usernames, seed)
 
     def repeats(self, targets: Positions) -> Mask:
         """Rows with the same user and title, also by id, as one of the targets (themselves included)."""
@@ -101,15 +99,3 @@ def evaluation_rows(rows: pl.DataFrame, catalogue: pl.DataFrame, relations: pl.D
         catalogue["key"],
         items,
     )
-
-
-def _hashes(names: Iterable[str], seed: int) -> npt.NDArray[np.uint64]:
-    digests = (hashlib.blake2b(f"{seed}\0{name}".encode(), digest_size=8).digest() for name in names)
-    return np.frombuffer(b"".join(digests), dtype=">u8").astype(np.uint64)
-
-
-def _mixed(value: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """The finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014)."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))

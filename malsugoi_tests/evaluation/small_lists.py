@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from malsugoi_assets.evaluation.data import EvaluationRows, evaluation_rows
+from malsugoi_assets.evaluation.run import Progress
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 
@@ -97,3 +98,16 @@ class Spy(Constant):
     def fit(self, ratings: Ratings, items: Items) -> Constant:
         self.seen.append(ratings)
         return super().fit(ratings, items)
+
+
+class Lines(Progress):
+    """Keeps what it is told, a line each."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+
+    def ends(self, model: str, fold: int, folds: int, seconds: float) -> None:
+        self.lines.append(f"{model} {fold}/{folds}")
+
+    def skips(self, model: str, fold: int, folds: int, reason: str) -> None:
+        self.lines.append(f"{model} skipped: {reason}")

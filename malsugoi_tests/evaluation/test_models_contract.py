@@ -12,9 +12,10 @@ import pytest
 from malsugoi_assets.evaluation.models import PredictsRatings, RanksTitles
 from malsugoi_assets.evaluation.protocols import make_protocol
 from malsugoi_assets.evaluation.registry import MODELS, UnknownModel, available, chosen_models
-from malsugoi_assets.evaluation.run import EvaluationError, Result, evaluate, predict
+from malsugoi_assets.evaluation.results import Result
+from malsugoi_assets.evaluation.run import EvaluationError, evaluate, predict
 from malsugoi_assets.recommend.ratings import Ratings
-from malsugoi_tests.evaluation.small_lists import Constant, Spy, checkerboard, rows_of
+from malsugoi_tests.evaluation.small_lists import Constant, Lines, Spy, checkerboard, rows_of
 
 # Those that know titles or users by one number only, and cannot see a checkerboard.
 BLIND = {"global-mean", "item-mean", "user-mean", "mal-score", "bias", "popularity"}
@@ -172,7 +173,7 @@ def test_nothing_relevant_is_said_in_words() -> None:
 def test_a_model_that_cannot_do_what_is_asked_is_skipped_with_a_line() -> None:
     rows, lines = rows_of(checkerboard()), list[str]()
     models = {"popularity": MODELS["popularity"].make, "luck": Constant}
-    found = evaluate(rows, make_protocol("random5", rows, 0), models, say=lines.append)
+    found = evaluate(rows, make_protocol("random5", rows, 0), models, progress=Lines(lines))
     assert {r.model for r in found} == {"luck"}
     assert any("popularity skipped" in line for line in lines)
 

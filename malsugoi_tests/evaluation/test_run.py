@@ -19,8 +19,10 @@ from malsugoi_assets.evaluation.reports import (
     plot_segments,
     write_json,
 )
-from malsugoi_assets.evaluation.run import EvaluationError, Result, evaluate
+from malsugoi_assets.evaluation.results import Result
+from malsugoi_assets.evaluation.run import EvaluationError, evaluate
 from malsugoi_assets.files import load_evaluation
+from malsugoi_tests.evaluation.small_lists import Lines
 from malsugoi_tests.evaluation.worlds import checkerboard, world
 from malsugoi_tests.support.shared import shared_path
 
@@ -119,7 +121,7 @@ def test_a_model_that_cannot_is_skipped_with_a_line_and_the_others_go_on() -> No
     rows = world(checkerboard())
     lines: list[str] = []
     results = evaluate(
-        rows, make_protocol("random5", rows, 0), {"no": Constant, "broken": Broken, **SIMPLE}, say=lines.append
+        rows, make_protocol("random5", rows, 0), {"no": Constant, "broken": Broken, **SIMPLE}, progress=Lines(lines)
     )
     assert {r.model for r in results} == set(SIMPLE)
     assert "no skipped: it ranks titles, but predicts no ratings" in lines
