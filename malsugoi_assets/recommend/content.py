@@ -6,6 +6,7 @@ that was never trained on gets its numbers too. Likeness between titles stands i
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -151,13 +152,20 @@ def encode(items: Items, code: ContentCode) -> Content:
 
 
 def genre_sets(features: pl.DataFrame) -> list[set[str]]:
-    """Genres, themes and demographics of each title as one set of words."""
+    """Genres, themes and demographics of each title as one set of words, in one spelling.
+
+    Catalogues write the same genre as the pages do, "Slice of Life", or as the API does, "slice_of_life".
+    """
     present = [name for name in GENRES if name in features.columns]
     if not present:
         return [set() for _ in range(features.height)]
-    return [
-        {word for words in row if words for word in words if word} for row in features.select(present).iter_rows()
-    ]
+    rows = list(features.select(present).iter_rows())
+    spelt = {word: _one_spelling(word) for row in rows for words in row if words for word in words if word}
+    return [{spelt[word] for words in row if words for word in words if word} - {""} for row in rows]
+
+
+def _one_spelling(word: str) -> str:
+    return " ".join(re.findall(r"\w+", word.lower().replace("_", " ")))
 
 
 def _words(features: pl.DataFrame, name: str) -> list[str | None]:

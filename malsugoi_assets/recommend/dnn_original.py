@@ -124,9 +124,9 @@ class _ToRating(nn.Module):
 def item_features(items: Items, rows: npt.NDArray[np.integer]) -> Matrix:
     """Score, rank, popularity, members, favourites and each genre, standardised, float32 (n_items, 5 + genres).
 
-    `rows`: how many fitted rows each title has; mean and spread are those of the fitted rows, so titles that
-    nobody rated have no say. Genres are the union of genres, themes and demographics. What is unknown is the
-    mean (0 here).
+    `rows`: how many fitted rows each title has; mean and spread are those of the fitted rows, and genres are those
+    of the fitted titles (genres, themes and demographics together), so titles that nobody rated have no say: a
+    catalogue with more titles makes no other network. What is unknown is the mean (0 here).
     """
     columns = []
     for name in NUMBERS:
@@ -137,7 +137,7 @@ def item_features(items: Items, rows: npt.NDArray[np.integer]) -> Matrix:
         )
         columns.append(values)
     sets = genre_sets(items.features)
-    genres = sorted(set().union(*sets))
+    genres = sorted(set().union(*(mine for mine, count in zip(sets, rows, strict=True) if count)))
     flags = np.array([[genre in mine for genre in genres] for mine in sets], dtype=np.float64)
     known = np.array([bool(mine) for mine in sets])
     if genres:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from malsugoi_assets.recommend.dnn_original import DnnOriginal, history_sums, item_features, original_network
 from malsugoi_assets.recommend.dnn_settings import DnnOriginalSettings
+from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import Ratings
 from malsugoi_assets.recommend.training import TrainingError
 from malsugoi_tests.recommend.deep_world import small_items, small_ratings, without_features
@@ -85,7 +87,7 @@ def test_features_are_standardised_over_the_fitted_rows_and_unknown_is_the_mean(
     rows = np.zeros(36, dtype=np.int64)
     rows[[0, 1, 2]] = [3, 1, 2]
     features = item_features(without_features(small_items(), 5), rows)
-    assert features.shape == (36, 5 + 5)
+    assert features.shape == (36, 5 + 4), "of the genres those of titles 0, 1 and 2: action, drama, comedy, shounen"
     assert not features[5].any()
     np.testing.assert_allclose(np.average(features, axis=0, weights=rows), 0, atol=1e-6)
     variance = np.average(features**2, axis=0, weights=rows)
@@ -124,3 +126,14 @@ def test_too_few_rows_and_an_unfitted_model_say_so() -> None:
         DnnOriginal().fit(WORLD.rated.take(np.arange(1)), small_items())
     with pytest.raises(ValueError, match="not fitted"):
         DnnOriginal().predict(WORLD.user, WORLD.item)
+
+
+def test_titles_that_nobody_rated_make_no_other_network() -> None:
+    """A second catalogue's further titles brought 78 further words: other widths, other weights, other figures."""
+    items, rows = small_items(), np.zeros(36, dtype=np.int64)
+    rows[:12] = 3
+    strange = items.features.with_row_index("row").with_columns(
+        genres=pl.when(pl.col("row") < 12).then("genres").otherwise(pl.lit(["Avant Garde"]))
+    )
+    wider = Items(items.anime_id, strange.drop("row"), items.names, items.relations)
+    np.testing.assert_array_equal(item_features(items, rows)[:12], item_features(wider, rows)[:12])
