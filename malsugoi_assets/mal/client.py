@@ -2,7 +2,7 @@
 
 ClientError
 ├── SiteUnavailable    no connection, 5xx, maintenance, a body that never came whole: passes by itself, try later
-├── Blocked            429, a bare 403 or 405, a captcha: the site wants us to stop
+├── Blocked            429, a bare 403 or 405, a captcha, a login: the site wants us to stop
 ├── BodyTooLarge       more bytes, also unpacked, than any page has
 └── BadRedirect        OffSiteRedirect, or a chain without end
 
@@ -15,6 +15,7 @@ import hashlib
 import math
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,17 +23,32 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
 import urllib3
 
-from malsugoi_assets.mal.errors import BlockPage, Captcha, Maintenance, PageError, TruncatedPage
-from malsugoi_assets.mal.limiter import LONGEST_COOL_DOWN, Limiter
+from malsugoi_assets.mal.deadline import Deadline, DeadlineAdapter
+from malsugoi_assets.mal.errors import (
+    BlockPage,
+    Captcha,
+    LoginWall,
+    Maintenance,
+    MangaPage,
+    NotFound,
+    PageError,
+    PrivateList,
+    TruncatedPage,
+)
+from malsugoi_assets.mal.limiter import LONGEST_COOL_DOWN, CoolDown, Limiter
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 _CHUNK = 64 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
+_PORTS = {"http": 80, "https": 443}
+_LOGIN = re.compile(r"/log_?in(\.php)?/?", re.I)
+_LONGEST_BACK_OFF = 60.0
+_LONGEST_BLOCK = 3600.0
 
 
 class ClientError(Exception):
@@ -45,11 +61,16 @@ class ClientError(Exception):
 
 
 class SiteUnavailable(ClientError):
-    """The site does not answer properly now: no connection, 5xx, maintenance, a cut-off body."""
+    """The site does not answer properly now: no connection, 5xx, maintenance, a cut-off body.
+
+    `retry_at` is when it is back, if it said so.
+    """
+
+    retry_at: datetime | None = None
 
 
 class Blocked(ClientError):
-    """The site wants us to stop: 429, a bare 403 or 405, a captcha. `retry_at` says when it allows more, if it did."""
+    """The site wants us to stop: 429, a bare 403 or 405, a captcha, a login. `retry_at`: when to try again, if known."""
 
     retry_at: datetime | None = None
 
@@ -78,13 +99,23 @@ class Answer:
 
 
 class _TryAgain(Exception):
-    """One attempt failed in a way that passes; `wait` is the site's own wish in seconds."""
+    """One attempt failed in a way that may pass; `wait` is the site's own wish in seconds.
+
+    `answer` came whole, but is not the page: what the caller gets where it does not pass.
+    """
 
     def __init__(
-        self, kind: type[ClientError], reason: str, status: int | None = None, wait: float | None = None
+        self,
+        kind: type[ClientError],
+        reason: str,
+        status: int | None = None,
+        *,
+        wait: float | None = None,
+        answer: Answer | None = None,
     ) -> None:
         super().__init__(reason)
-        self.kind, self.reason, self.status, self.wait = kind, reason, status, wait
+        self.kind, self.reason, self.status, self.wait, self.answer = kind, reason, status, wait, answer
+        self.left_at = 0.0
 
 
 class _Session(requests.Session):
@@ -98,8 +129,12 @@ class MalClient:
     """GETs of one site. Safe in several processes at once: they share pace and cool-down through `state_dir`.
 
     `requests_per_second` None sets no pace; `timeout` is (connect, read) in seconds, and a whole answer may take
-    `deadline` seconds; `max_body` is in bytes, unpacked; `max_wait` is the longest Retry-After, in seconds, that a
-    request sits out. Every hop of a redirect counts as a request.
+    `deadline` seconds, however steadily it trickles in; `max_body` is in bytes, as sent and unpacked; `max_wait` is
+    the longest pause, in seconds, that a request sits out. Every hop of a redirect counts as a request.
+
+    A refusal makes all processes pause, `back_off` · 2, 4, 8 … seconds. After `attempts` refusals in a row nobody tries
+    a page twice, and after `refusals` nobody tries at all: the site is closed for `block_pause` seconds, twice as long
+    each further time. A process that starts then waits for the end of that and asks once.
     """
 
     def __init__(
@@ -109,25 +144,28 @@ class MalClient:
         requests_per_second: float | None,
         contact: str | None = None,
         state_dir: Path,
-        timeout: tuple[float, float] = (5, 30),
-        deadline: float = 120,
+        timeout: tuple[float, float] = (10, 30),
+        deadline: float = 60,
         max_body: int = 16 * 1024 * 1024,
         attempts: int = 4,
         back_off: float = 1.0,
         max_wait: float = 120,
+        refusals: int = 6,
+        block_pause: float = 60,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in _PORTS or not parts.hostname:
             raise ValueError(f"{base_url!r} is not the address of a site: expected http(s)://host[:port]")
         self.base_url = base_url.rstrip("/")
-        self._origin = (parts.hostname, parts.port)
+        self._site = parts
         self._timeout, self._deadline, self._max_body = timeout, deadline, max_body
         self._attempts, self._back_off, self._max_wait = attempts, back_off, max_wait
+        self._refusals, self._block_pause = refusals, block_pause
         self._clock, self._sleep, self._jitter = clock, sleep, jitter
-        self._limiter = Limiter(state_dir, requests_per_second, clock=clock, sleep=sleep)
+        self._limiter = Limiter(state_dir, requests_per_second, most_refusals=refusals, clock=clock, sleep=sleep)
         self._agent = "MALSugoi/0.1" + (f" (+{contact})" if contact else "")
         self._sessions: dict[int, requests.Session] = {}
 
@@ -140,8 +178,9 @@ class MalClient:
     ) -> Answer:
         """Ask for `path`; any status but 403, 405, 429 and 5xx comes back as an answer.
 
-        `check` looks at an answer before it counts: the PageErrors Captcha and BlockPage (the site refuses),
-        Maintenance and TruncatedPage (it passes) are tried again like a status that says so.
+        `check` looks at an answer before it counts. Its PageErrors Captcha, BlockPage and LoginWall are refusals,
+        Maintenance and TruncatedPage pass; both are tried again like a status that says so. So is a page of an
+        unexpected kind, which is an answer if it stays. NotFound, PrivateList and MangaPage are answers at once.
 
         Raises: a `ClientError`, once `attempts` are used up or trying again is pointless.
         """
@@ -150,98 +189,155 @@ class MalClient:
         attempt = 0
         while True:
             attempt += 1
-            self._refuse_long_cool_down(url, attempt)
             try:
-                answer = self._follow(url)
-                if check is not None:
-                    _checked(answer, check)
-                return answer
+                return self._attempt(url, check, attempt)
             except _TryAgain as failure:
-                pause = self._pause(attempt) if failure.wait is None else failure.wait
-                if failure.wait is not None or failure.kind is Blocked:
-                    self._limiter.cool_down(pause)
-                if attempt >= self._attempts or pause > self._max_wait:
-                    self._give_up(url, failure, attempt)
-                self._sleep(pause)
+                if failure.kind is Blocked:
+                    self._refused(url, failure, attempt)
+                else:
+                    self._passing(url, failure, attempt)
+                    if attempt >= self._attempts and failure.answer is not None:
+                        return failure.answer
 
-    def _give_up(self, url: str, failure: _TryAgain, attempt: int) -> NoReturn:
+    def _refused(self, url: str, failure: _TryAgain, attempt: int) -> None:
+        """Make everybody pause; the end of that is waited for when the next request wants to leave."""
+        pauses: list[float] = []
+
+        def pause(refusals: int) -> float:
+            if failure.wait is not None:
+                pauses.append(failure.wait)
+            elif refusals < self._refusals:
+                pauses.append(self._pause(refusals + 1))
+            else:
+                pauses.append(min(self._block_pause * 2 ** min(refusals - self._refusals, 20), _LONGEST_BLOCK))
+            return pauses[-1]
+
+        refusals = self._limiter.refused(failure.left_at, pause)
+        closed = failure.wait is None and refusals >= self._refusals
+        if (
+            closed
+            or attempt >= self._attempts
+            or refusals >= self._attempts
+            or any(p > self._max_wait for p in pauses)
+        ):
+            known = closed or failure.wait is not None
+            self._give_up(url, failure, attempt, retry_at=self._limiter.cool_until() if known else 0.0)
+
+    def _passing(self, url: str, failure: _TryAgain, attempt: int) -> None:
+        """Wait before the next attempt, or give up."""
+        pause = self._pause(attempt) if failure.wait is None else failure.wait
+        self._limiter.unanswered(failure.left_at)
+        if failure.wait is not None:
+            self._limiter.cool_down(pause)
+        if attempt < self._attempts and pause <= self._max_wait:
+            self._sleep(pause)
+        elif failure.answer is None:
+            self._give_up(url, failure, attempt, retry_at=self._clock() + pause if failure.wait else 0.0)
+
+    def _give_up(self, url: str, failure: _TryAgain, attempt: int, *, retry_at: float) -> NoReturn:
         error = failure.kind(url, failure.reason, attempts=attempt, status=failure.status)
-        if isinstance(error, Blocked) and failure.wait is not None:
-            error.retry_at = datetime.fromtimestamp(self._clock() + failure.wait, UTC)
+        if retry_at > self._clock() and isinstance(error, Blocked | SiteUnavailable):
+            error.retry_at = datetime.fromtimestamp(retry_at, UTC)
         raise error from failure.__cause__
-
-    def _refuse_long_cool_down(self, url: str, attempt: int) -> None:
-        until = self._limiter.cool_until()
-        if until - self._clock() > self._max_wait:
-            when = datetime.fromtimestamp(until, UTC)
-            error = Blocked(url, f"the site asked for a pause until {when:%Y-%m-%d %H:%M:%S} UTC", attempts=attempt)
-            error.retry_at = when
-            raise error
 
     def _pause(self, attempt: int) -> float:
         """Full jitter over an exponential: between a half and one and a half of back_off · 2^(attempt - 1) seconds."""
-        return min(float(self._back_off * 2 ** (attempt - 1) * (0.5 + self._jitter())), 60.0)
+        return min(float(self._back_off * 2 ** (attempt - 1) * (0.5 + self._jitter())), _LONGEST_BACK_OFF)
 
-    def _follow(self, url: str) -> Answer:
-        for _ in range(6):
-            response = self._ask(url)
-            with response:
-                if response.status_code not in _REDIRECTS:
-                    return self._read(url, response)
-                target = response.headers.get("Location")
-                if not target:
-                    raise BadRedirect(url, "redirected to nowhere", status=response.status_code)
-            try:
-                target = urljoin(url, target)
-                parts = urlsplit(target)
-                origin = (parts.hostname, parts.port)
-            except ValueError as error:
-                reason = f"redirected to no address: {target!r}"
-                raise BadRedirect(url, reason, status=response.status_code) from error
-            if parts.scheme not in ("http", "https") or origin != self._origin:
-                raise OffSiteRedirect(url, f"redirected off the site, to {target}", status=response.status_code)
-            url = target
-        raise BadRedirect(url, "more than 5 redirects")
-
-    def _ask(self, url: str) -> requests.Response:
-        self._limiter.acquire()
+    def _attempt(self, url: str, check: Callable[[Answer], None] | None, attempt: int) -> Answer:
+        """One try: the request with all hops of its redirects."""
+        left_at, asked = 0.0, url
         try:
-            return self._session().get(url, timeout=self._timeout, stream=True, allow_redirects=False)
-        except requests.exceptions.ConnectTimeout as error:
-            raise _TryAgain(SiteUnavailable, "no connection in time") from error
-        except requests.exceptions.Timeout as error:
-            raise _TryAgain(SiteUnavailable, "no answer in time") from error
-        except requests.exceptions.RequestException as error:
-            raise _TryAgain(SiteUnavailable, f"no connection ({_root(error)})") from error
+            for _ in range(6):
+                left_at = self._limiter.acquire(self._max_wait)
+                hop = self._hop(url)
+                if isinstance(hop, Answer):
+                    if check is not None:
+                        _checked(hop, check)
+                    self._limiter.answered(left_at)
+                    return hop
+                url = hop
+            raise BadRedirect(asked, "more than 5 redirects", attempts=attempt)
+        except CoolDown as pause:
+            when = datetime.fromtimestamp(pause.until, UTC)
+            error = Blocked(asked, f"the site wants a pause until {when:%Y-%m-%d %H:%M:%S} UTC", attempts=attempt)
+            error.retry_at = when
+            raise error from None
+        except _TryAgain as failure:
+            failure.left_at = left_at
+            raise
 
-    def _read(self, url: str, response: requests.Response) -> Answer:
+    def _hop(self, url: str) -> Answer | str:
+        """The answer to one request, or the address that it redirects to."""
+        with Deadline(self._deadline) as deadline:
+            try:
+                response = self._session().get(url, timeout=self._timeout, stream=True, allow_redirects=False)
+            except requests.exceptions.RequestException as error:
+                raise _TryAgain(SiteUnavailable, _no_answer(error, deadline)) from error
+            with response:
+                if response.status_code in _REDIRECTS:
+                    return self._target(url, response)
+                return self._read(url, response, deadline)
+
+    def _target(self, url: str, response: requests.Response) -> str:
+        status, location = response.status_code, response.headers.get("Location")
+        if not location:
+            raise _TryAgain(BadRedirect, "redirected to nowhere", status)
+        try:
+            target = urljoin(url, location.encode("latin-1", "replace").decode("utf-8", "replace"))
+            parts = urlsplit(target)
+            same = self._is_site(parts)
+        except ValueError as error:
+            raise _TryAgain(BadRedirect, f"redirected to no address: {location[:200]!r}", status) from error
+        if not same:
+            raise _TryAgain(OffSiteRedirect, f"redirected off the site, to {target[:200]}", status)
+        if _LOGIN.fullmatch(parts.path):
+            raise _TryAgain(Blocked, "redirected to the login page", status)
+        return target
+
+    def _is_site(self, parts: SplitResult) -> bool:
+        """The same host and port, by http(s), or from http to https. ValueError where the port is none."""
+        if parts.scheme not in _PORTS or parts.username is not None or parts.hostname != self._site.hostname:
+            return False
+        ports = (self._site.port or _PORTS[self._site.scheme], parts.port or _PORTS[parts.scheme])
+        if parts.scheme == self._site.scheme:
+            return ports[0] == ports[1]
+        return parts.scheme == "https" and ports == (80, 443)
+
+    def _read(self, url: str, response: requests.Response, deadline: Deadline) -> Answer:
         status = response.status_code
-        body = self._body(url, response)
-        json_error = "json" in response.headers.get("Content-Type", "")
+        body = self._body(response, deadline)
         if status == 429 or (status == 503 and "Retry-After" in response.headers):
             kind = Blocked if status == 429 else SiteUnavailable
-            raise _TryAgain(kind, f"status {status}", status, self._retry_after(response))
-        if status in (403, 405) and not json_error:
+            raise _TryAgain(kind, f"status {status}", status, wait=self._retry_after(response))
+        if status in (403, 405) and "json" not in response.headers.get("Content-Type", ""):
             raise _TryAgain(Blocked, f"status {status}", status)
         if status >= 500:
             raise _TryAgain(SiteUnavailable, f"status {status}", status)
         fetched_at = datetime.fromtimestamp(self._clock(), UTC)
         return Answer(url, status, body, fetched_at, hashlib.sha256(body).hexdigest())
 
-    def _body(self, url: str, response: requests.Response) -> bytes:
-        parts, size, began = [], 0, time.monotonic()
+    def _body(self, response: requests.Response, deadline: Deadline) -> bytes:
+        status, most = response.status_code, self._max_body
+        too_large = f"more than {most:,} bytes"
+        announced = response.headers.get("Content-Length", "")
+        if announced.isascii() and announced.isdigit() and int(announced[:19]) > most:
+            raise _TryAgain(BodyTooLarge, too_large, status)
+        late = f"not whole after {self._deadline:g} s"
+        parts, size = [], 0
         try:
             for part in response.iter_content(_CHUNK):
                 size += len(part)
-                if size > self._max_body:
-                    raise BodyTooLarge(url, f"more than {self._max_body:,} bytes", status=response.status_code)
-                if time.monotonic() - began > self._deadline:
-                    raise _TryAgain(
-                        SiteUnavailable, f"body not whole after {self._deadline:g} s", response.status_code
-                    )
+                if size > most:
+                    raise _TryAgain(BodyTooLarge, too_large, status)
+                if deadline.passed:
+                    raise _TryAgain(SiteUnavailable, late, status)
                 parts.append(part)
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise _TryAgain(SiteUnavailable, "the body was cut off", response.status_code) from error
+            reason = late if deadline.passed else "the body was cut off"
+            raise _TryAgain(SiteUnavailable, reason, status) from error
+        if deadline.passed:
+            raise _TryAgain(SiteUnavailable, late, status)
         return b"".join(parts)
 
     def _retry_after(self, response: requests.Response) -> float | None:
@@ -262,8 +358,12 @@ class MalClient:
         session = self._sessions.get(os.getpid())
         if session is None:
             session = _Session()
-            session.headers.update({"User-Agent": self._agent, "Accept-Language": "en"})
-            session.trust_env = self._origin[0] not in LOCAL_HOSTS
+            for scheme in _PORTS:
+                session.mount(f"{scheme}://", DeadlineAdapter())
+            session.headers.update(
+                {"User-Agent": self._agent, "Accept-Language": "en", "Accept-Encoding": "gzip, deflate"}
+            )
+            session.trust_env = self._site.hostname not in LOCAL_HOSTS
             self._sessions = {os.getpid(): session}
         return session
 
@@ -271,12 +371,24 @@ class MalClient:
 def _checked(answer: Answer, check: Callable[[Answer], None]) -> None:
     try:
         check(answer)
-    except (Captcha, BlockPage) as error:
+    except (NotFound, PrivateList, MangaPage):
+        pass  # for the caller, who keeps the answer
+    except (Captcha, BlockPage, LoginWall) as error:
         raise _TryAgain(Blocked, error.found, answer.status) from error
     except (Maintenance, TruncatedPage) as error:
         raise _TryAgain(SiteUnavailable, error.found, answer.status) from error
-    except PageError:
-        pass  # for the caller, who keeps the answer
+    except PageError as error:
+        raise _TryAgain(SiteUnavailable, error.found, answer.status, answer=answer) from error
+
+
+def _no_answer(error: requests.exceptions.RequestException, deadline: Deadline) -> str:
+    if deadline.passed:
+        return f"no answer after {deadline.seconds:g} s"
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, requests.exceptions.Timeout):
+        return "no answer in time"
+    return f"no connection ({_root(error)})"
 
 
 def _root(error: BaseException) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from malsugoi_assets.mal.client import Answer, Blocked, ClientError, SiteUnavailable
+from malsugoi_assets.mal.client import Answer, ClientError
 from malsugoi_assets.mal.errors import NotFound, PageError, UnexpectedPage
 from malsugoi_assets.mal.freshness import GONE
 from malsugoi_assets.mal.store import PageKind, PageStore, StoredPage
@@ -107,9 +107,7 @@ class Patience:
         self._row = 0
 
     def refused(self, error: ClientError, done: int) -> None:
-        """Raises `SiteStopped` at the third refusal in a row (a setting), or where the site named a time."""
-        if not isinstance(error, Blocked | SiteUnavailable):
-            return
+        """Raises `SiteStopped` at the third failure in a row (a setting), or where it is known when to come back."""
         self._row += 1
         if self._row >= self._most or getattr(error, "retry_at", None) is not None:
             raise SiteStopped(self._what, done, self._total, error) from error

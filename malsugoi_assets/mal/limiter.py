@@ -1,25 +1,54 @@
-"""The pace of requests, shared by all processes of a data dir: one slot after another, and a common cool-down.
+"""The pace of requests, shared by all processes of a data dir, and what a refusal of the site means for all of them.
 
-Two small files under a lock (`fcntl`): when the next slot is free, and until when nobody may ask. A process takes its
-slot first and then sleeps until it comes, so that the lock is never held while waiting; one that dies loses its slot
-and nothing else.
+A small file holds four numbers: when the next request may leave, until when nobody may ask, and when the site last
+refused and how often in a row. A request leaves while its process holds the lock of the queue, so that two never leave
+closer together than the pace allows, however late one of them woke up; the kernel frees the lock of a process that
+dies. After a refusal everybody pauses; then one request at a time finds out whether the site answers again.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from malsugoi_assets.disk import file_lock
 
 LONGEST_COOL_DOWN = 24 * 3600.0
+SLACK = 1.05
+"""Requests leave so much further apart than the limit asks: on their way they bunch up, and the site counts arrivals."""
+
 _LONGEST_QUEUE = 3600.0
+_LONGEST_PROBE = 30.0
+_NEVER = 1e11
+
+
+class CoolDown(Exception):
+    """Nobody may ask before `until`, in seconds since the epoch, which is longer than the caller wants to wait."""
+
+    def __init__(self, until: float) -> None:
+        super().__init__(f"nobody may ask before {until}")
+        self.until = until
+
+
+@dataclass(frozen=True)
+class _State:
+    """Moments in seconds since the epoch, 0 = none."""
+
+    next_slot: float = 0.0
+    cool_until: float = 0.0
+    refused_at: float = 0.0
+    refusals: int = 0
 
 
 class Limiter:
     """At most `requests_per_second` over all processes that share `state_dir`; None sets no pace.
 
+    After `most_refusals` in a row the site is closed: whoever has asked before gives up, who is new waits and asks once.
     `clock` gives seconds since the epoch (the same for all processes), `sleep` waits; tests inject both.
     """
 
@@ -28,52 +57,119 @@ class Limiter:
         state_dir: Path,
         requests_per_second: float | None,
         *,
+        most_refusals: int = 6,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if requests_per_second is not None and requests_per_second <= 0:
             raise ValueError(f"requests_per_second must be positive, not {requests_per_second}")
         state_dir.mkdir(parents=True, exist_ok=True)
-        self._lock_path = state_dir / "limiter.lock"
-        self._slot_path, self._cool_path = state_dir / "next_slot", state_dir / "cool_down_until"
-        self._interval = 1 / requests_per_second if requests_per_second else 0.0
+        self._queue, self._lock, self._path = (
+            state_dir / "queue.lock",
+            state_dir / "limiter.lock",
+            state_dir / "limiter",
+        )
+        self._interval = SLACK / requests_per_second if requests_per_second else 0.0
+        self._most_refusals = most_refusals
         self._clock, self._sleep = clock, sleep
+        self._has_asked = False
 
-    def acquire(self) -> None:
-        """Wait for this request's turn: its slot, and the end of a cool-down that may have begun meanwhile."""
-        if self._interval:
-            with file_lock(self._lock_path, what="pacing requests"):
-                now = self._clock()
-                slot = _read(self._slot_path)
-                if (
-                    slot > now + _LONGEST_QUEUE + 1000 * self._interval
-                ):  # the clock was set back, or the file is broken
-                    slot = 0.0
-                slot = max(slot, now)
-                self._slot_path.write_text(repr(slot + self._interval))
-            self._wait_until(slot)
-        while (until := self.cool_until()) > self._clock():
-            self._wait_until(until)
+    def acquire(self, longest: float = math.inf) -> float:
+        """Wait for this request's turn and the end of any cool-down; the moment at which it may leave.
+
+        Raises: `CoolDown` where that would take longer than `longest` seconds because the site wants a pause, or where
+        the site is closed.
+        """
+        if not self._interval and not (state := self._read()).refusals and not self._cools(state):
+            self._has_asked = True
+            return self._clock()
+        with file_lock(self._queue, what="pacing requests"):
+            while True:
+                with self._change() as change:
+                    now, state = self._clock(), self._read()
+                    cool_until = state.cool_until if self._cools(state) else 0.0
+                    closed = state.refusals >= self._most_refusals and self._has_asked
+                    if cool_until and (closed or cool_until - now > longest):
+                        raise CoolDown(cool_until)
+                    slot = state.next_slot if self._interval else 0.0
+                    if slot > now + _LONGEST_QUEUE + 1000 * self._interval:  # the clock was set back
+                        slot = 0.0
+                    wait = max(cool_until, slot) - now
+                    if wait <= 0:
+                        # While the site refuses, whoever asks next makes the others wait for the answer.
+                        probe = now + _LONGEST_PROBE if state.refusals else state.cool_until
+                        change(replace(state, next_slot=now + self._interval, cool_until=probe))
+                        self._has_asked = True
+                        return now
+                self._sleep(wait)
 
     def cool_until(self) -> float:
         """Until when nobody may ask, in seconds since the epoch; 0 where there is no cool-down."""
-        until = _read(self._cool_path)
-        return until if self._clock() < until <= self._clock() + LONGEST_COOL_DOWN else 0.0
+        state = self._read()
+        return state.cool_until if self._cools(state) else 0.0
 
     def cool_down(self, seconds: float) -> None:
         """Nobody asks for the next `seconds`; a longer cool-down that is under way already stays."""
-        with file_lock(self._lock_path, what="pacing requests"):
-            until = self._clock() + min(max(seconds, 0.0), LONGEST_COOL_DOWN)
-            if until > self.cool_until():
-                self._cool_path.write_text(repr(until))
+        with self._change() as change:
+            state, until = self._read(), self._clock() + min(max(seconds, 0.0), LONGEST_COOL_DOWN)
+            if until > state.cool_until or not self._cools(state):
+                change(replace(state, cool_until=until))
 
-    def _wait_until(self, moment: float) -> None:
-        if (left := moment - self._clock()) > 0:
-            self._sleep(left)
+    def refused(self, left_at: float, pause: Callable[[int], float]) -> int:
+        """The site refused the request that left at `left_at`: everybody pauses for `pause(refusals in a row)` seconds.
 
+        Requests that were under way together count as one refusal. Returns the refusals in a row, over all processes.
+        """
+        with self._change() as change:
+            state, now = self._read(), self._clock()
+            if left_at < state.refused_at <= now:
+                return state.refusals
+            refusals = state.refusals + 1
+            until = now + min(max(pause(refusals), 0.0), LONGEST_COOL_DOWN)
+            change(replace(state, cool_until=until, refused_at=now, refusals=refusals))
+            return refusals
 
-def _read(path: Path) -> float:
-    try:
-        return float(path.read_text())
-    except (OSError, ValueError):
-        return 0.0
+    def answered(self, left_at: float) -> None:
+        """The site answered the request that left at `left_at`: what it refused before is over."""
+        if not self._read().refusals:
+            return
+        with self._change() as change:
+            state = self._read()
+            if left_at >= state.refused_at or state.refused_at > self._clock():
+                change(replace(state, cool_until=0.0, refusals=0))
+
+    def unanswered(self, left_at: float) -> None:
+        """The request that left at `left_at` brought neither answer nor refusal: the next one may find out."""
+        if not self._read().refusals:
+            return
+        with self._change() as change:
+            state = self._read()
+            if left_at >= state.refused_at:
+                change(replace(state, cool_until=min(state.cool_until, self._clock())))
+
+    def _cools(self, state: _State) -> bool:
+        now = self._clock()
+        return now < state.cool_until <= now + LONGEST_COOL_DOWN
+
+    @contextlib.contextmanager
+    def _change(self) -> Iterator[Callable[[_State], None]]:
+        with file_lock(self._lock, what="pacing requests"):
+            yield self._write
+
+    def _write(self, state: _State) -> None:
+        """In one write of one length, so that a process that dies leaves the old numbers or the new ones."""
+        line = f"{state.next_slot:020.6f} {state.cool_until:020.6f} {state.refused_at:020.6f} {state.refusals:08d}\n"
+        number = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            os.pwrite(number, line.encode(), 0)
+        finally:
+            os.close(number)
+
+    def _read(self) -> _State:
+        try:
+            slot, cool, refused, refusals = self._path.read_text().split("\n")[0].split()
+            state = _State(float(slot), float(cool), float(refused), int(refusals))
+            sound = all(0 <= value < _NEVER for value in (state.next_slot, state.cool_until, state.refused_at))
+            return state if sound and 0 <= state.refusals < _NEVER else _State()
+        except (OSError, ValueError):
+            return _State()

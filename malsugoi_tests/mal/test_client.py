@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.server
+import select
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -21,7 +25,7 @@ from malsugoi_assets.mal.client import (
     OffSiteRedirect,
     SiteUnavailable,
 )
-from malsugoi_assets.mal.errors import Captcha, PrivateList
+from malsugoi_assets.mal.errors import Captcha, PrivateList, UnexpectedPage
 from malsugoi_assets.mal.limiter import LONGEST_COOL_DOWN
 from malsugoi_tests.support.sites import Clock, Replica, running_replica
 
@@ -74,7 +78,8 @@ def test_what_passes_is_tried_again(site: Replica, tmp_path: Path, fault: dict[s
     clock = Clock()
     assert client_of(site, tmp_path, clock).get("/topanime.php").status == 200
     assert len(site.asked()) == 3
-    assert clock.slept == ([7, 7] if fault.get("retry_after") else [1, 2])
+    pauses = [7, 7] if fault.get("retry_after") else [2, 4] if fault.get("status") == 403 else [1, 2]
+    assert clock.slept == pauses
 
 
 @pytest.mark.parametrize(
@@ -142,7 +147,7 @@ def test_a_long_retry_after_stops_everybody_at_once(site: Replica, tmp_path: Pat
     with pytest.raises(Blocked) as caught:
         client_of(site, tmp_path, clock).get("/topanime.php")
     assert caught.value.retry_at == datetime.fromtimestamp(clock.now + 3600, UTC)
-    with pytest.raises(Blocked, match="asked for a pause until 2025-06-15"):
+    with pytest.raises(Blocked, match="wants a pause until 2025-06-15"):
         client_of(site, tmp_path, clock).get("/users.php")
     assert site.asked() == ["/topanime.php"]
     clock.now += 3601
@@ -162,17 +167,61 @@ def test_redirects_on_the_site_are_followed_and_each_hop_counts(site: Replica, t
     answer = client_of(site, tmp_path, clock, requests_per_second=1).get("/anime/5")
     assert answer.url.endswith("/anime/10000001?again")
     assert len(site.asked()) == 3
-    assert clock.slept == pytest.approx([1, 1])
+    assert clock.slept == pytest.approx([1.05, 1.05])
 
 
 @pytest.mark.parametrize(
-    "target", ["https://example.invalid/x", "//example.invalid/x", "ftp://127.0.0.1/", "http://127.0.0.1:1/"]
+    "target",
+    [
+        "https://example.invalid/x",
+        "//example.invalid/x",
+        "ftp://127.0.0.1/",
+        "http://127.0.0.1:1/",
+        "http://me:secret@127.0.0.1/",
+    ],
 )
-def test_a_redirect_off_the_site_is_refused(site: Replica, tmp_path: Path, target: str) -> None:
+def test_a_redirect_off_the_site_is_not_followed(site: Replica, tmp_path: Path, target: str) -> None:
+    """It may pass, as a notice on another host does; what is asked again is the site."""
     site.fault(kind="redirect", location=target)
-    with pytest.raises(OffSiteRedirect, match="off the site"):
+    with pytest.raises(OffSiteRedirect, match=r"off the site.*tried 4 times"):
         client_of(site, tmp_path).get("/anime/5")
-    assert len(site.asked()) == 1
+    assert site.asked() == ["/anime/5"] * 4
+    site.heal()
+    site.fault(kind="redirect", location=target, count=1)
+    assert client_of(site, tmp_path).get("/topanime.php").status == 200
+
+
+@pytest.mark.parametrize(
+    ("base", "target", "same"),
+    [
+        ("https://myanimelist.net", "https://myanimelist.net:443/anime/1", True),
+        ("https://myanimelist.net:443", "https://MyAnimeList.net/anime/1", True),
+        ("http://myanimelist.net:80", "http://myanimelist.net/anime/1", True),
+        ("http://myanimelist.net", "https://myanimelist.net/anime/1", True),
+        ("http://myanimelist.net", "https://myanimelist.net:8443/anime/1", False),
+        ("http://myanimelist.net:8080", "https://myanimelist.net/anime/1", False),
+        ("https://myanimelist.net", "http://myanimelist.net/anime/1", False),
+        ("https://myanimelist.net", "https://myanimelist.net:8443/anime/1", False),
+        ("https://myanimelist.net", "https://www.myanimelist.net/anime/1", False),
+        ("https://myanimelist.net", "https://myanimelist.net.example.org/anime/1", False),
+        ("https://myanimelist.net", "https://myanimelist.net@example.org/anime/1", False),
+        ("https://myanimelist.net", "javascript:alert(1)", False),
+    ],
+)
+def test_a_redirect_stays_on_the_site_if_only_the_default_port_or_the_lock_is_new(
+    tmp_path: Path, base: str, target: str, same: bool
+) -> None:
+    """`http://host` answering with `https://host/` or `http://host:80/` was taken for another site."""
+    client = MalClient(base, requests_per_second=None, state_dir=tmp_path)
+    assert client._is_site(urlsplit(target)) is same
+
+
+@pytest.mark.parametrize("target", ["/login.php?from=%2Fanime%2F5", "/login", "/Login.php"])
+def test_a_redirect_to_the_login_is_a_refusal_and_not_followed(site: Replica, tmp_path: Path, target: str) -> None:
+    site.fault(kind="redirect", location=target)
+    with pytest.raises(Blocked, match="redirected to the login page"):
+        client_of(site, tmp_path).get("/anime/5")
+    assert site.asked() == ["/anime/5"] * 4
 
 
 @pytest.mark.parametrize("target", ["http://[bad/", "http://127.0.0.1:99999/", "http://127.0.0.1:x/"])
@@ -208,6 +257,127 @@ def test_what_a_page_says_beyond_that_is_for_the_caller(site: Replica, tmp_path:
     assert client_of(site, tmp_path).get("/topanime.php", check=check).status == 200
 
 
+def test_an_unexpected_page_is_asked_for_again_and_is_an_answer_if_it_stays(site: Replica, tmp_path: Path) -> None:
+    """`load.json` answering with a page, a layout without labels: often gone the next time."""
+    seen: list[int] = []
+
+    def check(answer: Answer) -> None:
+        seen.append(answer.status)
+        if len(seen) != 3:
+            raise UnexpectedPage("a list")
+
+    assert client_of(site, tmp_path).get("/topanime.php", check=check).status == 200
+    assert len(seen) == 3
+    assert client_of(site, tmp_path).get("/topanime.php", check=check).status == 200
+    assert len(seen) == 3 + 4
+
+
+def test_a_site_that_refuses_is_asked_a_few_times_by_all_together_and_then_no_more(
+    site: Replica, tmp_path: Path
+) -> None:
+    """Each of four processes had tried each of three pages four times: 48 requests past a block."""
+    clock = Clock()
+    clients = [client_of(site, tmp_path, clock) for _ in range(4)]
+    assert {client.get("/topanime.php").status for client in clients} == {200}
+    site.forget_log()
+    site.fault(kind="status", status=403)
+    refused: list[Blocked] = []
+    for number in range(12):
+        with pytest.raises(Blocked) as caught:
+            clients[number % 4].get(f"/anime/{number}")
+        refused.append(caught.value)
+    assert len(site.asked()) == 4 + 1 + 1
+    assert [error.retry_at is None for error in refused] == [True, True] + [False] * 10
+    assert clock.slept == [2, 4, 8, 16, 32]
+    # Run again, it asks once, after the pause; refused again, it pauses longer.
+    with pytest.raises(Blocked):
+        client_of(site, tmp_path, clock).get("/anime/1")
+    assert len(site.asked()) == 7
+    with pytest.raises(Blocked):
+        client_of(site, tmp_path, clock).get("/anime/1")
+    assert clock.slept[5:] == [60, 120]
+    with pytest.raises(Blocked, match="wants a pause until"):
+        client_of(site, tmp_path, clock).get("/anime/1")
+    assert len(site.asked()) == 8
+    site.heal()
+    clock.now += 240
+    assert client_of(site, tmp_path, clock).get("/topanime.php").status == 200
+    assert clients[0].get("/topanime.php").status == 200
+
+
+def test_a_page_that_is_always_refused_does_not_close_the_site(site: Replica, tmp_path: Path) -> None:
+    site.fault(kind="status", status=403, path="/anime/7")
+    client = client_of(site, tmp_path)
+    for _ in range(4):
+        with pytest.raises(Blocked) as caught:
+            client.get("/anime/7")
+        assert caught.value.retry_at is None
+        assert client.get("/topanime.php").status == 200
+
+
+@pytest.mark.parametrize("part", ["head", "body", "body without a length"])
+def test_an_answer_that_drips_ends_at_the_deadline(tmp_path: Path, part: str) -> None:
+    """Each byte comes within the read time-out, so that only the clock over the whole answer ends it."""
+
+    def drip(connection: socket.socket) -> None:
+        connection.recv(65536)
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+        if part == "body":
+            head += b"Content-Length: 100000\r\n"
+        if part != "head":
+            connection.sendall(head + b"\r\n")
+        else:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        while True:
+            connection.sendall(b"x")
+            if select.select([connection], [], [], 0.02)[0]:
+                return
+
+    with raw_site(drip) as url:
+        client = MalClient(
+            url, requests_per_second=None, state_dir=tmp_path, timeout=(1, 1), deadline=0.15, attempts=1
+        )
+        with pytest.raises(SiteUnavailable, match=r"after 0\.15 s"):
+            client.get("/")
+
+
+def test_a_server_that_never_answers_is_left_at_the_read_time_out(tmp_path: Path) -> None:
+    with raw_site(lambda connection: connection.recv(65536) and connection.recv(1)) as url:
+        client = MalClient(url, requests_per_second=None, state_dir=tmp_path, timeout=(1, 0.05), attempts=1)
+        with pytest.raises(SiteUnavailable, match="no answer in time"):
+            client.get("/")
+
+
+def test_a_body_that_announces_too_much_is_not_read_at_all(tmp_path: Path) -> None:
+    sent: list[int] = []
+
+    def pour(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 500000000\r\n\r\n")
+        sent.append(0)
+
+    with raw_site(pour) as url:
+        client = MalClient(url, requests_per_second=None, state_dir=tmp_path, attempts=2, sleep=lambda _: None)
+        with pytest.raises(BodyTooLarge, match=r"more than 16,777,216 bytes \(tried 2 times\)"):
+            client.get("/")
+    assert sent == [0, 0]
+
+
+def test_a_body_that_announces_less_than_it_sends_spoils_no_later_answer(tmp_path: Path) -> None:
+    """What is left of it must not be read as the next answer."""
+    bodies = [b"<html>one</html>" + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", b"<html>two</html>"]
+
+    def serve(connection: socket.socket) -> None:
+        while connection.recv(65536):
+            body = bodies[0] if len(bodies) == 2 else bodies[-1]
+            del bodies[: len(bodies) - 1]
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n" + body)
+
+    with raw_site(serve) as url:
+        client = MalClient(url, requests_per_second=None, state_dir=tmp_path)
+        assert [client.get("/").body for _ in range(2)] == [b"<html>one</html>", b"<html>two</html>"]
+
+
 def test_the_user_agent_says_who_asks(tmp_path: Path) -> None:
     with small_site(lambda handler: handler.headers["User-Agent"].encode()) as url:
         client = MalClient(url, requests_per_second=None, contact="me@example.org", state_dir=tmp_path)
@@ -218,7 +388,9 @@ def test_a_body_that_is_too_large_once_unpacked_is_refused(tmp_path: Path) -> No
     """4 MB of zeros are 4 kB on the wire."""
     packed = gzip.compress(bytes(4_000_000))
     with small_site(lambda handler: packed, {"Content-Encoding": "gzip"}) as url:
-        client = MalClient(url, requests_per_second=None, state_dir=tmp_path, max_body=1_000_000)
+        client = MalClient(
+            url, requests_per_second=None, state_dir=tmp_path, max_body=1_000_000, sleep=lambda _: None
+        )
         with pytest.raises(BodyTooLarge, match="1,000,000 bytes"):
             client.get("/")
         assert len(MalClient(url, requests_per_second=None, state_dir=tmp_path).get("/").body) == 4_000_000
@@ -228,6 +400,25 @@ def test_a_body_that_is_too_large_once_unpacked_is_refused(tmp_path: Path) -> No
 def test_the_base_url_must_be_a_site(tmp_path: Path, url: str) -> None:
     with pytest.raises(ValueError, match="not the address of a site"):
         MalClient(url, requests_per_second=None, state_dir=tmp_path)
+
+
+@contextlib.contextmanager
+def raw_site(talk: Callable[[socket.socket], object]) -> Iterator[str]:
+    """A site whose answers `talk` writes on the bare connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+        def answer(connection: socket.socket) -> None:
+            with connection, contextlib.suppress(OSError):
+                talk(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 class small_site:  # noqa: N801
