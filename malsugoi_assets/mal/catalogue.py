@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import partial
 
 from malsugoi_assets.mal import TopEntry, parse_anime_page, parse_top_page
+from malsugoi_assets.mal.api import Api, read_ranking
 from malsugoi_assets.mal.client import ClientError
 from malsugoi_assets.mal.errors import NotFound, PageError, UnexpectedPage
 from malsugoi_assets.mal.fetching import Fetcher, Patience, Progress, SiteStopped
@@ -49,10 +50,10 @@ class _Walk:
 
 
 class Catalogue:
-    """The flow over ranking and detail pages."""
+    """The flow over ranking and detail pages, or over the API's answers where there is an `api`."""
 
-    def __init__(self, fetcher: Fetcher, settings: SiteSettings) -> None:
-        self._fetcher, self._store, self._settings = fetcher, fetcher.store, settings
+    def __init__(self, fetcher: Fetcher, settings: SiteSettings, api: Api | None = None) -> None:
+        self._fetcher, self._store, self._settings, self._api = fetcher, fetcher.store, settings, api
 
     def due(self, max_anime: int | None) -> bool:
         """Whether a refresh would ask for anything; asks nothing itself."""
@@ -77,9 +78,7 @@ class Catalogue:
         for anime_id in due:
             progress("anime pages", done + fetched + len(failed), len(ids))
             try:
-                self._fetcher.fetch(
-                    "anime", str(anime_id), f"/anime/{anime_id}", None, partial(_look, anime_id=anime_id)
-                )
+                self._ask_title(anime_id)
                 fetched += 1
                 patience.went_well()
             except PageError as error:
@@ -178,14 +177,7 @@ class Catalogue:
             if entries is None:
                 asked += 1
                 try:
-                    _, fetched = self._fetcher.fetch(
-                        "top",
-                        str(offset),
-                        "/topanime.php",
-                        {"limit": offset},
-                        lambda body: (parse_top_page(body), None),
-                    )
-                    entries = fetched
+                    entries = self._ask_ranking(offset)
                     row = 0
                 except NotFound:
                     if number == 0:
@@ -211,9 +203,23 @@ class Catalogue:
         if page is None or page.id <= since:
             return None
         try:
-            return list(parse_top_page(self._store.body(page)))
+            return read_ranking(self._store.body(page))
         except (MissingBody, PageError):
             return None
+
+    def _ask_ranking(self, offset: int) -> list[TopEntry]:
+        if self._api is not None:
+            return self._api.ranking(offset)
+        _, entries = self._fetcher.fetch(
+            "top", str(offset), "/topanime.php", {"limit": offset}, lambda body: (parse_top_page(body), None)
+        )
+        return entries
+
+    def _ask_title(self, anime_id: int) -> None:
+        if self._api is not None:
+            self._api.title(anime_id)
+            return
+        self._fetcher.fetch("anime", str(anime_id), f"/anime/{anime_id}", None, partial(_look, anime_id=anime_id))
 
 
 def _look(body: bytes, anime_id: int) -> tuple[None, str | None]:

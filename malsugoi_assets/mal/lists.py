@@ -12,6 +12,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 from malsugoi_assets.mal import ListEntry, ListPage, parse_list_json, parse_list_page
+from malsugoi_assets.mal.api import Api, read_rows
 from malsugoi_assets.mal.client import ClientError
 from malsugoi_assets.mal.errors import NotFound, PageError, PrivateList
 from malsugoi_assets.mal.fetching import Fetcher, Patience, Progress
@@ -40,10 +41,10 @@ class UserList:
 
 
 class Lists:
-    """The flow over list pages."""
+    """The flow over list pages, or over the API's answers where there is an `api`."""
 
-    def __init__(self, fetcher: Fetcher, settings: SiteSettings) -> None:
-        self._fetcher, self._store, self._settings = fetcher, fetcher.store, settings
+    def __init__(self, fetcher: Fetcher, settings: SiteSettings, api: Api | None = None) -> None:
+        self._fetcher, self._store, self._settings, self._api = fetcher, fetcher.store, settings, api
 
     def due(self, usernames: Iterable[str]) -> list[str]:
         """Those whose list would be asked for; asks nothing itself."""
@@ -132,11 +133,13 @@ class Lists:
             if page is None:
                 raise MissingBody(f"a page of {username}'s list is not in the store")
             body = self._store.body(page)
-            rows += parse_list_json(body) if page.kind == "list_json" else parse_list_page(body).entries
+            rows += read_rows(body) if page.kind == "list_json" else parse_list_page(body).entries
         return UserList(username, outcome.list_status, _one_a_title(rows), outcome.fetched_at, outcome.error, fresh)
 
     def _whole(self, username: str, outcome: ListOutcome | None) -> tuple[tuple[ListEntry, ...], list[StoredPage]]:
         """All entries and the pages that they stand on. Raises a PageError or ClientError where one is not to be had."""
+        if self._api is not None:
+            return self._api.whole_list(username, lambda kind, key: self._resumable(kind, key, outcome))
         key, path = user_key(username), f"/animelist/{quote(username, safe='')}"
 
         def ask_page() -> tuple[StoredPage, ListPage]:

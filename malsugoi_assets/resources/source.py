@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import PrivateAttr
 
 from malsugoi_assets.files import FilesError
-from malsugoi_assets.settings import Settings, SettingsError
+from malsugoi_assets.settings import Settings, SettingsError, secrets_of_the_environment
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
 
 Metadata = dict[str, Any]
@@ -75,7 +75,7 @@ class SourceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def load_settings(self) -> Settings:
         """The settings as the rest of the package knows them."""
-        return Settings.model_validate(self.settings)
+        return Settings.model_validate(self.settings | secrets_of_the_environment())
 
     def open(self) -> Source:
         """The source. A data dir of another source, or a source that cannot be used, ends in a `Failure`."""
