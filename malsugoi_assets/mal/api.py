@@ -67,7 +67,7 @@ class ApiRefused(Blocked):
     hopeless = True
 
 
-class PastTheEnd(PageError):
+class PastTheEnd(NotFound):
     """Status 400 for rows behind the last one."""
 
     found = "the end of the rows"
@@ -237,10 +237,7 @@ class Api:
             "offset": offset,
             "fields": "mean",
         }
-        try:
-            return self._fetcher.fetch("top", str(offset), "/anime/ranking", params, read)[1]
-        except PastTheEnd as error:
-            raise NotFound("the ranking", f"row {offset}") from error
+        return self._fetcher.fetch("top", str(offset), "/anime/ranking", params, read)[1]
 
     def title(self, anime_id: int) -> None:
         """Ask for a title and keep the answer. Raises a PageError (NotFound: there is none) or a ClientError."""
@@ -269,9 +266,9 @@ class Api:
                 break
             try:
                 page, found = self._list_page(path, user_key(username), offset, kept)
-            except PastTheEnd:
+            except PastTheEnd as error:
                 if offset == 0:
-                    raise
+                    raise UnexpectedPage(EXPECTED, "status 400") from error
                 break
             pages.append(page)
             rows |= {entry.anime_id: entry for entry in found.entries}
