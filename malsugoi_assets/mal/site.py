@@ -65,7 +65,10 @@ class Site:
         return self._catalogue.pages()
 
     def page_records(self) -> list[dict[str, Any]]:
-        """The rows of `raw_anime_pages`, by anime_id: the newest good page, else how the last request ended."""
+        """The rows of `raw_anime_pages`, by anime_id: the newest good page, else how the last request ended.
+
+        `error` says why the last request failed; a title that the site no longer has keeps its last good page.
+        """
         return [
             {
                 "anime_id": int(page.key),
@@ -75,6 +78,7 @@ class Site:
                 "sha256": page.sha256,
                 "bytes": page.bytes,
                 "path": page.path,
+                "error": page.note,
             }
             for page in self._catalogue.records()
         ]
@@ -94,6 +98,10 @@ class Site:
     def discovered(self, max_users: int | None = None) -> list[str]:
         """The usernames that the last finished walk found, without asking."""
         return self._discovery.known(max_users)
+
+    def discovery_gaps(self) -> list[str]:
+        """Whom the last finished walk may have missed, since one search shows only its first pages; asks nothing."""
+        return self._discovery.gaps()
 
     def lists_due(self, usernames: Iterable[str]) -> list[str]:
         """Those whose list `fetch_lists` would ask for."""

@@ -79,7 +79,14 @@ class SiteSource(Source):
         except SiteStopped as error:
             raise dg.Failure(str(error)) from error
         frame = pl.DataFrame(self._site.page_records(), schema=polars_schema(TABLES["raw_anime_pages"]))
-        counts = {"fetched": report.fetched, "fresh": report.fresh, "failed": len(report.failed)}
+        counts = {
+            "fetched": report.fetched,
+            "fresh": report.fresh,
+            "failed": len(report.failed),
+            "gone_from_the_site": report.gone,
+            "ranking_walked_to_its_end": report.ranking_complete,
+            "ranking_moved_all_the_while": report.ranking_moved,
+        }
         return Harvest(frame, {**counts, "failures": [f"{i}: {why}" for i, why in report.failed[:20]]})
 
     def features(self, pages: pl.DataFrame) -> Harvest:
@@ -103,6 +110,10 @@ class SiteSource(Source):
             return self._site.discover(self._settings.max_users, _telling(log))
         except SiteStopped as error:
             raise dg.Failure(str(error)) from error
+
+    def discovery_gaps(self) -> list[str]:
+        """Whom the user search may hide."""
+        return self._site.discovery_gaps()
 
     def lists(self, usernames: Sequence[str], log: Log) -> Harvest:
         """Each user's whole list; one that cannot be had is a status, never an exception."""

@@ -63,6 +63,10 @@ class Source(ABC):
     def lists_due(self, usernames: Sequence[str]) -> list[str]:
         """Those users whose list was never read, or so long ago that another visit is called for."""
 
+    def discovery_gaps(self) -> list[str]:
+        """Whom the last discovery may have missed, in words; [] where the source showed everybody."""
+        return []
+
     def mark_read(self) -> None:  # noqa: B027 - most sources have nothing to note
         """Note that everything the source shows now was read."""
 

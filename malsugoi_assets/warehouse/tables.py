@@ -143,6 +143,9 @@ RAW_ANIME_PAGES = Table(
         Column("sha256", "VARCHAR", "SHA-256 of the page as received"),
         Column("bytes", "INTEGER", "Size of the page as received, in bytes", low=0),
         Column("path", "VARCHAR", "The stored page (gzip), relative to the data dir"),
+        Column(
+            "error", "VARCHAR", "Why the last request brought no page that can be read; what is stored is then older"
+        ),
     ),
     key=("anime_id",),
     group="catalogue",
@@ -229,7 +232,9 @@ USERS = Table(
         Column("entries", "INTEGER", "Rows of the list", low=0),
         Column("rated", "INTEGER", "Rows of the list with a score", low=0),
         Column("fetched_at", "TIMESTAMPTZ", "When the list was last read"),
-        Column("error", "VARCHAR", "Why the last visit failed; the rows are then those of an earlier one"),
+        Column("error", "VARCHAR",
+               "Why there is no list (private, vanished, renamed, empty), or why the last visit failed: the rows are "
+               "then those of an earlier one"),
     ),
     key=("username",),
     group="users",
