@@ -25,7 +25,7 @@ def run_all(settings: Settings, console: Console) -> None:
     """Bring the data dir up to date. Raises `UserError` before anything is written, `WorkError` for what fails later."""
     warnings.filterwarnings("ignore", module="dagster")
     begun = time.monotonic()
-    source = _open(settings)
+    source = _open(settings, console)
     data_dir = DataDir(settings.root)
     try:
         with file_lock(data_dir.lock("run"), what=f"`malsugoi run` on {settings.root}", wait_seconds=0):
@@ -51,12 +51,15 @@ def run_all(settings: Settings, console: Console) -> None:
     _finish(settings, console, time.monotonic() - begun)
 
 
-def _open(settings: Settings) -> Source:
+def _open(settings: Settings, console: Console) -> Source:
     try:
         resolve_device(settings.device)
-        return open_source(settings)
+        with console.status("…") as spinner:
+            return open_source(settings, lambda text: spinner.update(text))
     except (DataDirError, DeviceError, FilesError, ReplicaError) as error:
         raise UserError(str(error)) from error
+    except OSError as error:
+        raise WorkError(f"{error}; nothing was lost, run the same command again to go on") from error
 
 
 def _finish(settings: Settings, console: Console, seconds: float) -> None:

@@ -9,6 +9,7 @@ import dagster as dg
 import polars as pl
 
 from malsugoi_assets.automation.partitions import USER_BATCHES
+from malsugoi_assets.warehouse.batches import ByBatch
 from malsugoi_assets.warehouse.lake import content_hash
 from malsugoi_assets.warehouse.schema import conform
 from malsugoi_assets.warehouse.tables import TABLES
@@ -63,6 +64,11 @@ def table_result(
             **(metadata or {}),
         },
     )
+
+
+def by_batch_result(parts: ByBatch, version: str) -> dg.MaterializeResult[Any]:
+    """The result of an asset whose batches are made as they are written; `version` names what they are made from."""
+    return dg.MaterializeResult(value=parts, data_version=dg.DataVersion(version))
 
 
 def preview(frame: pl.DataFrame) -> str:

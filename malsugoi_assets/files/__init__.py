@@ -2,7 +2,7 @@
 
 from malsugoi_assets.files.errors import FilesError
 from malsugoi_assets.files.evaluation import EvaluationData, load_evaluation
-from malsugoi_assets.files.folder import Folder, read_folder
+from malsugoi_assets.files.folder import Folder, fingerprint, read_folder
 from malsugoi_assets.files.titles import title_id
 
-__all__ = ["EvaluationData", "FilesError", "Folder", "load_evaluation", "read_folder", "title_id"]
+__all__ = ["EvaluationData", "FilesError", "Folder", "fingerprint", "load_evaluation", "read_folder", "title_id"]

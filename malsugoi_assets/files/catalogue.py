@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from malsugoi_assets.files import values
 from malsugoi_assets.files.errors import FilesError
+from malsugoi_assets.files.shapes import AIRED, CATALOGUE_FIELDS, CATALOGUE_SHAPES, shape_of
 from malsugoi_assets.files.tables import Table, read_table
 from malsugoi_assets.files.titles import title_ids
 
@@ -38,7 +41,6 @@ FEATURES: dict[str, pl.DataType | type[pl.DataType]] = {
     "demographics": WORDS,
     "studios": WORDS,
 }
-OTHER_NAMES = {"synonyms": "title_synonyms", "season": "premiered", "age_rating": "rating"}
 LEAST = {"episodes": 1, "ranked": 1, "popularity": 1, "scored_by": 0, "members": 0, "favorites": 0}
 RELATIONS = {"anime_id": pl.Int32, "relation": pl.String, "related_kind": pl.String, "related_id": pl.Int32}
 
@@ -49,10 +51,16 @@ def read_catalogue(path: Path, crosswalk: pl.DataFrame) -> tuple[pl.DataFrame, d
     A row without an id gets that of its title in `crosswalk`, else one made from the title. Of several rows with
     one id the last wins. Columns that the file lacks are NULL.
     """
-    table = read_table(path)
+    return features_of(read_table(path), crosswalk)
+
+
+def features_of(table: Table, crosswalk: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """As `read_catalogue`, of a table that was read."""
+    path = table.path
     frame = pl.DataFrame({name: _column(table, name) for name in FEATURES if name != "anime_id"})
-    ids = values.identities(table, "anime_id") if "anime_id" in table.frame.columns else None
-    if ids is None and "title" not in table.frame.columns:
+    own_id = table.first(*CATALOGUE_FIELDS["anime_id"])
+    ids = values.identities(table, own_id) if own_id else None
+    if ids is None and not table.first(*CATALOGUE_FIELDS["title"]):
         raise FilesError(path, "needs a column anime_id or title", line=1)
     frame = frame.with_columns(anime_id=pl.lit(None, pl.Int32) if ids is None else ids)
     nameless = frame["anime_id"].is_null() & frame["title"].is_null()
@@ -128,17 +136,44 @@ def read_relations(path: Path | None) -> tuple[pl.DataFrame, int]:
     return kept.unique(maintain_order=True), frame.height - kept.height
 
 
+def related(table: Table) -> tuple[pl.DataFrame, int]:
+    """As `read_relations`, from a catalogue whose column `related` holds them as a Python dictionary (2018)."""
+    column, own_id = table.first("related"), table.first(*CATALOGUE_FIELDS["anime_id"])
+    if column is None or own_id is None:
+        return pl.DataFrame(schema=RELATIONS), 0
+    rows, left = [], 0
+    for anime_id, text in zip(values.identities(table, own_id), values.text(table, column), strict=True):
+        try:
+            groups: Any = ast.literal_eval(text) if text else {}
+            found = [
+                (anime_id, str(relation), str(entry["type"]).lower(), int(entry["mal_id"]))
+                for relation, entries in (groups or {}).items()
+                for entry in entries
+            ]
+        except (ValueError, SyntaxError, TypeError, KeyError, AttributeError, RecursionError, MemoryError):
+            left += bool(text and text != "[]")
+            continue
+        rows += found
+    frame = pl.DataFrame(rows, schema=RELATIONS, orient="row")
+    kept = frame.drop_nulls().filter(pl.col("related_kind").is_in(["anime", "manga"]))
+    return kept.unique(maintain_order=True), left + frame.height - kept.height
+
+
 def _column(table: Table, name: str) -> pl.Series:
     """The file's column for `name` as its type in `FEATURES`; NULLs where the file has none."""
-    column = table.first(name, OTHER_NAMES.get(name, name))
-    if name in ("aired_from", "aired_to") and column is None and "aired" in table.frame.columns:
+    names = CATALOGUE_FIELDS[name]
+    if shape_of(table.frame.columns, CATALOGUE_SHAPES).family == "2016":
+        # There `rating` is the mean score, not the age rating.
+        names = {"score": ("rating",), "age_rating": ()}.get(name, names)
+    column = table.first(*names)
+    if name in ("aired_from", "aired_to") and column is None and (aired := table.first(*AIRED)):
         status = table.first("status")
         finished = (
             values.text(table, status).str.to_lowercase().is_in(["finished airing", "finished"])
             if status
             else pl.repeat(True, table.frame.height, dtype=pl.Boolean, eager=True)
         )
-        return values.spans(table, "aired", finished)[name == "aired_to"]
+        return values.spans(table, aired, finished)[name == "aired_to"]
     if column is None:
         return pl.repeat(None, table.frame.height, dtype=FEATURES[name], eager=True)
     if FEATURES[name] == WORDS:
@@ -150,5 +185,5 @@ def _column(table: Table, name: str) -> pl.Series:
     if name in LEAST:
         return values.counts(table, column, LEAST[name])
     if name in ("title", "title_english", "title_japanese"):
-        return values.text(table, column)
+        return values.names(table, column, unknown=name != "title")
     return values.known_text(table, column)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from malsugoi_assets.files.catalogue import FEATURES, merge_catalogues, read_catalogue, read_relations
+from malsugoi_assets.files.catalogue import FEATURES, merge_catalogues, read_catalogue, read_relations, resolve
 from malsugoi_assets.files.errors import FilesError
 from malsugoi_assets.files.folder import with_own_titles
-from malsugoi_assets.files.lists import read_lists
+from malsugoi_assets.files.list_rows import connect, write_rows
 from malsugoi_assets.files.titles import crosswalks
 
 
@@ -43,8 +44,8 @@ def load_evaluation(ratings: Path, anime: Sequence[Path], relations: Path | None
     for_lists, for_catalogue = crosswalks([ratings.parent, *(path.parent for path in anime)])
     catalogues = [read_catalogue(path, for_catalogue)[0] for path in anime]
     merged = merge_catalogues(catalogues)
-    rows = read_lists(ratings, with_own_titles(for_lists, merged))
-    keys = rows.frame.select("key", "anime_id", "title").unique("key", keep="last").sort("key")
+    listed, counts = _every_row(ratings, with_own_titles(for_lists, merged))
+    keys = listed.select("key", "anime_id", "title").unique("key", keep="last").sort("key")
     items = keys.join(merged, on="anime_id", how="left", suffix="_known", maintain_order="left")
     listed_name = pl.when(pl.col("title").is_not_null()).then(pl.concat_list("title"))
     empty = pl.lit([], dtype=pl.List(pl.String))
@@ -55,10 +56,10 @@ def load_evaluation(ratings: Path, anime: Sequence[Path], relations: Path | None
         ),
     )
     numbered = keys.select("key").with_row_index("item").cast({"item": pl.Int32})
-    frame = rows.frame.join(numbered, on="key", how="left", maintain_order="left")
+    frame = listed.join(numbered, on="key", how="left", maintain_order="left")
     known, left = read_relations(relations)
     report = {
-        **rows.report,
+        **counts,
         "titles": items.height,
         "titles_with_catalogue_row": keys.join(merged, on="anime_id", how="semi").height,
         "relations_left_out": left,
@@ -69,3 +70,14 @@ def load_evaluation(ratings: Path, anime: Sequence[Path], relations: Path | None
         known,
         report,
     )
+
+
+def _every_row(path: Path, crosswalk: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """(row, username, key, anime_id, title, score of every data row, duplicates included, in the file's order; counts)."""
+    with tempfile.TemporaryDirectory(prefix="malsugoi-") as scratch, connect(Path(scratch)) as con:
+        made = write_rows(con, path, Path(scratch) / "rows.parquet", lambda _: None)
+        frame = pl.read_parquet(made.path, columns=["username", "anime_id", "title", "score"])
+    frame, found, own = resolve(path, frame, crosswalk)
+    key = pl.col("title") if made.by_title else pl.col("anime_id").cast(pl.String)
+    counts = {**made.counts, "rows_by_crosswalk": found, "rows_of_titles_without_mal_id": own}
+    return frame.with_columns(key=key).with_row_index("row").cast({"row": pl.Int64}), counts

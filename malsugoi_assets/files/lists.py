@@ -1,85 +1,191 @@
-"""Ratings files to list rows."""
+"""A list file made ready to be read a few users at a time, however large it is and however its rows are ordered."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import polars as pl
 
-from malsugoi_assets.files import values
 from malsugoi_assets.files.catalogue import resolve
-from malsugoi_assets.files.errors import FilesError
-from malsugoi_assets.files.tables import read_table
+from malsugoi_assets.files.list_rows import COLUMNS, ListFile, Say, frame_of, literal, run, write_rows
+
+_GAP_ROWS = 65_536
+"""Other users' rows between two of those asked for that are read along with them rather than jumped over."""
 
 
 @dataclass(frozen=True)
-class ListRows:
-    """Every data row of a ratings file, duplicates included.
+class Lists:
+    """Typed rows on disk, one user's together, and where each user's stand.
 
-    `frame`: row (0-based, Int64), username, key (title, or id as text: as the file names the anime), anime_id
-    (Int32, negative = made from the title), title, score (Int8), status, episodes_watched, updated_at.
-    `by_title`: whether the file names anime by title. `report`: counts.
+    `rows`: Parquet with `COLUMNS`, anime_id NULL where only a title is known. `spans`, by first row: username, the
+    spelling that stands in the rows (the same, or the name in another case), first (row), rows, rated. `titles`: title,
+    own_id, of the titles in rows without an id. `by_title`: the file names anime by title only.
     """
 
-    frame: pl.DataFrame
+    rows: Path
+    spans: pl.DataFrame
+    titles: pl.DataFrame
     by_title: bool
-    report: dict[str, int]
+
+    @property
+    def usernames(self) -> list[str]:
+        """The users, in the order of their first rows."""
+        return self.spans["username"].unique(maintain_order=True).to_list()
+
+    def read(self, usernames: Sequence[str]) -> tuple[pl.DataFrame, dict[str, int]]:
+        """(`COLUMNS`, one row a username and anime_id, the last one of the file, sorted by them; counts).
+
+        Reads only the part of the file where these users' rows stand.
+        """
+        wanted = pl.DataFrame({"username": pl.Series(list(usernames), dtype=pl.String)})
+        spans = self.spans.join(wanted, on="username", how="semi").sort("first")
+        source = pl.scan_parquet(self.rows).select(COLUMNS)
+        parts = [source.slice(first, rows).collect() for first, rows in _together(spans)]
+        frame = pl.concat(parts) if parts else pl.DataFrame(schema=source.collect_schema())
+        spelt = spans.select("spelling", owner="username")
+        frame = frame.join(spelt, left_on="username", right_on="spelling", how="inner", maintain_order="left")
+        frame = frame.with_columns(username="owner").drop("owner")
+        if self.titles.height:
+            frame = frame.join(self.titles, on="title", how="left", maintain_order="left")
+            frame = frame.with_columns(pl.coalesce("anime_id", "own_id").alias("anime_id")).drop("own_id")
+        return _fold(frame, by_title=self.by_title)
 
 
-def read_lists(path: Path, crosswalk: pl.DataFrame) -> ListRows:
-    """Read a ratings file; titles get the ids of `crosswalk`, else one made from the title."""
-    table = read_table(path)
-    user, score = table.first("username", "user_id", "user"), table.first("score", "rating")
-    anime, title = table.first("anime_id"), table.first("anime", "title")
-    if user is None or score is None or (anime is None and title is None):
-        needs = (
-            "a user (user_id or username)"
-            if user is None
-            else "a score (score or rating)"
-            if score is None
-            else "an anime (anime_id, anime or title)"
-        )
-        raise FilesError(path, f"has no column for {needs}; found {', '.join(table.frame.columns)}", line=1)
-    height = table.frame.height
-    unknown_states = 0
-    columns: dict[str, pl.Series] = {
-        "username": values.text(table, user),
-        "score": values.scores(table, score),
-        "title": values.text(table, title) if title else pl.repeat(None, height, dtype=pl.String, eager=True),
-        "anime_id": values.identities(table, anime) if anime else pl.repeat(None, height, dtype=pl.Int32, eager=True),
-        "status": pl.repeat(None, height, dtype=pl.String, eager=True),
-        "episodes_watched": pl.repeat(None, height, dtype=pl.Int32, eager=True),
-        "updated_at": pl.repeat(None, height, dtype=pl.Datetime("us", "UTC"), eager=True),
-    }
-    if "status" in table.frame.columns:
-        columns["status"], unknown_states = values.states(table, "status")
-    if watched := table.first("episodes_watched", "num_watched_episodes", "watched_episodes"):
-        columns["episodes_watched"] = values.counts(table, watched)
-    if "updated_at" in table.frame.columns:
-        columns["updated_at"] = values.moments(table, "updated_at")
-    frame = pl.DataFrame(columns)
-    table.refuse_where(frame["username"].is_null(), user, "the user is missing")
-    nameless = frame["anime_id"].is_null() & frame["title"].is_null()
-    table.refuse_where(nameless, anime or title or "", "the anime is missing")
-    by_title = anime is None
-    frame, found, made = resolve(path, frame, crosswalk)
-    key = pl.col("title") if by_title else pl.col("anime_id").cast(pl.String)
-    report = {
-        "rating_rows": height,
-        "rows_by_crosswalk": found,
-        "rows_of_titles_without_mal_id": made,
-        "unknown_status_words": unknown_states,
-    }
-    return ListRows(frame.with_columns(key=key).with_row_index("row").cast({"row": pl.Int64}), by_title, report)
+def make_lists(
+    con: duckdb.DuckDBPyConnection,
+    path: Path,
+    target: Path,
+    crosswalk: pl.DataFrame,
+    known: Sequence[str],
+    say: Say,
+) -> tuple[Lists, pl.DataFrame, dict[str, int]]:
+    """(lists of the file `path`, kept in the folder `target`; listed: anime_id, title of each listed anime; counts).
 
-
-def fold(rows: ListRows) -> tuple[pl.DataFrame, dict[str, int]]:
-    """One row a (username, anime_id), the last of the file, in the file's order; and counts of what was folded."""
-    by_key = rows.frame.unique(["username", "key"], keep="last", maintain_order=True)
-    by_id = by_key.unique(["username", "anime_id"], keep="last", maintain_order=True)
+    Rows are kept in the order of the users in `known`, then of the first rows of those not among them: batches of
+    users are then neighbours. Titles get the ids of `crosswalk`, else one made from the title. Raises `FilesError`.
+    """
+    rows = target / "rows.parquet"
+    made = write_rows(con, path, rows, say)
+    say(f"{path.name}: who stands in it")
+    spans = _spans(con, rows)
+    spans, folded = _one_spelling(spans, known)
+    if not _is_together(spans):
+        rows = _sorted(con, made, spans, target, say)
+        spans = spans.with_columns(first=pl.col("rows").cum_sum().shift(1, fill_value=0))
+    say(f"{path.name}: which titles stand in it")
+    by_title, by_id = _listed(con, rows)
+    titles, found, own = resolve(path, by_title, crosswalk)
+    titles = titles.select("title", "rows", own_id="anime_id")
+    listed = pl.concat([by_id, titles.select(anime_id="own_id", title="title")])
+    crossed = titles.join(crosswalk.select("title"), on="title", how="semi")["rows"].sum()
     counts = {
-        "duplicate_rows": rows.frame.height - by_key.height,
-        "rows_folded_by_id": by_key.height - by_id.height,
+        **made.counts,
+        "users": spans["username"].n_unique(),
+        "rated_rows_read": int(spans["rated"].sum()),
+        "users_folded_by_case": folded,
+        "titles_by_crosswalk": found,
+        "titles_without_mal_id": own,
+        "rows_by_crosswalk": int(crossed),
+        "rows_of_titles_without_mal_id": int(titles["rows"].sum()) - int(crossed),
     }
-    return by_id, counts
+    lists = Lists(
+        rows, spans.select("username", "spelling", "first", "rows", "rated"), titles.drop("rows"), made.by_title
+    )
+    return lists, listed, counts
+
+
+def _spans(con: duckdb.DuckDBPyConnection, rows: Path) -> pl.DataFrame:
+    """spelling, first, last, rows, rated of each user as written, by first row."""
+    return frame_of(
+        con,
+        f"""SELECT username AS spelling, min(file_row_number) AS first, max(file_row_number) AS last,
+                   count(*) AS rows, count(score) AS rated
+            FROM read_parquet({literal(str(rows))}, file_row_number=true) GROUP BY 1 ORDER BY 2""",
+        rows.parent,
+    )
+
+
+def _one_spelling(spans: pl.DataFrame, known: Sequence[str]) -> tuple[pl.DataFrame, int]:
+    """The spans in the order of their users, with the name that counts: the known one, else the first; and how many
+    spellings were folded into another one.
+    """
+    names = {name.lower(): name for name in reversed(known)}
+    places = {name.lower(): place for place, name in enumerate(known)}
+    owners, orders = [], []
+    for spelling in spans["spelling"]:
+        low = spelling.lower()
+        owners.append(names.setdefault(low, spelling))
+        orders.append(places.setdefault(low, len(places)))
+    frame = spans.with_columns(
+        username=pl.Series(owners, dtype=pl.String), order=pl.Series(orders, dtype=pl.Int64)
+    ).sort("order", "first")
+    return frame, frame.height - frame["username"].n_unique()
+
+
+def _is_together(spans: pl.DataFrame) -> bool:
+    """Whether the rows of each user stand together already, in the order of the users."""
+    together = spans["last"] - spans["first"] + 1 == spans["rows"]
+    return bool(together.all()) and spans["first"].is_sorted()
+
+
+def _sorted(con: duckdb.DuckDBPyConnection, made: ListFile, spans: pl.DataFrame, target: Path, say: Say) -> Path:
+    """Write the rows anew, each user's together, in the order of `spans`."""
+    path = target / "sorted.parquet"
+    order = target / "order.parquet"
+    spans.select("spelling").with_row_index("place").write_parquet(order)
+    columns = ", ".join(f"r.{name}" for name in COLUMNS)
+    run(
+        con,
+        f"""COPY (SELECT {columns} FROM read_parquet({literal(str(made.path))}, file_row_number=true) r
+                  JOIN read_parquet({literal(str(order))}) o ON r.username = o.spelling ORDER BY o.place, r.file_row_number)
+            TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)""",
+        "sorting rows by user",
+        say,
+    )
+    made.path.unlink()
+    order.unlink()
+    return path
+
+
+def _listed(con: duckdb.DuckDBPyConnection, rows: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(anime_id (NULL), title, rows of each title without an id; anime_id, title of each id)."""
+    source = f"read_parquet({literal(str(rows))})"
+    by_title = frame_of(
+        con,
+        f"SELECT NULL::INTEGER AS anime_id, title, count(*) AS rows FROM {source} "
+        "WHERE anime_id IS NULL GROUP BY title ORDER BY title",
+        rows.parent,
+    )
+    by_id = frame_of(
+        con,
+        f"SELECT anime_id, min(title) AS title FROM {source} WHERE anime_id IS NOT NULL GROUP BY 1 ORDER BY 1",
+        rows.parent,
+    )
+    return by_title, by_id
+
+
+def _together(spans: pl.DataFrame) -> list[tuple[int, int]]:
+    """(first row, how many) of the stretches that hold the spans."""
+    stretches: list[tuple[int, int]] = []
+    for first, rows in spans.select("first", "rows").iter_rows():
+        if stretches and first - sum(stretches[-1]) <= _GAP_ROWS:
+            stretches[-1] = (stretches[-1][0], first + rows - stretches[-1][0])
+        else:
+            stretches.append((first, rows))
+    return stretches
+
+
+def _fold(frame: pl.DataFrame, *, by_title: bool) -> tuple[pl.DataFrame, dict[str, int]]:
+    """One row a (username, anime_id), the last of them; and counts of what came in and was folded."""
+    counts = {"rows_in": frame.height, "duplicate_rows": 0, "rows_folded_by_id": 0}
+    if by_title:
+        once = frame.unique(["username", "title"], keep="last", maintain_order=True)
+        counts["duplicate_rows"], frame = frame.height - once.height, once
+    frame = frame.sort("username", "anime_id", maintain_order=True)
+    last = (frame["username"] != frame["username"].shift(-1)) | (frame["anime_id"] != frame["anime_id"].shift(-1))
+    once = frame.filter(last.fill_null(True))
+    counts["rows_folded_by_id" if by_title else "duplicate_rows"] += frame.height - once.height
+    return once, counts | {"list_rows": once.height, "rated_rows": int(once["score"].count())}

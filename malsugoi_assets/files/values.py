@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, date, datetime
+import html
+from datetime import date, datetime
 
 import polars as pl
 
@@ -13,6 +13,7 @@ from malsugoi_assets.files.tables import Table
 UNRATED = ("", "-", "0", "-1", "null", "none", "nan")
 UNKNOWN = ("", "-", "?", "n/a", "na", "nan", "null", "none", "unknown", "not available", "none found, add some")
 LARGEST = 2**31 - 1
+_REFERENCE = r"&(?:#\d+|#x[0-9a-fA-F]+|amp|quot|lt|gt);"
 STATES = {
     "watching": "watching",
     "currently watching": "watching",
@@ -48,33 +49,25 @@ def known_text(table: Table, column: str) -> pl.Series:
     return values.set(values.str.to_lowercase().is_in(UNKNOWN), None)
 
 
-def scores(table: Table, column: str) -> pl.Series:
-    """Scores 1-10 (Int8); NULL, '', 0, -1 and '-' = listed, not rated. Anything else is a `FilesError`."""
-    values = text(table, column)
-    number = values.cast(pl.Float64, strict=False)
-    unrated = values.is_null() | values.str.to_lowercase().is_in(UNRATED) | number.is_in([0.0, -1.0]).fill_null(False)
-    bad = ~unrated.fill_null(True) & ~(number.is_between(1, 10) & (number % 1 == 0)).fill_null(False)
-    table.refuse_where(
-        bad, column, f"the {column} {{value}} is no whole number from 1 to 10 (unrated is empty, 0, -1 or '-')"
-    )
-    return number.set(unrated.fill_null(True), None).cast(pl.Int8)
+def names(table: Table, column: str, *, unknown: bool) -> pl.Series:
+    """Names as text, read past HTML's character references, which older dumps left in them.
+
+    `unknown`: a word for "unknown" is NULL (a title may be called so).
+    """
+    values = known_text(table, column) if unknown else text(table, column)
+    coded = values.str.contains(_REFERENCE).fill_null(False)
+    if not coded.any():
+        return values
+    return pl.Series(column, [html.unescape(v) if v and c else v for v, c in zip(values, coded, strict=True)])
 
 
 def identities(table: Table, column: str) -> pl.Series:
     """Ids as Int32, NULL where the field is empty; what is no whole number other than 0 is a `FilesError`."""
     values = text(table, column)
-    number = values.cast(pl.Int64, strict=False)
+    number = values.str.replace(r"^(-?\d+)\.0+$", "$1").cast(pl.Int64, strict=False)
     bad = values.is_not_null() & ~(number.is_between(-LARGEST - 1, LARGEST) & (number != 0)).fill_null(False)
     table.refuse_where(bad, column, f"the {column} {{value}} is no id (a whole number other than 0)")
     return number.cast(pl.Int32)
-
-
-def states(table: Table, column: str) -> tuple[pl.Series, int]:
-    """Where the owner stands with a title, in the tables' words, and how many fields had a word not known."""
-    values = text(table, column)
-    plain = values.str.to_lowercase().str.replace_all("[-_ ]+", " ")
-    found = plain.replace_strict(STATES, default=None, return_dtype=pl.String)
-    return found, int((values.is_not_null() & found.is_null()).sum())
 
 
 def counts(table: Table, column: str, least: int = 0) -> pl.Series:
@@ -107,29 +100,6 @@ def word_lists(table: Table, column: str) -> pl.Series:
     return cleaned.list.eval(
         stripped.filter((stripped != "") & ~stripped.str.to_lowercase().is_in(UNKNOWN)).unique(maintain_order=True)
     )
-
-
-def moments(table: Table, column: str) -> pl.Series:
-    """Points in time (Datetime in UTC); seconds since 1970 or ISO text, NULL where neither."""
-    values = table.frame[column]
-    kind = pl.Datetime("us", "UTC")
-    if isinstance(values.dtype, pl.Datetime):
-        return values.dt.convert_time_zone("UTC").cast(kind) if values.dtype.time_zone else values.cast(kind)
-    if values.dtype == pl.Date:
-        return values.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    distinct = text(table, column)
-    parsed = {value: _moment(value) for value in distinct.unique().drop_nulls()}
-    return distinct.replace_strict(parsed, default=None, return_dtype=kind)
-
-
-def _moment(value: str) -> datetime | None:
-    try:
-        if re.fullmatch(r"\d{9,10}", value):
-            return datetime.fromtimestamp(int(value), UTC)
-        moment = datetime.fromisoformat(value)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def dates(table: Table, column: str) -> pl.Series:

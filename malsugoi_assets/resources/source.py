@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import PrivateAttr
 
 from malsugoi_assets.files import FilesError
-from malsugoi_assets.settings import Settings, SettingsError, secrets_of_the_environment
+from malsugoi_assets.settings import Settings, SettingsError
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
 
 Metadata = dict[str, Any]
@@ -63,9 +63,9 @@ class Source(ABC):
     def lists_due(self, usernames: Sequence[str]) -> list[str]:
         """Those users whose list was never read, or so long ago that another visit is called for."""
 
-    def discovery_gaps(self) -> list[str]:
-        """Whom the last discovery may have missed, in words; [] where the source showed everybody."""
-        return []
+    in_parts: str = ""
+    """Where lists lie at hand, and may be more than memory holds: a name for the state of all of them. They are then
+    asked for one batch at a time. Empty where asking costs, and one call should see all users."""
 
     def mark_read(self) -> None:  # noqa: B027 - most sources have nothing to note
         """Note that everything the source shows now was read."""
@@ -79,7 +79,7 @@ class SourceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def load_settings(self) -> Settings:
         """The settings as the rest of the package knows them."""
-        return Settings.model_validate(self.settings | secrets_of_the_environment())
+        return Settings.model_validate(self.settings)
 
     def open(self) -> Source:
         """The source. A data dir of another source, or a source that cannot be used, ends in a `Failure`."""
@@ -91,15 +91,16 @@ class SourceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._opened
 
 
-def open_source(settings: Settings) -> Source:
-    """The settings' source. Raises, before anything is written, `FilesError` where the folder cannot be used, and
-    `DataDirError` where the data dir belongs to another source.
+def open_source(settings: Settings, say: Log = lambda _: None) -> Source:
+    """The settings' source; `say` hears of the progress where a folder is read. Raises, and leaves nothing written,
+    `FilesError` where the folder cannot be used, and `DataDirError` where the data dir belongs to another source.
     """
     data_dir = DataDir(settings.root)
+    data_dir.check(settings)
     if settings.source == "files":
         from malsugoi_assets.resources.folder_source import FolderSource
 
-        folder = FolderSource(settings)
+        folder = FolderSource(settings, say)
         data_dir.claim(settings)
         return folder
     from malsugoi_assets.resources.site_source import SiteSource

@@ -2,6 +2,7 @@
 
 An asset returns a frame (or a dict of frames, its own table's and those of its companions); the manager holds it
 against the declaration, writes each partition by rename with what it was made from, and publishes the database.
+Where all batches of a run are more than memory holds, both ways go one batch at a time (`batches`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import dagster as dg
 import polars as pl
 from pydantic import PrivateAttr
 
+from malsugoi_assets.warehouse.batches import Batches, ByBatch
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.lake import EVERY, WHOLE, LakeError
 from malsugoi_assets.warehouse.publish import PublishError
@@ -20,7 +22,7 @@ from malsugoi_assets.warehouse.run_marks import hold_run
 from malsugoi_assets.warehouse.schema import SchemaError
 from malsugoi_assets.warehouse.tables import TABLES, Table
 
-Frames = pl.DataFrame | pl.LazyFrame | Mapping[str, pl.DataFrame | pl.LazyFrame]
+Frames = pl.DataFrame | pl.LazyFrame | Mapping[str, pl.DataFrame | pl.LazyFrame] | ByBatch
 Inputs = dict[str, tuple[str, str]]
 
 
@@ -39,21 +41,24 @@ class LakeIOManager(dg.ConfigurableIOManager):
         if context.run_id:
             hold_run(DataDir(Path(self.data_dir)).root, context.run_id)
 
-    def load_input(self, context: dg.InputContext) -> pl.LazyFrame:
+    def load_input(self, context: dg.InputContext) -> pl.LazyFrame | Batches:
         """The upstream table's rows: of the same batches for a batch, of all that exist otherwise.
 
         A run over a batch may hold assets without partitions too: it is the asset that counts, not the run.
         """
         lake, name = self._dir.lake, context.asset_key.to_python_identifier()
         seen: dict[str, tuple[str, str]]
+        frame: pl.LazyFrame | Batches
         try:
             if not TABLES[name].partitioned:
                 frame = lake.read(name, [WHOLE])
                 seen = {EVERY: (WHOLE, lake.content(name, WHOLE) or "")}
             elif TABLES[context.step_context.step.key].partitioned:
                 keys = sorted(context.asset_partition_keys)
-                frame = lake.read(name, keys)
-                seen = {key: (key, lake.content(name, key) or "") for key in keys}
+                contents = {key: lake.content(name, key) or "" for key in keys}
+                seen = {key: (key, content) for key, content in contents.items()}
+                one_by_one = context.dagster_type.typing_type is Batches
+                frame = Batches.of(lake, name, contents) if one_by_one else lake.read(name, keys)
             else:
                 # Batches that were registered and not read yet have no file: what exists is what there is to learn.
                 frame = lake.read(name)
@@ -67,13 +72,16 @@ class LakeIOManager(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: Frames) -> None:
         """Write the asset's partitions, then publish. Nothing is published that breaks a declaration."""
         name = context.asset_key.to_python_identifier()
-        frames = obj if isinstance(obj, Mapping) else {name: obj}
         loaded = self._loaded.pop((context.run_id, context.step_key), {})
         data_dir = self._dir
         try:
-            # Companions first: the asset's own table is what makes a partition count as done.
-            for table_name in sorted(frames, key=lambda n: n == name):
-                self._write(data_dir, context, TABLES[table_name], frames[table_name], loaded)
+            if isinstance(obj, ByBatch):
+                self._write_by_batch(data_dir, context, name, obj, loaded)
+            else:
+                frames = obj if isinstance(obj, Mapping) else {name: obj}
+                # Companions first: the asset's own table is what makes a partition count as done.
+                for table_name in sorted(frames, key=lambda n: n == name):
+                    self._write(data_dir, context, TABLES[table_name], frames[table_name], loaded)
             published = data_dir.publisher.publish()
         except (SchemaError, LakeError, PublishError, OSError) as error:
             raise dg.Failure(f"{name}: {str(error)[:2000]}") from error
@@ -93,7 +101,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         loaded: dict[str, dict[str, tuple[str, str]]],
     ) -> None:
         collected = frame.collect() if isinstance(frame, pl.LazyFrame) else frame
-        code_version = context.asset_spec.code_version or "" if context.has_asset_key else ""
+        code_version = _code_version(context)
         rows = {name: data_dir.lake.rows(name) for name in loaded}
         if not table.partitioned:
             inputs = {name: seen[EVERY] for name, seen in loaded.items() if EVERY in seen}
@@ -106,10 +114,43 @@ class LakeIOManager(dg.ConfigurableIOManager):
         if strangers := sorted(set(by_batch) - set(keys)):
             raise SchemaError(f"{table.name}: rows of {strangers[:3]}, which are not being written")
         for key in keys:
-            inputs = {
-                name: seen.get(key) or seen[EVERY] for name, seen in loaded.items() if key in seen or EVERY in seen
-            }
             part = by_batch.get(key, collected.clear())
             data_dir.lake.write(
-                table, part, key, code_version=code_version, inputs=inputs, input_rows=rows, run_id=context.run_id
+                table,
+                part,
+                key,
+                code_version=code_version,
+                inputs=_inputs(loaded, key),
+                input_rows=rows,
+                run_id=context.run_id,
             )
+
+    def _write_by_batch(
+        self, data_dir: DataDir, context: dg.OutputContext, name: str, obj: ByBatch, loaded: dict[str, Inputs]
+    ) -> None:
+        rows = {upstream: data_dir.lake.rows(upstream) for upstream in loaded}
+        written = 0
+        for key in sorted(context.asset_partition_keys):
+            frames = obj.make(key)
+            for table_name in sorted(frames, key=lambda n: n == name):
+                if strangers := set(frames[table_name]["user_batch"].unique()) - {key}:
+                    raise SchemaError(f"{table_name}: rows of {sorted(strangers)[:3]} among those of {key}")
+                made = data_dir.lake.write(
+                    TABLES[table_name],
+                    frames[table_name],
+                    key,
+                    code_version=_code_version(context),
+                    inputs=_inputs(loaded, key),
+                    input_rows=rows,
+                    run_id=context.run_id,
+                )
+                written += made.rows if table_name == name else 0
+        context.add_output_metadata({"dagster/row_count": written, **obj.summary()})
+
+
+def _inputs(loaded: dict[str, Inputs], key: str) -> Inputs:
+    return {name: seen.get(key) or seen[EVERY] for name, seen in loaded.items() if key in seen or EVERY in seen}
+
+
+def _code_version(context: dg.OutputContext) -> str:
+    return context.asset_spec.code_version or "" if context.has_asset_key else ""
