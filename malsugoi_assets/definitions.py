@@ -44,7 +44,7 @@ def build_definitions(
         schedules=SCHEDULES,
         resources={
             "lake": LakeIOManager(data_dir=str(settings.root)),
-            "source": SourceResource(settings=settings.model_dump(mode="json", exclude_none=True)),
+            "source": SourceResource(settings=settings.without_secrets()),
             "warehouse": Warehouse(database=str(settings.root / "malsugoi.duckdb"), data_dir=str(settings.root)),
             "compute": Compute(device=settings.device),
             **resources,

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 PREFIX = "MALSUGOI_"
 MYANIMELIST = "https://myanimelist.net"
+OFFICIAL_API = "https://api.myanimelist.net/v2"
+SECRETS = frozenset({"mal_client_id"})
 Source = Literal["replica", "live", "files"]
 
 
@@ -25,7 +27,7 @@ class SettingsError(ValueError):
 class Settings(BaseModel):
     """What the environment decides. A field `x_y` is the variable `MALSUGOI_X_Y`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     data_dir: Path = Field(
         Path("data"),
@@ -37,8 +39,12 @@ class Settings(BaseModel):
         "`MALSUGOI_MAL_URL`; `files`: the folder `MALSUGOI_FILES_DIR`.",
     )
     mal_url: str = Field(MYANIMELIST, description="Base URL under `live`.")
-    mal_client_id: str | None = Field(None, description="Client ID of MAL's official API, where you have one.")
-    mal_api_url: str = Field("https://api.myanimelist.net/v2", description="Base URL of MAL's official API.")
+    mal_client_id: SecretStr | None = Field(
+        None,
+        description="Client ID of MAL's official API, where you have one: ranking, titles and lists then come from the "
+        "API. It is sent to the API alone and never shown.",
+    )
+    mal_api_url: str = Field(OFFICIAL_API, description="Base URL of MAL's official API; the replica has its own.")
     files_dir: Path | None = Field(None, description="The folder to read under `files`.")
     max_anime: int | None = Field(
         None, ge=1, description="How many titles to fetch, from the top of the ranking (5,000 under `live`)."
@@ -55,6 +61,16 @@ class Settings(BaseModel):
         "auto",
         description="`auto`, `cpu`, `cuda`, `cuda:1` …; one that is asked for and not there is an error.",
     )
+
+    @field_validator("mal_client_id", mode="after")
+    @classmethod
+    def _fits_in_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value().strip():
+            return None
+        text = value.get_secret_value().strip()
+        if not text.isascii() or not text.isprintable() or " " in text:
+            raise ValueError("it holds characters that no client id has")
+        return SecretStr(text)
 
     @model_validator(mode="before")
     @classmethod
@@ -77,11 +93,27 @@ class Settings(BaseModel):
             settings = cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-            name = variable(str(first["loc"][0])) if first["loc"] else PREFIX
-            raise SettingsError(f"{name}={first['input']}: {first['msg']}") from error
+            field = str(first["loc"][0]) if first["loc"] else ""
+            if field in SECRETS:
+                raise SettingsError(f"{variable(field)}: {first['msg']}") from None
+            raise SettingsError(f"{variable(field)}={first['input']}: {first['msg']}") from error
         if settings.source == "files" and settings.files_dir is None:
             raise SettingsError("MALSUGOI_SOURCE=files needs MALSUGOI_FILES_DIR: the folder to read")
+        if settings._asks_two_sites():
+            raise SettingsError(
+                f"MALSUGOI_MAL_CLIENT_ID is set and MALSUGOI_MAL_URL is {settings.mal_url}: set MALSUGOI_MAL_API_URL to "
+                "that site's API as well, or unset MALSUGOI_MAL_CLIENT_ID"
+            )
         return settings
+
+    def _asks_two_sites(self) -> bool:
+        """Whether pages would come from another site than the API's answers."""
+        elsewhere = self.mal_url.rstrip("/") != MYANIMELIST and self.mal_api_url.rstrip("/") == OFFICIAL_API
+        return self.source == "live" and self.mal_client_id is not None and elsewhere
+
+    def without_secrets(self) -> dict[str, Any]:
+        """The settings as JSON values, for places that are shown or stored; see `secrets_of_the_environment`."""
+        return self.model_dump(mode="json", exclude_none=True, exclude=set(SECRETS))
 
     @property
     def root(self) -> Path:
@@ -101,6 +133,11 @@ class Settings(BaseModel):
         if self.source == "files" and self.files_dir is not None:
             return str(self.files_dir.expanduser().resolve())
         return "replica"
+
+
+def secrets_of_the_environment() -> dict[str, str]:
+    """What `Settings.without_secrets` leaves out, read where it is used."""
+    return {name: value for name in SECRETS if (value := os.environ.get(variable(name)))}
 
 
 def variable(field: str) -> str:

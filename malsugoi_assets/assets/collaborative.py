@@ -10,7 +10,10 @@ from malsugoi_assets.assets.config import config_of
 from malsugoi_assets.assets.evaluation import build_id, measured, metrics_metadata, predictions_of
 from malsugoi_assets.assets.table_asset import preview, table_asset, table_result
 from malsugoi_assets.evaluation.hold_out import hold_out
+from malsugoi_assets.recommend.content import encode, learn_code
 from malsugoi_assets.recommend.ease import EaseSettings, ease_top_weights
+from malsugoi_assets.recommend.items import align_items
+from malsugoi_assets.recommend.joint import JointNeighbourhood, LearntTitles, learn_titles
 from malsugoi_assets.recommend.neighbourhood import (
     ItemNeighbourhood,
     PredictionSettings,
@@ -18,7 +21,7 @@ from malsugoi_assets.recommend.neighbourhood import (
     predict_top,
 )
 from malsugoi_assets.recommend.neighbourhood import title_baselines as learn_baselines
-from malsugoi_assets.recommend.ratings import index_ratings
+from malsugoi_assets.recommend.ratings import IntArray, index_ratings
 from malsugoi_assets.recommend.similarity import Neighbours, SimilaritySettings, similar_titles
 
 SimilarityConfig = config_of(SimilaritySettings)
@@ -26,10 +29,17 @@ EaseConfig = config_of(EaseSettings)
 PredictionConfig = config_of(PredictionSettings)
 
 
-@table_asset("title_baselines", code_version="1", kinds=["numpy"])
-def title_baselines(config: PredictionConfig, rating_matrix: pl.LazyFrame) -> dg.MaterializeResult[Any]:  # type: ignore[valid-type]  # noqa: D103
+@table_asset("title_baselines", code_version="2", kinds=["numpy"])
+def title_baselines(  # noqa: D103
+    config: PredictionConfig,  # type: ignore[valid-type]
+    rating_matrix: pl.LazyFrame,
+    user_lists: pl.LazyFrame,
+    anime_features: pl.LazyFrame,
+    anime_relations: pl.LazyFrame,
+) -> dg.MaterializeResult[Any]:
+    settings: PredictionSettings = config.settings  # type: ignore[attr-defined]
     ratings, index = index_ratings(rating_matrix.collect(), rating="rating")
-    learnt = learn_baselines(ratings, config.settings)  # type: ignore[attr-defined]
+    learnt = learn_baselines(ratings, settings)
     frame = pl.DataFrame(
         {
             "anime_id": index.anime_ids,
@@ -39,7 +49,16 @@ def title_baselines(config: PredictionConfig, rating_matrix: pl.LazyFrame) -> dg
             "bias": learnt.bias,
             "global_mean": np.full(len(index.anime_ids), learnt.global_mean, dtype=np.float32),
         }
-    )
+    ).with_columns(effect=None, listing=None)
+    if 0 < len(ratings) <= settings.most_joint:
+        lists = user_lists.select("username", "anime_id", "score").collect()
+        listed, _ = index_ratings(lists, anime_ids=index.anime_ids)
+        items = align_items(index.anime_ids, anime_features.collect(), anime_relations.collect())
+        titles = learn_titles(listed, encode(items, learn_code(items)))
+        frame = frame.with_columns(
+            effect=pl.Series(titles.base) - pl.col("global_mean"),
+            listing=pl.Series(titles.listing).arr.to_list(),
+        )
     return table_result("title_baselines", frame, {"global_mean": learnt.global_mean})
 
 
@@ -106,7 +125,7 @@ def item_weights(  # noqa: D103
     return table_result("item_weights", frame, {"titles": frame["anime_id"].n_unique()})
 
 
-@table_asset("cf_metrics", code_version="1")
+@table_asset("cf_metrics", code_version="2")
 def cf_metrics(  # noqa: D103
     rating_matrix: pl.LazyFrame,
     user_lists: pl.LazyFrame,
@@ -118,19 +137,27 @@ def cf_metrics(  # noqa: D103
     return table_result("cf_metrics", rows, metrics_metadata(rows))
 
 
-@table_asset("cf_predictions", code_version="1", kinds=["scipy"])
+@table_asset("cf_predictions", code_version="2", kinds=["scipy"])
 def cf_predictions(  # noqa: D103
     config: PredictionConfig,  # type: ignore[valid-type]
     rating_matrix: pl.LazyFrame,
     user_lists: pl.LazyFrame,
     similarity_matrix: pl.LazyFrame,
     title_baselines: pl.LazyFrame,
+    anime_features: pl.LazyFrame,
+    anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
-    baselines, neighbours, anime_ids = _learnt(title_baselines.collect(), similarity_matrix.collect())
+    known = title_baselines.collect().sort("anime_id")
+    baselines, anime_ids = _baselines(known), known["anime_id"].to_numpy()
+    neighbours = _neighbours(similarity_matrix.collect(), anime_ids)
     taken = user_lists.filter((pl.col("status") != "plan_to_watch").fill_null(True) | pl.col("score").is_not_null())
     history, index = index_ratings(taken.select("username", "anime_id", "score").collect(), anime_ids=anime_ids)
+    better = None
+    if titles := _learnt_titles(known):
+        items = align_items(anime_ids, anime_features.collect(), anime_relations.collect())
+        better = JointNeighbourhood().with_titles(history, items, titles, neighbours).predict
+    top = predict_top(history, baselines, neighbours, config.settings, better)  # type: ignore[attr-defined]
     rated_users = rating_matrix.select("username", "user_batch").unique().collect()
-    top = predict_top(history, baselines, neighbours, config.settings)  # type: ignore[attr-defined]
     frame = pl.DataFrame(
         {
             "username": index.usernames.gather(top.user),
@@ -141,24 +168,40 @@ def cf_predictions(  # noqa: D103
             "support": top.support,
         }
     ).join(rated_users, on="username")
-    spread = frame["predicted_rating"].std()
     return table_result(
-        "cf_predictions", frame, {"users": frame["username"].n_unique(), "spread_of_predictions": spread}
+        "cf_predictions",
+        frame,
+        {
+            "users": frame["username"].n_unique(),
+            "spread_of_predictions": frame["predicted_rating"].std(),
+            "predicted_by": "jointly weighted neighbours" if better else "the similarity table alone",
+        },
     )
 
 
-def _learnt(baselines: pl.DataFrame, similarity: pl.DataFrame) -> tuple[TitleBaselines, Neighbours, Any]:
-    """The stored tables as the arrays that they were, over the titles that have ratings."""
-    baselines = baselines.sort("anime_id")
-    ids = baselines["anime_id"].to_numpy()
-    global_mean = float(baselines["global_mean"][0]) if len(ids) else 5.5
-    columns = {name: baselines[name].to_numpy() for name in ("ratings", "mean", "shrunk_mean", "bias")}
-    known = similarity.filter(pl.col("anime_id").is_in(ids.tolist()) & pl.col("neighbour_id").is_in(ids.tolist()))
-    neighbours = Neighbours(
-        np.searchsorted(ids, known["anime_id"].to_numpy()).astype(np.int32),
-        np.searchsorted(ids, known["neighbour_id"].to_numpy()).astype(np.int32),
+def _baselines(known: pl.DataFrame) -> TitleBaselines:
+    """The stored table as the arrays that it was; sorted by title."""
+    global_mean = float(known["global_mean"][0]) if len(known) else 5.5
+    columns = {name: known[name].to_numpy() for name in ("ratings", "mean", "shrunk_mean", "bias")}
+    return TitleBaselines(**columns, global_mean=global_mean)
+
+
+def _learnt_titles(known: pl.DataFrame) -> LearntTitles | None:
+    """What jointly weighted neighbours need of the titles; None where there were too many ratings for it, or none."""
+    if known.is_empty() or known["effect"].null_count():
+        return None
+    base = (known["global_mean"] + known["effect"]).to_numpy()
+    return LearntTitles(base, np.stack(known["listing"].to_list()).astype(np.float32))
+
+
+def _neighbours(similarity: pl.DataFrame, anime_ids: IntArray) -> Neighbours:
+    """The stored table as the arrays that it was, over the given titles (sorted)."""
+    ids = anime_ids.tolist()
+    known = similarity.filter(pl.col("anime_id").is_in(ids) & pl.col("neighbour_id").is_in(ids))
+    return Neighbours(
+        np.searchsorted(anime_ids, known["anime_id"].to_numpy()).astype(np.int32),
+        np.searchsorted(anime_ids, known["neighbour_id"].to_numpy()).astype(np.int32),
         known["rank"].to_numpy(),
         known["similarity"].to_numpy(),
         known["support"].to_numpy(),
     )
-    return TitleBaselines(**columns, global_mean=global_mean), neighbours, ids

@@ -19,13 +19,23 @@ from malsugoi_assets.warehouse.batches import Batches, ByBatch
 def users(  # noqa: D103
     context: dg.AssetExecutionContext, source: SourceResource, warehouse: Warehouse
 ) -> dg.MaterializeResult[Any]:
-    found = source.open().usernames(context.log.info)
+    opened = source.open()
+    found = opened.usernames(context.log.info)
+    gaps = opened.discovery_gaps()
     ledger = warehouse.dir.ledger
     new = ledger.add(found, batch_size=source.load_settings().batch_size)
     known = ledger.users()
     register_batches(context.instance, known["user_batch"].unique().to_list())
     return table_result(
-        "users", known, {"seen_now": len(found), "new_batches": new, "batches": known["user_batch"].n_unique()}
+        "users",
+        known,
+        {
+            "seen_now": len(found),
+            "new_batches": new,
+            "batches": known["user_batch"].n_unique(),
+            "nobody_missed": not gaps,
+            "searches_that_hide_somebody": gaps[:50],
+        },
     )
 
 

@@ -54,6 +54,9 @@ _LONGEST_BLOCK = 3600.0
 class ClientError(Exception):
     """A request that brought no answer; carries `url`, `attempts` and the last `status` (None: not even that)."""
 
+    hopeless: bool = False
+    """Whether every further request would end the same way, so that a flow may stop at once."""
+
     def __init__(self, url: str, reason: str, *, attempts: int = 1, status: int | None = None) -> None:
         self.url, self.reason, self.attempts, self.status = url, reason, attempts, status
         tries = f" (tried {attempts} times)" if attempts > 1 else ""

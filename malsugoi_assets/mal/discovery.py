@@ -1,8 +1,12 @@
 """Usernames from the user search, complete also where one search shows only its first pages.
 
 A search is walked to its end. One that ends on a full page may have been capped there: then the ages are halved, down
-to a single year, and that is split by gender, so that each part ends on a page that is not full. The form's bounds are
-exclusive ("> 18 and < 24"); where a site reads them as inclusive, the parts overlap, which does no harm.
+to a single year, that is split by gender, and that by a letter of the name, where the site honours it, so that each
+part ends on a page that is not full. The form's bounds are exclusive ("> 18 and < 24"); where a site reads them as
+inclusive, the parts overlap, which does no harm.
+
+Parts do not always cover the whole: who gives no age is in no search by age. What a capped search may hide after all
+its parts were walked is a gap, and a walk with gaps is never called complete.
 """
 
 from __future__ import annotations
@@ -12,40 +16,69 @@ from datetime import datetime
 
 from malsugoi_assets.mal import parse_users_page
 from malsugoi_assets.mal.client import ClientError
-from malsugoi_assets.mal.errors import NotFound, PageError
+from malsugoi_assets.mal.errors import NotFound, PageError, UnexpectedPage
 from malsugoi_assets.mal.fetching import Fetcher, Progress, SiteStopped
 from malsugoi_assets.mal.freshness import SiteSettings, age_days
 from malsugoi_assets.mal.store import MissingBody, user_key
 
 _LAST_PAGE = 5_000
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
+"""What names are made of: each holds one of them."""
+
+
+class _NotOffered(Exception):
+    """The site does not look for a letter: its answer has names without it, or is no answer."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """One search: ages inclusive (None: whatever age, also unknown), gender '' = whatever, '1' male, '2' female."""
+    """One search: ages inclusive (None: whatever age, also unknown), gender '' = whatever, '1' male, '2' female,
+    `letter` '' = whatever, else one that the name holds.
+    """
 
     ages: tuple[int, int] | None = None
     gender: str = ""
+    letter: str = ""
 
     def params(self, show: int) -> dict[str, str | int]:
         """The query of users.php for the page from row `show` on."""
         low, high = ("", "") if self.ages is None else (str(self.ages[0] - 1), str(self.ages[1] + 1))
-        return {"cat": "user", "q": "", "loc": "", "agelow": low, "agehigh": high, "g": self.gender, "show": show}
+        query: dict[str, str | int] = {"cat": "user", "q": self.letter, "loc": ""}
+        return {**query, "agelow": low, "agehigh": high, "g": self.gender, "show": show}
 
     def key(self, show: int) -> str:
         """The store's key of that page."""
         ages = "any" if self.ages is None else f"{self.ages[0]}-{self.ages[1]}"
-        return f"ages={ages}&g={self.gender}&show={show}"
+        letter = f"&q={self.letter}" if self.letter else ""
+        return f"ages={ages}&g={self.gender}{letter}&show={show}"
 
     def parts(self, lowest: int, highest: int) -> list[Search]:
-        """The narrower searches that cover this one; [] where it cannot be narrowed."""
+        """The narrower searches to try where this one is capped; [] where it cannot be narrowed."""
         if self.ages is None:
-            return [Search((lowest, highest), self.gender)]
+            return [Search((lowest, highest))]
         low, high = self.ages
         if low < high:
             middle = (low + high) // 2
-            return [Search((low, middle), self.gender), Search((middle + 1, high), self.gender)]
-        return [] if self.gender else [Search(self.ages, "1"), Search(self.ages, "2")]
+            return [Search((low, middle)), Search((middle + 1, high))]
+        if not self.gender:
+            return [Search(self.ages, "1"), Search(self.ages, "2")]
+        return [] if self.letter else [Search(self.ages, self.gender, letter) for letter in _LETTERS]
+
+    def gap(self, lowest: int, highest: int) -> str | None:
+        """Whom a capped search may hide although its parts were walked; None where they cover it."""
+        if self.ages is None:
+            return f"whoever gives no age from {lowest} to {highest}"
+        if self.ages[0] < self.ages[1]:
+            return None
+        age = f"age {self.ages[0]}"
+        if not self.gender:
+            return f"{age}, no gender given"
+        who = f"{age}, {'male' if self.gender == '1' else 'female'}"
+        return f"{who}, names with {self.letter!r}" if self.letter else None
+
+    def whole_gap(self) -> str:
+        """The gap that is left where its parts cannot be searched at all."""
+        return f"age {self.ages[0] if self.ages else 'any'}, {'male' if self.gender == '1' else 'female'}"
 
 
 class Discovery:
@@ -61,7 +94,7 @@ class Discovery:
             return True
         if age_days(datetime.fromisoformat(walk["finished"]), self._fetcher.now()) >= self._settings.discovery_days:
             return True
-        return not walk["complete"] and (max_users is None or len(walk["names"]) < max_users)
+        return not walk["ended"] and (max_users is None or len(walk["names"]) < max_users)
 
     def known(self, max_users: int | None) -> list[str]:
         """The usernames of the last finished walk; asks nothing."""
@@ -80,23 +113,42 @@ class Discovery:
             if age_days(before, now) * 24 < self._settings.resume_hours:
                 started, since = before, int(walk["since"])
         begun = {"started": started.isoformat(), "since": since}
-        self._store.set_walk("users", {**begun, "names": walk.get("names", []), "complete": False})
+        self._store.set_walk("users", {**begun, "names": walk.get("names", []), "ended": False, "gaps": []})
+        lowest, highest = self._settings.lowest_age, self._settings.highest_age
         found: dict[str, str] = {}
+        gaps: list[str] = []
         searches = [Search()]
         while searches and not _enough(found, max_users):
             search = searches.pop(0)
-            if self._walk(search, since, found, max_users, progress):
-                searches = search.parts(self._settings.lowest_age, self._settings.highest_age) + searches
-        complete = not searches and not _enough(found, max_users)
+            try:
+                capped = self._walk(search, since, found, max_users, progress)
+            except _NotOffered:
+                searches = [other for other in searches if not other.letter]
+                gaps.append(search.whole_gap())
+                continue
+            if capped:
+                searches = search.parts(lowest, highest) + searches
+                gaps += [gap] if (gap := search.gap(lowest, highest)) else []
+        if not found:
+            # The search without a filter never is empty; whoever says so is not the search.
+            raise SiteStopped("user search", 0, None, UnexpectedPage("users", "a search for everybody without users"))
+        ended = not searches and not _enough(found, max_users)
         names = list(found.values())
-        finished = self._fetcher.now().isoformat()
-        self._store.set_walk("users", {**begun, "finished": finished, "names": names, "complete": complete})
+        value = {**begun, "finished": self._fetcher.now().isoformat(), "names": names, "ended": ended, "gaps": gaps}
+        self._store.set_walk("users", value)
         return names[:max_users]
+
+    def gaps(self) -> list[str]:
+        """Whom the last finished walk may have missed, since a search was capped; [] where it saw everybody it asked for."""
+        return list(self._store.walk("users").get("gaps", ()))
 
     def _walk(
         self, search: Search, since: int, found: dict[str, str], max_users: int | None, progress: Progress
     ) -> bool:
-        """Walk one search into `found`; True where it may have been capped: it ended on a full page, or repeated one."""
+        """Walk one search into `found`; True where it may have been capped: it ended on a full page, or repeated one.
+
+        Raises `_NotOffered` where a search for a letter shows names without it.
+        """
         show, page_size = 0, 0
         last: list[str] = []
         for _ in range(_LAST_PAGE):
@@ -106,6 +158,8 @@ class Discovery:
             names = self._page(search, show, since, len(found))
             if not names:
                 break
+            if search.letter and not all(search.letter in name.lower() for name in names):
+                raise _NotOffered
             if names == last:
                 return True
             found |= {user_key(name): name for name in names if user_key(name) not in found}
@@ -132,6 +186,8 @@ class Discovery:
                 raise SiteStopped("user search", done, None, error) from error
             return []
         except (PageError, ClientError) as error:
+            if search.letter and isinstance(error, UnexpectedPage):
+                raise _NotOffered from error
             raise SiteStopped("user search", done, None, error) from error
         return names
 

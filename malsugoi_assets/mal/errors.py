@@ -2,6 +2,7 @@
 
 PageError
 ├── NotFound          404 page, unknown anime, unknown user
+│   └── MergedTitle   the page of another anime: the site has merged the two
 ├── LoginWall         the site asks to log in
 ├── BlockPage         403/405 page of the site or its guard
 ├── Captcha           a page that wants proof of a person, often with status 200
@@ -11,6 +12,7 @@ PageError
 ├── PrivateList       the list's owner does not share it
 ├── TruncatedPage     the answer ends in the middle
 ├── UnknownUser       a list or profile of a user that does not exist
+│   └── RenamedUser   the site shows the list under another name
 └── UnexpectedPage    none of the above, and not the page that was asked for
 """
 
@@ -38,6 +40,18 @@ class UnknownUser(NotFound):
     """The site says that this user does not exist."""
 
     found = "a notice that the user does not exist"
+
+
+class MergedTitle(NotFound):
+    """The site answers with another title's page: this one's entry was merged into it."""
+
+    found = "another title's page"
+
+
+class RenamedUser(UnknownUser):
+    """The site answers under another name."""
+
+    found = "a list under another name"
 
 
 class LoginWall(PageError):

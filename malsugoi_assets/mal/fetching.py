@@ -107,7 +107,9 @@ class Patience:
         self._row = 0
 
     def refused(self, error: ClientError, done: int) -> None:
-        """Raises `SiteStopped` at the third failure in a row (a setting), or where it is known when to come back."""
+        """Raises `SiteStopped` at the third failure in a row (a setting), where it is known when to come back, or at
+        the first one that leaves no hope.
+        """
         self._row += 1
-        if self._row >= self._most or getattr(error, "retry_at", None) is not None:
+        if self._row >= self._most or error.hopeless or getattr(error, "retry_at", None) is not None:
             raise SiteStopped(self._what, done, self._total, error) from error

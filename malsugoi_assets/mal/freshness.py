@@ -51,7 +51,10 @@ def title_is_due(page: StoredPage | None, settings: SiteSettings, now: datetime)
 
 def list_is_due(outcome: ListOutcome | None, settings: SiteSettings, now: datetime) -> bool:
     """Whether a list should be fetched, given its last outcome: whatever failed last time always is."""
-    if outcome is None or outcome.error is not None or outcome.list_status == "error":
+    if outcome is None or outcome.list_status == "error":
         return True
     closed = outcome.list_status in ("private", "missing")
+    # A closed list has its reason where others have none; there a later visit that failed shows by its time.
+    if outcome.error is not None and not (closed and outcome.tried_at == outcome.fetched_at):
+        return True
     return age_days(outcome.tried_at, now) >= (settings.closed_list_days if closed else settings.list_days)

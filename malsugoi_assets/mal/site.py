@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from malsugoi_assets.mal.api import Api
 from malsugoi_assets.mal.catalogue import Catalogue, CatalogueReport
 from malsugoi_assets.mal.discovery import Discovery
 from malsugoi_assets.mal.fetching import Client, Fetcher, Progress, SiteStopped
@@ -29,7 +30,7 @@ def _utc_now() -> datetime:
 
 
 class Site:
-    """The flows over one site and one page store."""
+    """The flows over one site and one page store; with `api`, a client of the official API, through that where it can."""
 
     def __init__(
         self,
@@ -38,13 +39,15 @@ class Site:
         settings: SiteSettings | None = None,
         *,
         now: Callable[[], datetime] = _utc_now,
+        api: Client | None = None,
     ) -> None:
         self.settings = settings or SiteSettings()
         self.store = store
         fetcher = Fetcher(client, store, now)
-        self._catalogue = Catalogue(fetcher, self.settings)
+        official = Api(Fetcher(api, store, now)) if api is not None else None
+        self._catalogue = Catalogue(fetcher, self.settings, official)
         self._discovery = Discovery(fetcher, self.settings)
-        self._lists = Lists(fetcher, self.settings)
+        self._lists = Lists(fetcher, self.settings, official)
 
     def catalogue_due(self, max_anime: int | None = None) -> bool:
         """Whether `refresh_catalogue` would ask the site for anything."""
@@ -62,7 +65,10 @@ class Site:
         return self._catalogue.pages()
 
     def page_records(self) -> list[dict[str, Any]]:
-        """The rows of `raw_anime_pages`, by anime_id: the newest good page, else how the last request ended."""
+        """The rows of `raw_anime_pages`, by anime_id: the newest good page, else how the last request ended.
+
+        `error` says why the last request failed; a title that the site no longer has keeps its last good page.
+        """
         return [
             {
                 "anime_id": int(page.key),
@@ -72,6 +78,7 @@ class Site:
                 "sha256": page.sha256,
                 "bytes": page.bytes,
                 "path": page.path,
+                "error": page.note,
             }
             for page in self._catalogue.records()
         ]
@@ -91,6 +98,10 @@ class Site:
     def discovered(self, max_users: int | None = None) -> list[str]:
         """The usernames that the last finished walk found, without asking."""
         return self._discovery.known(max_users)
+
+    def discovery_gaps(self) -> list[str]:
+        """Whom the last finished walk may have missed, since one search shows only its first pages; asks nothing."""
+        return self._discovery.gaps()
 
     def lists_due(self, usernames: Iterable[str]) -> list[str]:
         """Those whose list `fetch_lists` would ask for."""

@@ -11,6 +11,7 @@ e_i is the title's effect, drawn to what its content lets expect where it has fe
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,9 +19,11 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from pydantic import BaseModel, ConfigDict, Field
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from malsugoi_assets.machine import available_threads
 from malsugoi_assets.recommend.content import Content, encode, learn_code
-from malsugoi_assets.recommend.item_state import ItemState, learn_item_state
+from malsugoi_assets.recommend.item_state import learn_item_state
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.likeness import dense_block, learn_likeness
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
@@ -81,10 +84,31 @@ class TitleKernel:
         return np.asarray(total, dtype=np.float32)
 
 
+@dataclass(frozen=True)
+class LearntTitles:
+    """What everybody's lists say of each title: all that predicting for somebody needs of other people.
+
+    `base`: float32 (n_items,), μ + e_i, rating points; `listing`: float32 (n_items, size), where it stands among the
+    lists, rows of length ≤ 1.
+    """
+
+    base: FloatArray
+    listing: Matrix
+
+
+def learn_titles(
+    ratings: Ratings, content: Content, settings: JointSettings | None = None, seed: int = 0
+) -> LearntTitles:
+    """Learn from the rows of `ratings`, the unrated ones too; the seed is the embedding's."""
+    size = (settings or JointSettings()).listing_size
+    state = learn_item_state(ratings, content.matrix, embedding_size=size, seed=seed)
+    return LearntTitles((float(state.mean[0]) + state.effect).astype(np.float32), state.listing)
+
+
 def title_kernel(
-    neighbours: Neighbours, items: Items, state: ItemState, content: Content, settings: JointSettings
+    neighbours: Neighbours, items: Items, listing: Matrix, content: Content, settings: JointSettings
 ) -> TitleKernel:
-    """The likeness of the titles by lists (`state`), ratings (`neighbours`), names, relations and content."""
+    """The likeness of the titles by lists (`listing`), ratings (`neighbours`), names, relations and content."""
     likeness = learn_likeness(items)
     series = sp.csr_matrix(likeness.relations.maximum(likeness.prefix * np.float32(0.6)))
     named = settings.series * series + settings.prefix * likeness.prefix + settings.title * likeness.titles
@@ -99,7 +123,7 @@ def title_kernel(
     return TitleKernel(
         settings,
         sp.csr_matrix(named).astype(np.float32),
-        state.listing,
+        listing,
         linear.astype(np.float32),
         content.numbers[:, [0, 1, 2, 4]],
     )
@@ -118,16 +142,24 @@ class JointNeighbourhood:
 
         `neighbours`: the similarity table over the same titles, where it has been worked out already.
         """
-        if neighbours is None:
-            neighbours = similar_titles(ratings)
         content = encode(items, learn_code(items))
-        state = learn_item_state(ratings, content.matrix, embedding_size=self.settings.listing_size, seed=self.seed)
-        self._kernel = title_kernel(neighbours, items, state, content, self.settings)
-        self._base = (float(state.mean[0]) + state.effect).astype(np.float32)
-        rated = ratings.rated
+        titles = learn_titles(ratings, content, self.settings, self.seed)
+        near = similar_titles(ratings) if neighbours is None else neighbours
+        return self._take(ratings, items, titles, near, content)
+
+    def with_titles(self, history: Ratings, items: Items, titles: LearntTitles, neighbours: Neighbours) -> Self:
+        """Predict for the users of `history`, some or all, with what was learnt of the titles before."""
+        return self._take(history, items, titles, neighbours, encode(items, learn_code(items)))
+
+    def _take(
+        self, history: Ratings, items: Items, titles: LearntTitles, neighbours: Neighbours, content: Content
+    ) -> Self:
+        self._kernel = title_kernel(neighbours, items, titles.listing, content, self.settings)
+        self._base = titles.base
+        rated = history.rated
         order = np.lexsort((rated.item, rated.user))
         self._item, self._rating = rated.item[order], rated.rating[order]
-        self._starts = np.searchsorted(rated.user[order], np.arange(ratings.n_users + 1))
+        self._starts = np.searchsorted(rated.user[order], np.arange(history.n_users + 1))
         above = rated.rating - self._base[rated.item]
         self._unit = float(np.mean(above**2)) if len(above) else 1.5
         return self
@@ -142,22 +174,39 @@ class JointNeighbourhood:
             raise RuntimeError("fit() comes before predict()")
         predicted = np.empty(len(user), dtype=np.float32)
         deviation = np.empty(len(user), dtype=np.float32)
-        place = np.full(len(self._base), -1, dtype=np.int32)
         order = np.argsort(user, kind="stable")
         people, first = np.unique(user[order], return_index=True)
-        for person, pairs in zip(people, np.split(order, first[1:]), strict=len(people) > 0):
-            mine = slice(self._starts[person], self._starts[person + 1])
-            history, rating = self._item[mine], self._rating[mine]
-            if not len(history):
-                predicted[pairs] = self._base[item[pairs]]
-                deviation[pairs] = self._unit**0.5 * 1.25
-                continue
-            among = self._kernel.block(history, history, place)
-            for start in range(0, len(pairs), _QUERIES_AT_A_TIME):
-                some = pairs[start : start + _QUERIES_AT_A_TIME]
-                to = self._kernel.block(item[some], history, place)
-                predicted[some], deviation[some] = self._solve(item[some], history, rating, among, to)
+        questions = list(zip(people.tolist(), np.split(order, first[1:]), strict=True)) if len(people) else []
+        threads = min(available_threads(), len(questions))
+
+        def answer(part: list[tuple[int, npt.NDArray[np.intp]]]) -> None:
+            scratch = np.full(len(self._base), -1, dtype=np.int32)
+            for person, pairs in part:
+                predicted[pairs], deviation[pairs] = self._for_one(person, item[pairs], scratch)
+
+        # Each person's systems are small: threads of our own, and none inside the linear algebra.
+        with threadpool_limits(limits=1):
+            if threads <= 1:
+                answer(questions)
+            else:
+                with ThreadPoolExecutor(threads) as pool:
+                    list(pool.map(answer, [questions[start::threads] for start in range(threads)]))
         return np.clip(predicted, 1, 10), deviation
+
+    def _for_one(self, person: int, asked: IntArray, scratch: npt.NDArray[np.int32]) -> tuple[FloatArray, FloatArray]:
+        """One user's predictions for the titles asked; `scratch` is -1 for every title, and given back so."""
+        assert self._kernel is not None
+        mine = slice(self._starts[person], self._starts[person + 1])
+        history, rating = self._item[mine], self._rating[mine]
+        if not len(history):
+            return self._base[asked], np.full(len(asked), self._unit**0.5 * 1.25, dtype=np.float32)
+        among = self._kernel.block(history, history, scratch)
+        parts = []
+        for start in range(0, len(asked), _QUERIES_AT_A_TIME):
+            some = asked[start : start + _QUERIES_AT_A_TIME]
+            to = self._kernel.block(some, history, scratch)
+            parts.append(self._solve(some, history, rating, among, to))
+        return np.concatenate([p for p, _ in parts]), np.concatenate([d for _, d in parts])
 
     def _solve(
         self, asked: IntArray, history: IntArray, rating: FloatArray, among: Matrix, to: Matrix

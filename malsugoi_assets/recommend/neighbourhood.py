@@ -40,6 +40,9 @@ class PredictionSettings(BaseModel):
     top_n: int = Field(100, ge=1, le=10_000, description="Titles kept a user.")
     user_shrinkage: float = Field(5.0, ge=0, description="Ratings at which a user's own level counts half.")
     title_shrinkage: float = Field(5.0, ge=0, description="Ratings at which a title's own level counts half.")
+    most_joint: int = Field(
+        10_000_000, ge=0, description="Ratings of all users beyond which the similarity table predicts alone."
+    )
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,7 @@ def predict_top(
 class ItemNeighbourhood:
     """The model `cf`: ratings from jointly weighted neighbours (`joint`), ranking by the similarity table's scores.
 
-    With more ratings than `most_joint` the similarity table predicts alone.
+    With more ratings than `settings.most_joint` the similarity table predicts alone.
     """
 
     def __init__(
@@ -207,12 +210,10 @@ class ItemNeighbourhood:
         similarity: SimilaritySettings | None = None,
         seed: int = 0,
         joint: JointSettings | None = None,
-        most_joint: int = 10_000_000,
     ) -> None:
         self.settings = settings or PredictionSettings()
         self.similarity = similarity or SimilaritySettings()
         self.joint = JointNeighbourhood(joint, seed)
-        self.most_joint = most_joint
         self._predictor: Predictor | None = None
         self._is_joint = False
 
@@ -221,7 +222,7 @@ class ItemNeighbourhood:
         baselines = title_baselines(ratings, self.settings)
         neighbours = similar_titles(ratings, self.similarity)
         self._predictor = Predictor(ratings, baselines, neighbours, self.settings)
-        self._is_joint = 0 < len(ratings.rated) <= self.most_joint
+        self._is_joint = 0 < len(ratings.rated) <= self.settings.most_joint
         if self._is_joint:
             self.joint.fit(ratings, items, neighbours)
         return self

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import dagster as dg
 import polars as pl
 
+from malsugoi_assets.mal.api import ApiClient
 from malsugoi_assets.mal.client import MalClient
 from malsugoi_assets.mal.records import AnimePage
 from malsugoi_assets.mal.site import Progress, Site, SiteStopped
@@ -45,16 +46,31 @@ class SiteSource(Source):
                 raise dg.Failure(str(error)) from error
         else:
             url = self._settings.mal_url
-        pace = self._settings.requests_per_second
-        if pace is None and urlsplit(url).hostname not in _LOCAL:
-            pace = 1.0
         client = MalClient(
             url,
-            requests_per_second=pace,
+            requests_per_second=self._pace(url),
             contact=self._settings.contact,
             state_dir=self._data_dir.root / "state" / "client",
         )
-        return Site(client, PageStore(self._data_dir.root))
+        return Site(client, PageStore(self._data_dir.root), api=self._api(url))
+
+    def _api(self, site_url: str) -> ApiClient | None:
+        """A client of the official API where there is a client id; the replica answers it at its own address."""
+        client_id = self._settings.mal_client_id
+        if client_id is None:
+            return None
+        url = f"{site_url}/v2" if self._settings.source == "replica" else self._settings.mal_api_url
+        return ApiClient(
+            url,
+            client_id,
+            requests_per_second=self._pace(url),
+            contact=self._settings.contact,
+            state_dir=self._data_dir.root / "state" / "client",
+        )
+
+    def _pace(self, url: str) -> float | None:
+        pace = self._settings.requests_per_second
+        return 1.0 if pace is None and urlsplit(url).hostname not in _LOCAL else pace
 
     def pages(self, log: Log) -> Harvest:
         """Walk the ranking and fetch the detail pages that are due."""
@@ -63,7 +79,14 @@ class SiteSource(Source):
         except SiteStopped as error:
             raise dg.Failure(str(error)) from error
         frame = pl.DataFrame(self._site.page_records(), schema=polars_schema(TABLES["raw_anime_pages"]))
-        counts = {"fetched": report.fetched, "fresh": report.fresh, "failed": len(report.failed)}
+        counts = {
+            "fetched": report.fetched,
+            "fresh": report.fresh,
+            "failed": len(report.failed),
+            "gone_from_the_site": report.gone,
+            "ranking_walked_to_its_end": report.ranking_complete,
+            "ranking_moved_all_the_while": report.ranking_moved,
+        }
         return Harvest(frame, {**counts, "failures": [f"{i}: {why}" for i, why in report.failed[:20]]})
 
     def features(self, pages: pl.DataFrame) -> Harvest:
@@ -87,6 +110,10 @@ class SiteSource(Source):
             return self._site.discover(self._settings.max_users, _telling(log))
         except SiteStopped as error:
             raise dg.Failure(str(error)) from error
+
+    def discovery_gaps(self) -> list[str]:
+        """Whom the user search may hide."""
+        return self._site.discovery_gaps()
 
     def lists(self, usernames: Sequence[str], log: Log) -> Harvest:
         """Each user's whole list; one that cannot be had is a status, never an exception."""
@@ -125,14 +152,14 @@ class SiteSource(Source):
 
     def _parse(self) -> tuple[list[AnimePage], list[str]]:
         """The stored pages, each parsed once a process; and what could not be read, with the reason."""
-        from malsugoi_assets.mal.anime_page import parse_anime_page
+        from malsugoi_assets.mal.api import read_title
         from malsugoi_assets.mal.errors import PageError
 
         parsed, unparsed = [], []
         for stored, body in self._site.anime_pages():
             key = f"{stored.key}:{stored.sha256}"
             try:
-                page = self._parsed.get(key) or parse_anime_page(body)
+                page = self._parsed.get(key) or read_title(body)
             except PageError as error:
                 unparsed.append(f"{stored.url}: {error}")
                 continue

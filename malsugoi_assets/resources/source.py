@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import PrivateAttr
 
 from malsugoi_assets.files import FilesError
-from malsugoi_assets.settings import Settings, SettingsError
+from malsugoi_assets.settings import Settings, SettingsError, secrets_of_the_environment
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
 
 Metadata = dict[str, Any]
@@ -63,6 +63,10 @@ class Source(ABC):
     def lists_due(self, usernames: Sequence[str]) -> list[str]:
         """Those users whose list was never read, or so long ago that another visit is called for."""
 
+    def discovery_gaps(self) -> list[str]:
+        """Whom the last discovery may have missed, in words; [] where the source showed everybody."""
+        return []
+
     in_parts: str = ""
     """Where lists lie at hand, and may be more than memory holds: a name for the state of all of them. They are then
     asked for one batch at a time. Empty where asking costs, and one call should see all users."""
@@ -79,7 +83,7 @@ class SourceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def load_settings(self) -> Settings:
         """The settings as the rest of the package knows them."""
-        return Settings.model_validate(self.settings)
+        return Settings.model_validate(self.settings | secrets_of_the_environment())
 
     def open(self) -> Source:
         """The source. A data dir of another source, or a source that cannot be used, ends in a `Failure`."""

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from malsugoi_assets.recommend.baselines import Bias
-from malsugoi_assets.recommend.joint import JointNeighbourhood, JointSettings
+from malsugoi_assets.recommend.content import encode, learn_code
+from malsugoi_assets.recommend.joint import JointNeighbourhood, JointSettings, learn_titles
 from malsugoi_assets.recommend.neighbourhood import (
     ItemNeighbourhood,
     PredictionSettings,
@@ -86,7 +87,7 @@ def test_no_ratings_at_all_give_nobody_a_list() -> None:
     assert len(top.user) == 0
 
 
-@pytest.mark.parametrize("model", [ItemNeighbourhood, lambda: ItemNeighbourhood(most_joint=0)])
+@pytest.mark.parametrize("model", [ItemNeighbourhood, lambda: ItemNeighbourhood(PredictionSettings(most_joint=0))])
 def test_planted_tastes_are_found(model: type[ItemNeighbourhood]) -> None:
     """Series are liked as a whole in the invented world: neighbours must beat offsets alone."""
     ratings, items = small_ratings(120), small_items()
@@ -110,6 +111,28 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
     one, other = (ItemNeighbourhood().fit(r, items) for r in (ratings, ratings.take(order)))
     np.testing.assert_allclose(one.predict(*pairs), other.predict(*pairs), atol=2e-4)
     np.testing.assert_allclose(one.scores(pairs[0][:3]), other.scores(pairs[0][:3]), atol=1e-5)
+
+
+def test_a_batch_of_users_is_predicted_as_among_all_of_them() -> None:
+    """What is learnt of the titles is all that other people have to do with a prediction."""
+    ratings, items = small_ratings(), small_items()
+    near = similar_titles(ratings)
+    everybody = JointNeighbourhood().fit(ratings, items, near)
+    titles = learn_titles(ratings, encode(items, learn_code(items)))
+    few = ratings.take(ratings.user < 7)
+    batch = JointNeighbourhood().with_titles(Ratings(few.user, few.item, few.rating, 7, 36), items, titles, near)
+    asked = np.repeat(np.arange(7, dtype=np.int32), 36), np.tile(np.arange(36, dtype=np.int32), 7)
+    np.testing.assert_array_equal(batch.predict(*asked), everybody.predict(*asked))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_change_no_prediction(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ratings, items = small_ratings(), small_items()
+    model = JointNeighbourhood().fit(ratings, items)
+    asked = np.repeat(np.arange(9, dtype=np.int32), 36), np.tile(np.arange(36, dtype=np.int32), 9)
+    before = model.predict(*asked)
+    monkeypatch.setattr("malsugoi_assets.recommend.joint.available_threads", lambda: threads)
+    np.testing.assert_array_equal(model.predict(*asked), before)
 
 
 def test_a_known_rating_does_not_predict_itself() -> None:

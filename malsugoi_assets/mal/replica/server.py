@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import ValidationError
 
-from malsugoi_assets.mal.replica import pages
+from malsugoi_assets.mal.replica import api, pages
 from malsugoi_assets.mal.replica.faults import Fault, Faults
 from malsugoi_assets.mal.replica.world import User, World
 
@@ -150,8 +150,13 @@ class Handler(BaseHTTPRequestHandler):
     def _page(self, method: str) -> Answer:
         if method != "GET":
             return Answer(405, pages.server_error(405))
+        world = self.server.site.world
         try:
-            return route(self.server.site.world, self.path)
+            if self.path.startswith(f"{api.PREFIX}/"):
+                host = self.headers.get("Host") or self.server.url.removeprefix("http://")
+                status, body = api.reply(world, self.path, self.headers.get("X-MAL-CLIENT-ID"), host)
+                return Answer(status, body, JSON)
+            return route(world, self.path)
         except Answer as answer:
             return answer
 
