@@ -86,6 +86,31 @@ def captcha() -> str:
     )
 
 
+def maintenance() -> str:
+    """The page while the site is being worked on (status 503)."""
+    return page(
+        "Maintenance",
+        '<h1 class="h1">Maintenance</h1><div id="content"><p>The site is down for maintenance. Come back soon.</p></div>',
+    )
+
+
+def block_page() -> str:
+    """What the guard in front of the site says to whom it takes for a machine (status 403, or even 200)."""
+    return (
+        "<!DOCTYPE html><html><head><title>Access Denied</title></head><body><h1>Access Denied</h1>"
+        "<p>Your request looks automated. Reference 18.replica</p></body></html>\n"
+    )
+
+
+def login() -> str:
+    """The page that asks to log in."""
+    return page(
+        "Login",
+        '<h1 class="h1">Login</h1><div id="content"><form name="loginForm" method="post" action="/login.php">'
+        '<input type="text" name="user_name"><input type="password" name="password"></form></div>',
+    )
+
+
 def too_many_requests() -> str:
     """The short page that comes with status 429."""
     return (
@@ -254,9 +279,12 @@ looked for. An invented story, told in {escape(title.type)} form.</p>
     return page(title.title, content, head=head)
 
 
-def top_page(world: World, offset: int) -> str | None:
-    """A ranking page from row `offset` on; None past the end (the site answers 404 there)."""
-    shown = world.ranking[offset : offset + TOP_PAGE]
+def top_page(world: World, offset: int, ranking: Sequence[int] | None = None) -> str | None:
+    """A ranking page from row `offset` on; None past the end (the site answers 404 there).
+
+    `ranking` holds the titles' indexes in another order than the world's.
+    """
+    shown = (world.ranking if ranking is None else ranking)[offset : offset + TOP_PAGE]
     if not shown:
         return None
     rows = []

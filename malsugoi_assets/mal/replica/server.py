@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import socketserver
 import threading
 import time
@@ -20,15 +19,16 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import ValidationError
 
-from malsugoi_assets.mal.replica import api, pages
-from malsugoi_assets.mal.replica.faults import Fault, Faults
+from malsugoi_assets.mal.replica import api, pages, striking
+from malsugoi_assets.mal.replica.drift import Drift
+from malsugoi_assets.mal.replica.faults import KINDS, Fault, Faults
+from malsugoi_assets.mal.replica.striking import HTML, JSON, Reply
 from malsugoi_assets.mal.replica.world import User, World
 
 SEARCH_CAP = 10 * pages.USERS_PAGE
 """One search of users.php shows at most this many, as the site's does; narrower searches reach the rest."""
 
 LOG_LENGTH = 200_000
-HTML, JSON = "text/html; charset=UTF-8", "application/json"
 
 
 class Site:
@@ -36,7 +36,7 @@ class Site:
 
     def __init__(self, world: World, token: str = "", on_adding: Callable[[int], None] | None = None) -> None:
         self.world, self.token = world, token
-        self.faults = Faults()
+        self.faults, self.drift = Faults(), Drift(world)
         self.log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
         self.started = self.last_asked = time.monotonic()
         self._on_adding = on_adding
@@ -63,6 +63,7 @@ class Site:
             "added": len(world.users) - world.n_users,
             "requests": len(self.log),
             "uptime_seconds": round(time.monotonic() - self.started, 1),
+            "drift": self.drift.report(),
         }
 
 
@@ -97,6 +98,10 @@ class Answer(Exception):
     def __init__(self, status: int, body: str, kind: str = HTML, headers: dict[str, str] | None = None) -> None:
         super().__init__(status)
         self.status, self.body, self.kind, self.headers = status, body, kind, headers or {}
+
+    def reply(self) -> Reply:
+        """As bytes."""
+        return Reply(self.status, self.body.encode(), self.kind, self.headers)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -133,19 +138,20 @@ class Handler(BaseHTTPRequestHandler):
                 answer = control(site, method, url.path, payload)
             except ValueError as error:
                 answer = Answer(400, json.dumps({"error": _one_line(error)}), JSON)
-            self._send(answer)
+            self._send(answer.reply())
             return
-        fault = site.faults.next_for(self.path)
         record = {"method": method, "path": self.path, "status": 0, "time": time.time()}
+        fault = site.faults.next_for(self.path)
         site.log.append(record)
-        if fault is not None and fault.kind == "delay":
-            time.sleep(fault.seconds)
-        if fault is not None and fault.kind == "reset":
-            self._reset()
-            return
-        answer = _answer_of(fault) or self._page(method)
-        record["status"] = answer.status
-        self._send(answer, keep=fault.keep if fault is not None and fault.kind == "cut" else None)
+        if fault is not None and KINDS[fault.kind].lasting:
+            site.drift.strike(fault, self.path)
+        page = (striking.instead(fault) if fault is not None else None) or self._page(method).reply()
+        if fault is not None:
+            page = striking.spoilt(fault, page)
+            record["fault"] = fault.kind
+        if fault is None or fault.kind not in ("reset", "timeout"):
+            record["status"] = page.status
+        self._send(page, fault)
 
     def _page(self, method: str) -> Answer:
         if method != "GET":
@@ -156,46 +162,29 @@ class Handler(BaseHTTPRequestHandler):
                 host = self.headers.get("Host") or self.server.url.removeprefix("http://")
                 status, body = api.reply(world, self.path, self.headers.get("X-MAL-CLIENT-ID"), host)
                 return Answer(status, body, JSON)
-            return route(world, self.path)
+            return route(world, self.path, self.server.site.drift)
         except Answer as answer:
             return answer
 
-    def _send(self, answer: Answer, keep: float | None = None) -> None:
-        body = answer.body.encode()
-        head = [
-            f"HTTP/1.1 {answer.status} {self.responses.get(answer.status, ('', ''))[0]}",
-            f"Date: {self.date_time_string()}",
-            f"Content-Type: {answer.kind}",
-            f"Content-Length: {len(body)}",
-            *(f"{name}: {value}" for name, value in answer.headers.items()),
-        ]
-        if keep is not None:
-            body = body[: int(len(body) * keep)]
-            self.close_connection = True
+    def _send(self, page: Reply, fault: Fault | None = None) -> None:
         try:
-            self.wfile.write("\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body)
+            again = striking.send(fault, page, self._head, self.connection)
         except OSError:
+            again = False
+        if not again:
             self.close_connection = True
+        if fault is not None and fault.kind == "reset":
+            self.connection.close()
 
-    def _reset(self) -> None:
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-        self.connection.close()
-
-
-def _answer_of(fault: Fault | None) -> Answer | None:
-    if fault is None or fault.kind in ("delay", "cut", "reset"):
-        return None
-    if fault.kind == "captcha":
-        return Answer(200, pages.captcha())
-    if fault.kind == "redirect":
-        return Answer(302, "", headers={"Location": fault.location})
-    headers = {}
-    if fault.retry_after is not None:
-        value = fault.retry_after
-        headers["Retry-After"] = value if isinstance(value, str) else f"{value:g}"
-    body = pages.too_many_requests() if fault.status == 429 else pages.server_error(fault.status)
-    return Answer(fault.status, body, headers=headers)
+    def _head(self, page: Reply, length: int | None) -> bytes:
+        head = [
+            f"HTTP/1.1 {page.status} {self.responses.get(page.status, ('', ''))[0]}",
+            f"Date: {self.date_time_string()}",
+            f"Content-Type: {page.kind}",
+            *([f"Content-Length: {length}"] if length is not None else ["Connection: close"]),
+            *(f"{name}: {value}" for name, value in page.headers.items()),
+        ]
+        return "\r\n".join(head).encode("latin-1") + b"\r\n\r\n"
 
 
 _ANIME = re.compile(r"/anime/(\d+)(?:/[^/]*)?")
@@ -204,24 +193,27 @@ _LIST = re.compile(r"/animelist/([^/]+)")
 _LIST_JSON = re.compile(r"/animelist/([^/]+)/load\.json")
 
 
-def route(world: World, target: str) -> Answer:
-    """The answer to `GET target` (path with query)."""
+def route(world: World, target: str, drift: Drift | None = None) -> Answer:
+    """The answer to `GET target` (path with query), as the site is now."""
+    drift = drift or Drift(world)
     url = urlsplit(target)
     path = unquote(url.path)
     query = {name: values[-1] for name, values in parse_qs(url.query).items()}
     if path == "/topanime.php":
-        return _found(pages.top_page(world, _number(query, "limit")))
+        return _found(pages.top_page(world, _number(query, "limit"), drift.ranking))
     if match := _ANIME.fullmatch(path):
-        index = world.index.get(int(match[1]))
+        index = None if int(match[1]) in drift.deleted else world.index.get(int(match[1]))
         return _found(None if index is None else pages.anime_page(world, world.titles[index]))
     if match := _MANGA.fullmatch(path):
         return _found(pages.manga_page(world, int(match[1])))
     if path == "/users.php":
-        return Answer(200, pages.users_page(search(world.users, query), _number(query, "show"), url.query))
+        return Answer(200, pages.users_page(search(drift.users(), query), _number(query, "show"), url.query))
     if match := _LIST.fullmatch(path):
-        return _list(world, match[1], query)
+        return _list(world, _reader(drift, match[1]), query)
     if match := _LIST_JSON.fullmatch(path):
-        return _list_json(world, match[1], query)
+        return _list_json(world, _reader(drift, match[1]), query)
+    if path == "/login.php":
+        return Answer(200, pages.login())
     if path == "/":
         return Answer(200, pages.page("Home", '<div id="content"><a href="/topanime.php">Top Anime</a></div>'))
     return _found(None)
@@ -248,15 +240,14 @@ def _number(query: dict[str, str], name: str, default: int = 0) -> int:
     return int(value) if value.isdigit() else default
 
 
-def _reader(world: World, username: str) -> User:
-    user = world.user(username)
+def _reader(drift: Drift, username: str) -> User:
+    user = drift.user(username)
     if user is None or user.kind == "missing":
         raise Answer(404, pages.not_found())
     return user
 
 
-def _list(world: World, username: str, query: dict[str, str]) -> Answer:
-    user = _reader(world, username)
+def _list(world: World, user: User, query: dict[str, str]) -> Answer:
     if user.kind == "private":
         return Answer(200, pages.private_list(user.username))
     status = _number(query, "status", 7)
@@ -268,8 +259,7 @@ def _list(world: World, username: str, query: dict[str, str]) -> Answer:
     return Answer(200, pages.modern_list(world, user, shown, status))
 
 
-def _list_json(world: World, username: str, query: dict[str, str]) -> Answer:
-    user = _reader(world, username)
+def _list_json(world: World, user: User, query: dict[str, str]) -> Answer:
     if user.kind == "private":
         return Answer(400, pages.private_json(), JSON)
     status, offset = _number(query, "status", 1), _number(query, "offset")
@@ -306,6 +296,7 @@ def control(site: Site, method: str, path: str, payload: bytes) -> Answer:
             return ok(site.faults.report())
         case "DELETE", "faults":
             site.faults.clear()
+            site.drift.clear()
             return ok([])
         case "GET", "log":
             return ok(list(site.log))
