@@ -154,7 +154,7 @@ class Lists:
         after = 0  # pages of this very try, which was interrupted, are used again; those of a reading that failed not
         before: list[StoredPage] = []
         for number in range(_READINGS):
-            rows, pages, changed = self._reading(username, outcome, after)
+            rows, pages, changed = self._reading(username, outcome, after, to_the_end=number > 0)
             if not changed:
                 return _one_a_title(rows), pages
             after = self._store.last_id()
@@ -166,9 +166,12 @@ class Lists:
         return _one_a_title(row for page in pages for row in self._rows(page)), pages
 
     def _reading(
-        self, username: str, outcome: ListOutcome | None, after: int
+        self, username: str, outcome: ListOutcome | None, after: int, *, to_the_end: bool
     ) -> tuple[list[ListEntry], list[StoredPage], bool]:
-        """One reading of a list: its rows, the pages they stand on, and whether it changed meanwhile."""
+        """One reading of a list: its rows, the pages they stand on, and whether it changed meanwhile.
+
+        It stops at a change, or goes on `to_the_end` so that what follows is read all the same.
+        """
         shown, first = self._list_page(username, outcome, after)
         if shown is not None and shown.complete:
             return list(shown.entries), [first], False
@@ -177,14 +180,16 @@ class Lists:
         if shown is not None and _shows_all_statuses(shown):
             rows, pages = list(shown.entries), [first]
         known = {entry.anime_id for entry in rows}
+        changed = False
         for _ in range(_LAST_PAGE):
             page, more = self._list_json(username, max(len(rows) - 1, 0), outcome, after)
             pages.append(page)
-            if rows and (not more or more[0].anime_id != rows[-1].anime_id):
-                return rows + more, pages, True
             new = more[1:] if rows else more
-            if any(entry.anime_id in known for entry in new):
-                return rows + more, pages, True
+            meets = not rows or (bool(more) and more[0].anime_id == rows[-1].anime_id)
+            if not meets or any(entry.anime_id in known for entry in new):
+                changed = True
+                if not to_the_end:
+                    return rows + more, pages, True
             if not new:
                 break
             rows += new
@@ -192,7 +197,7 @@ class Lists:
         if shown is None and not rows:
             # A page that cannot be read and an answer without rows: nobody said that the list is empty.
             raise UnexpectedPage("a user's anime list", f"{first.note}; and load.json has no rows")
-        return rows, pages, False
+        return rows, pages, changed
 
     def _list_page(
         self, username: str, outcome: ListOutcome | None, after: int

@@ -218,7 +218,7 @@ class TestLists:
             world._by_name[user.username.casefold()] = user
         assert found.list_status == "ok"
         assert rows(found) == entries_of(world, user)
-        assert len(ours.asked()) == 6
+        assert len(ours.asked()) == 2 + 3 + 3
 
     def test_a_list_made_private_between_its_pages_has_no_rows(self, ours: Ours) -> None:
         world, user = ours.replica.world, self.long_list(ours)

@@ -112,6 +112,7 @@ def hold_against(found: Tables, calm: Tables, drift: dict[str, Any]) -> None:
     for username, status in gone.items():
         if username in outcomes:
             assert outcomes[username]["list_status"] == status
+            assert outcomes[username]["error"]
     touched = set(gone) | new_names
     for name, frame in found.items():
         kept = frame.filter(~pl.col("username").is_in(touched)) if "username" in frame.columns else frame
