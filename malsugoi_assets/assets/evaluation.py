@@ -56,9 +56,8 @@ def metrics_metadata(rows: pl.DataFrame) -> dict[str, Any]:
     )
     if overall.is_empty():
         return {"mse": dg.MetadataValue.text("no rating is held out yet")}
-    table = {
-        m: (v, low, high) for m, v, low, high in overall.select("model", "value", "ci_low", "ci_high").iter_rows()
-    }
+    ends = [pl.coalesce(end, "value") for end in ("ci_low", "ci_high")]  # a single user has no interval
+    table = {m: (v, low, high) for m, v, low, high in overall.select("model", "value", *ends).iter_rows()}
     return {
         "held_out_ratings": int(overall["n"][0]),
         **{f"mse_{name}": value[0] for name, value in table.items()},

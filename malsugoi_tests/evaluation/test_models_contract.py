@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from malsugoi_assets.evaluation.data import EvaluationRows, Positions
 from malsugoi_assets.evaluation.models import PredictsRatings, RanksTitles
-from malsugoi_assets.evaluation.protocols import make_protocol
+from malsugoi_assets.evaluation.protocols import History, make_protocol
 from malsugoi_assets.evaluation.registry import MODELS, UnknownModel, available, chosen_models
 from malsugoi_assets.evaluation.results import Result
-from malsugoi_assets.evaluation.run import EvaluationError, evaluate, predict
+from malsugoi_assets.evaluation.run import EvaluationError, evaluate, predict, rank
 from malsugoi_assets.recommend.ratings import Ratings
 from malsugoi_tests.evaluation.small_lists import Constant, Lines, Spy, checkerboard, rows_of
 
@@ -82,20 +83,35 @@ class TestEveryModel:
             ndcg = {r.model: r.value or 0.0 for r in found if (r.segment, r.metric) == ("all", "ndcg@10")}
             assert ndcg[name] > ndcg["luck"] + 0.1
 
-    def test_targets_ratings_change_no_prediction(self, name: str) -> None:
+    @pytest.mark.parametrize("history", ["all", "protocol"])
+    def test_targets_ratings_change_no_prediction(self, name: str, history: History) -> None:
         """Through the runner: with the targets' ratings turned round, every prediction stays what it was."""
-        if name in SLOW or name not in available():
-            pytest.skip(f"{name} is slow or not in this build; see its own tests")
+        if name not in available() or not hasattr(_brief(name), "predict"):
+            pytest.skip(f"{name} predicts no ratings, or is not in this build")
         rows = rows_of(checkerboard())
-        if not hasattr(MODELS[name].make(0), "predict"):
-            pytest.skip(f"{name} predicts no ratings")
         protocol = make_protocol("random5", rows, 0)
         protocol = replace(protocol, folds=protocol.folds[:1])
-        turned = rows.rating.copy()
-        turned[protocol.folds[0].targets] = 11 - turned[protocol.folds[0].targets]
-        one = predict(rows, protocol, {name: MODELS[name].make})
-        other = predict(replace(rows, rating=turned), protocol, {name: MODELS[name].make})
-        assert one.by_model[name].tolist() == other.by_model[name].tolist()
+        said = [
+            predict(r, protocol, {name: lambda seed: _brief(name)}, history=history)
+            for r in (rows, _turned(rows, protocol.folds[0].targets))
+        ]
+        assert said[0].by_model[name].tolist() == said[1].by_model[name].tolist()
+
+    @pytest.mark.parametrize("history", ["all", "protocol"])
+    def test_hidden_ratings_change_no_ranking(self, name: str, history: History) -> None:
+        """The same for ranked lists, where whoever has a relevant title both times is offered the same ones."""
+        if name not in available() or not hasattr(_brief(name), "scores"):
+            pytest.skip(f"{name} ranks no titles, or is not in this build")
+        rows = rows_of(checkerboard())
+        protocol = make_protocol("ranking", rows, 0)
+        one, other = (
+            rank(r, protocol, {name: lambda seed: _brief(name)}, history=history)
+            for r in (rows, _turned(rows, protocol.folds[0].targets))
+        )
+        both = np.intersect1d(one.users, other.users)
+        assert len(both) > 10
+        offered = [found.tops[name][np.isin(found.users, both)].tolist() for found in (one, other)]
+        assert offered[0] == offered[1]
 
 
 def test_a_model_that_says_the_same_of_everything_ranks_at_random() -> None:
@@ -164,6 +180,20 @@ def test_results_are_valid_json_with_the_promised_fields() -> None:
             assert (plain["value"] is None) == ("reason" in plain)
 
 
+def test_fewer_candidates_than_places_by_hand() -> None:
+    """Ten rated titles of 13, two of them hidden: five candidates. All are shown, so recall is 1 and so is coverage."""
+    others = [("b", f"t{n:02}", 9) for n in range(13)]
+    rows = rows_of([*[("a", f"t{n:02}", 9) for n in range(10)], *others])
+    protocol = make_protocol("ranking", rows, 0)
+    found = evaluate(rows, protocol, {"luck": Constant})
+    (recall,) = [r for r in found if (r.segment, r.metric) == ("all", "recall@20")]
+    assert recall.value == 1
+    assert recall.n == 2
+    rankings = rank(rows, protocol, {"luck": Constant})
+    # a: 13 titles less 8 that are left on the list; b: 13 less 11.
+    assert (rankings.tops["luck"] >= 0).sum(axis=1).tolist() == [5, 2]
+
+
 def test_nothing_relevant_is_said_in_words() -> None:
     rows = rows_of([("a", f"t{n:02}", 5) for n in range(12)])
     with pytest.raises(EvaluationError, match="8 or more"):
@@ -183,6 +213,13 @@ def test_names_and_groups_stand_for_models_once_each() -> None:
     assert len(chosen_models(["all", "own", "cf"])) == len(available())
     with pytest.raises(UnknownModel, match="known are cf"):
         chosen_models(["cf", "nonesuch"])
+
+
+def _turned(rows: EvaluationRows, targets: Positions) -> EvaluationRows:
+    """The same rows, with a 10 for a 1 at the targets and so on."""
+    rating = rows.rating.copy()
+    rating[targets] = 11 - rating[targets]
+    return replace(rows, rating=rating)
 
 
 def _brief(name: str) -> Any:
