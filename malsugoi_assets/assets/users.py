@@ -9,7 +9,7 @@ import polars as pl
 
 from malsugoi_assets.assets.plots import bars
 from malsugoi_assets.assets.table_asset import by_batch_result, table_asset, table_result
-from malsugoi_assets.automation.partitions import batch_keys, register_batches
+from malsugoi_assets.automation.partitions import register_batches
 from malsugoi_assets.resources.source import SourceResource
 from malsugoi_assets.resources.warehouse import Warehouse
 from malsugoi_assets.warehouse.batches import Batches, ByBatch
@@ -47,7 +47,7 @@ def user_lists(  # noqa: D103
     anime_features: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
     members = users.select("username", "user_batch").collect()
-    keys = batch_keys(context, members["user_batch"].unique().to_list())
+    keys = sorted(context.partition_keys)
     members = members.filter(pl.col("user_batch").is_in(keys))
     opened, catalogue = source.open(), anime_features.select("anime_id").collect()
     counted = _Counted(len(keys))

@@ -14,6 +14,7 @@ from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 from malsugoi_assets.automation.jobs import JOB_ASSETS
 from malsugoi_assets.automation.partitions import USER_BATCHES
 from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.run_batches import named_batches
 from malsugoi_assets.warehouse.run_marks import forget_runs, is_dead, is_marked, marks
 
 UNDER_WAY = [
@@ -132,10 +133,7 @@ def targets(run: DagsterRun, registered: list[str]) -> set[tuple[str, str]]:
         chosen = set(JOB_ASSETS.get(run.job_name, ()))
     jobs = {job for job, assets in JOB_ASSETS.items() if chosen & set(assets)}
     keys = {""}
-    if key := run.tags.get("dagster/partition"):
-        keys |= {key}
-    elif first := run.tags.get("dagster/asset_partition_range_start"):
-        last = run.tags.get("dagster/asset_partition_range_end", first)
-        if first in registered and last in registered:
-            keys |= set(registered[registered.index(first) : registered.index(last) + 1])
+    if (named := named_batches(run.tags)) and all(key in registered for key in named):
+        first, last = map(registered.index, named)
+        keys |= set(registered[first : last + 1])
     return {(job, key) for job in jobs for key in keys}

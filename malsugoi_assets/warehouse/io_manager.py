@@ -18,6 +18,7 @@ from malsugoi_assets.warehouse.batches import Batches, ByBatch
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.lake import EVERY, WHOLE, LakeError
 from malsugoi_assets.warehouse.publish import PublishError
+from malsugoi_assets.warehouse.run_batches import BatchError, batches_of
 from malsugoi_assets.warehouse.run_marks import hold_run
 from malsugoi_assets.warehouse.schema import SchemaError
 from malsugoi_assets.warehouse.tables import TABLES, Table
@@ -50,11 +51,11 @@ class LakeIOManager(dg.ConfigurableIOManager):
         seen: dict[str, tuple[str, str]]
         frame: pl.LazyFrame | Batches
         try:
+            keys = self._batches(context)
             if not TABLES[name].partitioned:
                 frame = lake.read(name, [WHOLE])
                 seen = {EVERY: (WHOLE, lake.content(name, WHOLE) or "")}
-            elif TABLES[context.step_context.step.key].partitioned:
-                keys = sorted(context.asset_partition_keys)
+            elif keys is not None:
                 contents = {key: lake.content(name, key) or "" for key in keys}
                 seen = {key: (key, content) for key, content in contents.items()}
                 one_by_one = context.dagster_type.typing_type is Batches
@@ -63,11 +64,25 @@ class LakeIOManager(dg.ConfigurableIOManager):
                 # Batches that were registered and not read yet have no file: what exists is what there is to learn.
                 frame = lake.read(name)
                 seen = {EVERY: (EVERY, lake.content(name) or "")}
+        except BatchError as error:
+            raise dg.Failure(str(error)) from None
         except LakeError as error:
             raise dg.Failure(str(error)) from error
         step = (context.step_context.run_id, context.step_context.step.key)
         self._loaded.setdefault(step, {})[name] = seen
         return frame
+
+    def _batches(self, context: dg.InputContext) -> list[str] | None:
+        """The batches that the step works on, None where it has no partitions. Raises `BatchError`.
+
+        Looked at before an asset's body, so that a wrong key costs no request.
+        """
+        step = context.step_context
+        if not TABLES[step.step.key].partitioned:
+            return None
+        registered = step.instance.get_dynamic_partitions("user_batches")
+        known = self._dir.lake.read("users").select("user_batch").unique().collect()["user_batch"].to_list()
+        return batches_of(step.dagster_run.tags, registered, known)
 
     def handle_output(self, context: dg.OutputContext, obj: Frames) -> None:
         """Write the asset's partitions, then publish. Nothing is published that breaks a declaration."""

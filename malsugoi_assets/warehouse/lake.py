@@ -118,7 +118,8 @@ class Lake:
         paths = [self.path(table, p) for p in wanted]
         absent = [p for p, path in zip(wanted, paths, strict=True) if not path.exists()]
         if absent:
-            raise LakeError(f"{table}: no data yet for {', '.join(absent[:5])}; materialise {table} first")
+            of = "" if absent == [WHOLE] else f" for {', '.join(absent[:5])}"
+            raise LakeError(f"{table}: no data yet{of}; materialise {table} first")
         if not paths:
             return pl.LazyFrame(schema=polars_schema(TABLES[table]))
         return pl.scan_parquet(paths)
