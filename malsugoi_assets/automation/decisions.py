@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
-from malsugoi_assets.automation.state import State
+from malsugoi_assets.automation.state import State, Target
 
-MOST_ATTEMPTS = 4
-"""Runs of one batch that may fail in a row before a person has to look."""
+RESTS = (timedelta(0), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=6))
+"""How long to wait after the first, second, … failed run in a row; a site may be away for hours."""
+MOST_ATTEMPTS = len(RESTS) + 1
+"""Runs for one thing that may fail in a row before a person has to look."""
 RELEARN_SHARE = 0.1
 """The share of ratings that a model has not seen from which it is learnt again."""
+
+
+def may_run(state: State, target: Target) -> bool:
+    """Whether nobody is at it, and it has not just failed, or failed too often."""
+    failures = state.failures.get(target, ())
+    if target in state.under_way or len(failures) >= MOST_ATTEMPTS:
+        return False
+    return not failures or state.now - max(failures) >= RESTS[len(failures) - 1]
 
 
 def batches_to_read(state: State, *, failed_only: bool = False) -> list[str]:
@@ -18,23 +29,22 @@ def batches_to_read(state: State, *, failed_only: bool = False) -> list[str]:
         batch.key
         for batch in state.batches
         if not batch.has_lists
-        and ("user_batch", batch.key) not in state.under_way
-        and state.failures.get(("user_batch", batch.key), 0) < MOST_ATTEMPTS
-        and (not failed_only or state.failures.get(("user_batch", batch.key), 0) > 0)
+        and may_run(state, ("user_batch", batch.key))
+        and (not failed_only or state.failures.get(("user_batch", batch.key)))
     ]
+
+
+def jobs_to_repeat(state: State) -> list[str]:
+    """A discovery whose run failed: without another, its new users would wait for the next day's."""
+    target = ("discover_users", "")
+    return ["discover_users"] if state.failures.get(target) and may_run(state, target) else []
 
 
 def jobs_to_learn(state: State) -> list[str]:
     """Learning jobs whose ratings changed enough, once no batch is being read or waits to be."""
     if state.ratings == 0 or batches_to_read(state) or any(job == "user_batch" for job, _ in state.under_way):
         return []
-    return [
-        job
-        for job, share in state.unseen_share.items()
-        if share >= RELEARN_SHARE
-        and (job, "") not in state.under_way
-        and state.failures.get((job, ""), 0) < MOST_ATTEMPTS
-    ]
+    return [job for job, share in state.unseen_share.items() if share >= RELEARN_SHARE and may_run(state, (job, ""))]
 
 
 def batches_to_predict(state: State) -> list[str]:
@@ -47,8 +57,8 @@ def batches_to_predict(state: State) -> list[str]:
         for batch in state.batches
         if batch.has_lists
         and not batch.is_predicted
-        and not {("user_batch", batch.key), ("batch_predictions", batch.key)} & state.under_way
-        and state.failures.get(("batch_predictions", batch.key), 0) < MOST_ATTEMPTS
+        and ("user_batch", batch.key) not in state.under_way
+        and may_run(state, ("batch_predictions", batch.key))
     ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from malsugoi_assets.automation.decisions import batches_to_predict, batches_to_read, jobs_to_learn
+from malsugoi_assets.automation.decisions import batches_to_predict, batches_to_read, jobs_to_learn, jobs_to_repeat
 from malsugoi_assets.automation.jobs import JOBS
 from malsugoi_assets.automation.partitions import register_batches
 from malsugoi_assets.automation.state import read_state
@@ -26,14 +26,15 @@ def new_users(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> Iter
     if not wanted:
         yield dg.SkipReason("every known batch has its lists, or is being read")
     for key in wanted:
-        yield dg.RunRequest(run_key=_run_key(key, state.failures.get(("user_batch", key), 0)), partition_key=key)
+        failed = len(state.failures.get(("user_batch", key), ()))
+        yield dg.RunRequest(run_key=f"{key}:{failed}", partition_key=key)
 
 
 @dg.sensor(
-    jobs=[JOBS[name] for name in ("user_batch", "collaborative_filtering", "deep_model", "batch_predictions")],
+    jobs=[job for name, job in JOBS.items() if name != "catalogue"],
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Keeps the promise whatever was missed: failed batches again, models when enough ratings are new, "
+    description="Keeps the promise whatever was missed: failed batches and discoveries again, models when enough ratings are new, "
     "predictions that are older than what they are made from.",
 )
 def catch_up(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -46,7 +47,7 @@ def catch_up(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> Itera
         for key in batches_to_read(state, failed_only=True)
         if key in registered
     ]
-    requests += [dg.RunRequest(job_name=job) for job in learn]
+    requests += [dg.RunRequest(job_name=job) for job in (*jobs_to_repeat(state), *learn)]
     if not learn:
         requests += [
             dg.RunRequest(job_name="batch_predictions", partition_key=key)
@@ -59,7 +60,3 @@ def catch_up(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> Itera
         yield dg.SkipReason(f"no predictions yet: {', '.join(state.missing_models)} is not there")
     else:
         yield dg.SkipReason("everything is made from what there is, or is being made")
-
-
-def _run_key(batch: str, failures: int) -> str:
-    return f"{batch}:{failures}"

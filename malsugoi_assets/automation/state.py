@@ -24,6 +24,9 @@ UNDER_WAY = [
     DagsterRunStatus.STARTED,
     DagsterRunStatus.CANCELING,
 ]
+Target = tuple[str, str]
+"""A job and the batch it works on; '' for a job without batches."""
+_RUNS_LOOKED_AT = 500
 _SILENT_AT_MOST = timedelta(minutes=5)
 """How long the process of a run may take from its start to its first asset."""
 
@@ -42,10 +45,11 @@ class State:
     """Everything that decisions are made from."""
 
     batches: tuple[BatchState, ...]
-    under_way: frozenset[tuple[str, str]]
-    """(job, batch) of runs that are queued or at work; batch is '' for a job without batches."""
-    failures: dict[tuple[str, str], int]
-    """Failed runs since the last one that ended well, by (job, batch)."""
+    now: datetime
+    under_way: frozenset[Target]
+    """What runs that are queued or at work are for."""
+    failures: dict[Target, tuple[datetime, ...]]
+    """When runs failed since the last one that ended well."""
     missing_models: tuple[str, ...]
     """What predictions are made from and is not there yet."""
     unseen_share: dict[str, float]
@@ -55,6 +59,7 @@ class State:
 
 def read_state(instance: dg.DagsterInstance, data_dir: DataDir) -> State:
     """Read it; runs whose process died are marked as failed first."""
+    now = datetime.now(UTC)
     mark_dead_runs(instance, data_dir)
     lake, known = data_dir.lake, data_dir.ledger.users()
     keys = sorted(known["user_batch"].unique().to_list())
@@ -80,7 +85,7 @@ def read_state(instance: dg.DagsterInstance, data_dir: DataDir) -> State:
             seen = provenance.input_rows.get("rating_matrix", 0)
             shares[job] = abs(ratings - seen) / max(ratings, 1)
     under_way, failures = _runs(instance)
-    return State(batches, under_way, failures, missing, shares, ratings)
+    return State(batches, now, under_way, failures, missing, shares, ratings)
 
 
 def mark_dead_runs(instance: dg.DagsterInstance, data_dir: DataDir, now: datetime | None = None) -> list[str]:
@@ -107,25 +112,25 @@ def mark_dead_runs(instance: dg.DagsterInstance, data_dir: DataDir, now: datetim
     return dead
 
 
-def _runs(instance: dg.DagsterInstance) -> tuple[frozenset[tuple[str, str]], dict[tuple[str, str], int]]:
-    """What is under way, and how often each (job, batch) failed since it last ended well."""
+def _runs(instance: dg.DagsterInstance) -> tuple[frozenset[Target], dict[Target, tuple[datetime, ...]]]:
+    """What is under way, and when runs for each target failed since it last ended well."""
     registered = list(instance.get_dynamic_partitions(str(USER_BATCHES.name)))
     under_way = {
         target for run in instance.get_runs(RunsFilter(statuses=UNDER_WAY)) for target in targets(run, registered)
     }
-    failures: dict[tuple[str, str], int] = {}
-    settled: set[tuple[str, str]] = set()
+    failures: dict[Target, tuple[datetime, ...]] = {}
+    settled: set[Target] = set()
     ended = [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED, DagsterRunStatus.SUCCESS]
-    for run in instance.get_runs(RunsFilter(statuses=ended), limit=500):
-        for target in targets(run, registered):
-            if run.status == DagsterRunStatus.SUCCESS:
+    for record in instance.get_run_records(RunsFilter(statuses=ended), limit=_RUNS_LOOKED_AT):
+        for target in targets(record.dagster_run, registered):
+            if record.dagster_run.status == DagsterRunStatus.SUCCESS:
                 settled.add(target)
             elif target not in settled:
-                failures[target] = failures.get(target, 0) + 1
+                failures[target] = (*failures.get(target, ()), record.update_timestamp)
     return frozenset(under_way), failures
 
 
-def targets(run: DagsterRun, registered: list[str]) -> set[tuple[str, str]]:
+def targets(run: DagsterRun, registered: list[str]) -> set[Target]:
     """Which (job, batch) a run works on, however it was started: by a sensor, a backfill, the page or a command."""
     if run.asset_selection:
         chosen = {key.to_python_identifier() for key in run.asset_selection}

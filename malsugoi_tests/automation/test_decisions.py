@@ -6,6 +6,7 @@ The event of a discovery only rings; three discoveries may ring once. So everyth
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from malsugoi_assets.automation.decisions import (
     MOST_ATTEMPTS,
@@ -13,14 +14,16 @@ from malsugoi_assets.automation.decisions import (
     batches_to_read,
     contiguous,
     jobs_to_learn,
+    jobs_to_repeat,
 )
 from malsugoi_assets.automation.state import BatchState, State
 
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 A, B, C = "batch-000000", "batch-000001", "batch-000002"
 
 
 def state(*batches: BatchState, **changes: object) -> State:
-    settled = State(batches, frozenset(), {}, (), {"collaborative_filtering": 0.0, "deep_model": 0.0}, 100)
+    settled = State(batches, NOON, frozenset(), {}, (), {"collaborative_filtering": 0.0, "deep_model": 0.0}, 100)
     return replace(settled, **changes)  # type: ignore[arg-type]
 
 
@@ -44,9 +47,38 @@ def test_a_batch_in_flight_is_not_requested_twice() -> None:
     assert batches_to_read(state(unread(A), unread(B), under_way=frozenset({("user_batch", A)}))) == [B]
 
 
+def failed(times: int, before: timedelta) -> tuple[datetime, ...]:
+    """So many failures an hour apart, the last one `before` noon."""
+    return tuple(NOON - before - timedelta(hours=n) for n in range(times))
+
+
 def test_a_batch_that_failed_is_tried_again_but_not_for_ever() -> None:
-    failed = {("user_batch", A): 1, ("user_batch", B): MOST_ATTEMPTS}
-    assert batches_to_read(state(unread(A), unread(B), unread(C), failures=failed), failed_only=True) == [A]
+    long_ago = timedelta(days=1)
+    failures = {("user_batch", A): failed(1, long_ago), ("user_batch", B): failed(MOST_ATTEMPTS, long_ago)}
+    assert batches_to_read(state(unread(A), unread(B), unread(C), failures=failures), failed_only=True) == [A]
+
+
+def test_what_fails_again_and_again_is_tried_less_and_less_often() -> None:
+    """A site that was away for an hour used up all attempts within two minutes, and the batch waited for a person."""
+
+    def again(times: int, minutes: float) -> bool:
+        failures = {("user_batch", A): failed(times, timedelta(minutes=minutes))}
+        return batches_to_read(state(unread(A), failures=failures)) == [A]
+
+    assert again(1, 0)
+    assert (again(2, 4), again(2, 5)) == (False, True)
+    assert (again(3, 29), again(3, 30)) == (False, True)
+    assert (again(5, 359), again(5, 360)) == (False, True)
+    assert not again(6, 100_000)
+
+
+def test_a_discovery_that_failed_is_repeated() -> None:
+    """Killed between finding users and registering their batches, it left them waiting for the next day."""
+    target = ("discover_users", "")
+    cut_off = {target: failed(1, timedelta(minutes=1))}
+    assert jobs_to_repeat(state(done(A))) == []
+    assert jobs_to_repeat(state(done(A), failures=cut_off)) == ["discover_users"]
+    assert jobs_to_repeat(state(done(A), failures=cut_off, under_way=frozenset({target}))) == []
 
 
 def test_predictions_wait_for_the_models() -> None:
