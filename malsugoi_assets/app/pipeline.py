@@ -13,6 +13,7 @@ from dagster import DagsterEventType
 from malsugoi_assets.app.errors import WorkError
 from malsugoi_assets.automation.decisions import contiguous
 from malsugoi_assets.automation.jobs import JOB_ASSETS
+from malsugoi_assets.automation.partitions import register_batches
 from malsugoi_assets.automation.state import mark_dead_runs, read_state
 from malsugoi_assets.resources.source import Source
 from malsugoi_assets.warehouse.data_dir import DataDir
@@ -48,6 +49,8 @@ def run_pipeline(
 ) -> Outcome:
     """Bring everything up to date. Raises `WorkError` with the reason where a job fails."""
     mark_dead_runs(instance, data_dir)
+    # A discovery that was cut off, or somebody in the page, may have left batches of ours unregistered.
+    register_batches(instance, data_dir.ledger.users()["user_batch"].unique().to_list())
     outcome = Outcome()
     for stage in (_catalogue, _discovery, _lists, _collaborative, _deep, _predictions):
         steps = list(stage(instance, data_dir, source))
@@ -75,6 +78,8 @@ def _catalogue(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) 
 def _discovery(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> Iterator[Step]:
     if data_dir.lake.provenance("users") is None:
         yield Step("discover_users", why="no users yet")
+    elif data_dir.ledger.users().height > data_dir.lake.rows("users"):
+        yield Step("discover_users", why="the last discovery was cut off")
     elif source.discovery_is_due():
         yield Step("discover_users", why="the last discovery is old")
 
