@@ -113,26 +113,48 @@ def test_every_table_and_column_carries_its_comment(data_dir: DataDir) -> None:
                 "('normalized_ratings', 'headline') AND NOT internal") == []  # fmt: skip
 
 
-def _publish_and_die(root: str) -> None:
+def _publish_and_die(root: str, step: str) -> None:
+    """Publish in a process that dies at the given step, as one that was killed there."""
     import os
 
-    def die(draft: Path) -> None:
+    def die(*_: object) -> None:
         os._exit(9)
 
-    publish._flush = die
+    swap, replace = publish.Publisher._swap, Path.replace
+    if step == "while it loads":
+        publish._describe = die
+    elif step == "before the new file has its name":
+        publish._flush = die
+    elif step == "before the swap":
+        publish.Publisher._swap = die  # type: ignore[assignment]
+    elif step == "in the middle of the swap":
+        Path.replace = lambda self, to: die() if self.is_symlink() else replace(self, to)  # type: ignore[assignment]
+    elif step == "after the swap":
+        publish.Publisher._swap = lambda self, to: (swap(self, to), die())  # type: ignore[assignment]
     DataDir(Path(root)).publisher.publish()
 
 
-def test_a_publisher_killed_before_the_swap_leaves_a_state_that_opens_and_the_next_one_sweeps(
-    data_dir: DataDir,
+@pytest.mark.parametrize(
+    ("step", "users_then"),
+    [
+        ("while it loads", 2),
+        ("before the new file has its name", 2),
+        ("before the swap", 2),
+        ("in the middle of the swap", 2),
+        ("after the swap", 3),
+    ],
+)
+def test_a_publisher_killed_at_any_step_leaves_a_state_that_opens_and_the_next_one_sweeps(
+    data_dir: DataDir, step: str, users_then: int
 ) -> None:
     data_dir.publisher.publish()
     write_lists(data_dir, "batch-000001", {"cem": {1: 9}})
-    process = multiprocessing.get_context("spawn").Process(target=_publish_and_die, args=(str(data_dir.root),))
+    process = multiprocessing.get_context("spawn").Process(target=_publish_and_die, args=(str(data_dir.root), step))
     process.start()
     process.join(60)
     assert process.exitcode == 9
-    assert rows(data_dir, "SELECT count(*) FROM users") == [(2,)]
+    assert rows(data_dir, "SELECT count(*) FROM users") == [(users_then,)]
     data_dir.publisher.publish()
     assert rows(data_dir, "SELECT count(*) FROM users") == [(3,)]
-    assert list(data_dir.publisher.generations.glob(".*")) == []
+    left = [path.name for path in (*data_dir.publisher.generations.iterdir(), *data_dir.root.iterdir())]
+    assert [name for name in left if name.startswith(".")] == []
