@@ -19,7 +19,7 @@ from malsugoi_assets.settings import Settings, SettingsError
 
 _FIRST = ("run", "status", "recommend", "similar")
 # Commands with a module of their own, imported when they are called.
-_ELSEWHERE = {"evaluate": "malsugoi_assets.app.evaluate"}
+_ELSEWHERE = {"evaluate": "malsugoi_assets.app.evaluate", "forget": "malsugoi_assets.app.forget"}
 console = Console()
 
 

@@ -19,6 +19,7 @@ from malsugoi_assets.mal.client import ClientError
 from malsugoi_assets.mal.errors import NotFound, PageError, UnexpectedPage
 from malsugoi_assets.mal.fetching import Fetcher, Progress, SiteStopped
 from malsugoi_assets.mal.freshness import SiteSettings, age_days
+from malsugoi_assets.mal.redaction import is_stand_in
 from malsugoi_assets.mal.store import MissingBody, user_key
 
 _LAST_PAGE = 5_000
@@ -158,16 +159,19 @@ class Discovery:
             names = self._page(search, show, since, len(found))
             if not names:
                 break
-            if search.letter and not all(search.letter in name.lower() for name in names):
+            if search.letter and not all(search.letter in name.lower() or is_stand_in(name) for name in names):
                 raise _NotOffered
             if names == last:
                 return True
-            found |= {user_key(name): name for name in names if user_key(name) not in found}
+            found |= {user_key(n): n for n in names if user_key(n) not in found and not self._is_left_out(n)}
             page_size = page_size or len(names)
             show, last = show + page_size, names
             if len(names) < page_size:
                 return False
         return bool(last)
+
+    def _is_left_out(self, name: str) -> bool:
+        return is_stand_in(name) or self._store.is_forgotten(name)
 
     def _page(self, search: Search, show: int, since: int, done: int) -> list[str]:
         key = search.key(show)

@@ -15,13 +15,15 @@ import os
 import sqlite3
 import threading
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from malsugoi_assets.disk import file_lock, replace_file
 from malsugoi_assets.mal.client import Answer
+from malsugoi_assets.mal.redaction import without_forgotten, without_name
 
 PageKind = Literal["anime", "top", "users", "list", "list_json"]
 ListStatus = Literal["ok", "empty", "private", "missing", "error"]
@@ -78,8 +80,10 @@ class ListOutcome:
 class PageStore:
     """The pages of one data dir. Objects may be shared by threads; each process makes its own."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, is_forgotten: Callable[[str], bool] = lambda username: False) -> None:
+        """`is_forgotten` says of a username whether that person is to be left out of whatever is kept."""
         self.data_dir = data_dir
+        self.is_forgotten = is_forgotten
         self._dir = data_dir / "pages"
         self._dir.mkdir(parents=True, exist_ok=True)
         self._local = threading.local()
@@ -89,6 +93,9 @@ class PageStore:
 
     def add(self, kind: PageKind, key: str, answer: Answer, *, good: bool, note: str | None = None) -> StoredPage:
         """Keep an answer; a body that is there already, whole, is not written again."""
+        body = without_forgotten(answer.body, self.is_forgotten)
+        if body is not answer.body:
+            answer = replace(answer, body=body, sha256=hashlib.sha256(body).hexdigest())
         path = self._write(answer)
         return self._insert(
             (
@@ -195,7 +202,10 @@ class PageStore:
             self._sql.execute("INSERT OR REPLACE INTO walks VALUES (?, ?)", (name, json.dumps(value)))
 
     def forget_user(self, username: str) -> int:
-        """Remove a user's list pages, with the files that nobody else needs, and the outcome; the pages removed."""
+        """Remove a user's list pages, with the files that nobody else needs, and the outcome; the pages removed.
+
+        What other pages say of the user is `redact`'s.
+        """
         key = user_key(username)
         prefix = f"{key}?"
         rows = self._sql.execute(
@@ -212,6 +222,56 @@ class PageStore:
                 (self.data_dir / page.path).unlink(missing_ok=True)
         return len(pages)
 
+    def knows_user(self, username: str) -> bool:
+        """Whether a list of the user was asked for, or the last walk of the search found the name."""
+        found = {user_key(name) for name in self.walk("users").get("names", ())}
+        return user_key(username) in found or self.outcome(username) is not None
+
+    def redact(
+        self, username: str, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> dict[str, str]:
+        """Take the name out of every page that is kept, and out of the index; old path → new path of what changed.
+
+        A page keeps its place with a stand-in for the name, under the hash of what it is then; bodies without a record
+        are deleted. Nobody else may write meanwhile. Doing it again, also after it was broken off, finishes it.
+        """
+        walk = self.walk("users")
+        if walk.get("names"):
+            kept = [name for name in walk["names"] if user_key(name) != user_key(username)]
+            self.set_walk("users", {**walk, "names": kept})
+        changed: dict[str, str] = {}
+        paths = [str(row[0]) for row in self._sql.execute("SELECT DISTINCT path FROM pages WHERE path IS NOT NULL")]
+        for number, path in enumerate(paths):
+            progress(number, len(paths))
+            try:
+                body = gzip.decompress((self.data_dir / path).read_bytes())
+            except (OSError, EOFError, zlib.error):
+                continue
+            redacted = without_name(body, username)
+            if redacted is body:
+                continue
+            sha256 = hashlib.sha256(redacted).hexdigest()
+            changed[path] = self._keep_body(redacted, sha256)
+            with self._sql:
+                self._sql.execute(
+                    "UPDATE pages SET sha256 = ?, bytes = ?, path = ? WHERE path = ?",
+                    (sha256, len(redacted), changed[path], path),
+                )
+            (self.data_dir / path).unlink(missing_ok=True)
+        for row in self._sql.execute("SELECT id, url, note FROM pages").fetchall():
+            url, note = (without_name(str(text or "").encode(), username).decode() for text in row[1:])
+            if (url, note) != (row[1], row[2] or ""):
+                with self._sql:
+                    self._sql.execute("UPDATE pages SET url = ?, note = ? WHERE id = ?", (url, note or None, row[0]))
+        # Rows that were deleted lie on in the file, until it is written anew.
+        self._sql.execute("VACUUM")
+        self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        known = {str(row[0]) for row in self._sql.execute("SELECT DISTINCT path FROM pages WHERE path IS NOT NULL")}
+        for file in self._dir.glob("??/*.gz"):
+            if file.relative_to(self.data_dir).as_posix() not in known:
+                file.unlink()
+        return changed
+
     @property
     def _sql(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -222,11 +282,14 @@ class PageStore:
         return connection
 
     def _write(self, answer: Answer) -> str:
-        target = self._dir / answer.sha256[:2] / f"{answer.sha256}.gz"
-        if not _holds(target, answer.body):
+        return self._keep_body(answer.body, answer.sha256)
+
+    def _keep_body(self, body: bytes, sha256: str) -> str:
+        target = self._dir / sha256[:2] / f"{sha256}.gz"
+        if not _holds(target, body):
             # A page that a power cut takes is fetched again; waiting for the disk at every page is not worth that.
             with replace_file(target, durable=False) as draft:
-                draft.write_bytes(gzip.compress(answer.body, 6, mtime=0))
+                draft.write_bytes(gzip.compress(body, 6, mtime=0))
         return target.relative_to(self.data_dir).as_posix()
 
     def _insert(self, values: tuple[Any, ...]) -> StoredPage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -52,7 +53,11 @@ class SiteSource(Source):
             contact=self._settings.contact,
             state_dir=self._data_dir.root / "state" / "client",
         )
-        return Site(client, PageStore(self._data_dir.root), api=self._api(url))
+        return Site(
+            client,
+            PageStore(self._data_dir.root, is_forgotten=self._data_dir.ledger.forgotten.has),
+            api=self._api(url),
+        )
 
     def _api(self, site_url: str) -> ApiClient | None:
         """A client of the official API where there is a client id; the replica answers it at its own address."""
@@ -131,7 +136,8 @@ class SiteSource(Source):
                 )
                 entries += [{"username": found.username, **asdict(entry)} for entry in found.entries]
         except SiteStopped as error:
-            raise dg.Failure(str(error)) from error
+            # Events outlive the users that they speak of, so they name none.
+            raise dg.Failure(_nameless(str(error))) from None
         return Harvest(
             pl.DataFrame(entries, schema=_LIST_SCHEMA),
             {"lists_asked_for": asked, "lists_still_fresh": len(outcomes) - asked},
@@ -166,6 +172,10 @@ class SiteSource(Source):
             self._parsed[key] = page
             parsed.append(page)
         return parsed, unparsed
+
+
+def _nameless(text: str) -> str:
+    return re.sub(r"/(animelist|users|profile)/[^/?\s]+", r"/\1/…", text)
 
 
 def _listed(value: object) -> object:

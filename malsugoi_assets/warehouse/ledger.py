@@ -1,4 +1,7 @@
-"""Who is known, and which batch they belong to for good: an append-only file that only discovery writes."""
+"""Who is known, and which batch they belong to for good: a file that discovery adds to and that forgetting takes from.
+
+A user is one whatever the case of the name; the spelling that was seen first stays.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from malsugoi_assets.disk import file_lock, replace_file
+from malsugoi_assets.warehouse.forgotten import Forgotten
 
 _SCHEMA = pl.Schema({"username": pl.String(), "user_batch": pl.String(), "discovered_at": pl.Datetime("us", "UTC")})
 
@@ -18,12 +22,18 @@ def batch_key(number: int) -> str:
     return f"batch-{number:06d}"
 
 
+def canonical(username: str) -> str:
+    """One name a user, whatever the case it is written in."""
+    return username.casefold()
+
+
 class UserLedger:
     """The known users of a data dir."""
 
     def __init__(self, root: Path) -> None:
         self._file = root / "state" / "known_users.parquet"
         self._lock = root / "locks" / "known_users.lock"
+        self.forgotten = Forgotten(root)
 
     def users(self) -> pl.DataFrame:
         """All known users: username, user_batch, discovered_at, in the order of their discovery."""
@@ -32,15 +42,15 @@ class UserLedger:
     def add(self, usernames: Iterable[str], *, batch_size: int) -> list[str]:
         """Add those not yet known (whatever their case), into new batches of at most `batch_size`.
 
-        A user's batch never changes, and a batch never grows once it was made. Returns the new batches' keys.
+        Whoever asked to be forgotten is left out. A user's batch never changes, and a batch never grows once it was made. Returns the new batches' keys.
         """
         with file_lock(self._lock, what="adding users"):
             known = self.users()
-            seen = set(known["username"].str.to_lowercase())
+            seen = set(map(canonical, known["username"]))
             new: list[str] = []
             for name in usernames:
-                if name.lower() not in seen:
-                    seen.add(name.lower())
+                if canonical(name) not in seen and not self.forgotten.has(name):
+                    seen.add(canonical(name))
                     new.append(name)
             if not new:
                 return []
@@ -53,3 +63,19 @@ class UserLedger:
             with replace_file(self._file) as draft:
                 pl.concat([known, added]).write_parquet(draft)
             return sorted(set(keys))
+
+    def spelling(self, username: str) -> str | None:
+        """The name as it is kept, however it is written; None for who is not known."""
+        names = (name for name in self.users()["username"] if canonical(name) == canonical(username))
+        return next(names, None)
+
+    def remove(self, username: str) -> bool:
+        """Take a user out; whether there was one. The batch stays with the others of it."""
+        with file_lock(self._lock, what="removing a user"):
+            known = self.users()
+            kept = known.filter([canonical(name) != canonical(username) for name in known["username"]])
+            if kept.height == known.height:
+                return False
+            with replace_file(self._file) as draft:
+                kept.write_parquet(draft)
+            return True

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 _held: dict[str, IO[str]] = {}
+_working: dict[Path, IO[str]] = {}
 
 
 def _mark(root: Path, run_id: str) -> Path:
@@ -22,6 +23,12 @@ def hold_run(root: Path, run_id: str) -> None:
     """Mark the run as alive until this process ends."""
     if run_id in _held:
         return
+    if root not in _working:
+        # Shared with other runs; whoever must be alone with the data takes it for itself, and we wait for that.
+        work = work_lock(root)
+        work.parent.mkdir(parents=True, exist_ok=True)
+        _working[root] = work.open("a")
+        fcntl.flock(_working[root], fcntl.LOCK_SH)
     path = _mark(root, run_id)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Locked before it has its name: whoever looks in between would take the run for dead.
@@ -30,6 +37,11 @@ def hold_run(root: Path, run_id: str) -> None:
     fcntl.flock(file, fcntl.LOCK_SH)
     draft.replace(path)
     _held[run_id] = file
+
+
+def work_lock(root: Path) -> Path:
+    """A lock that every process with a run shares, until it ends."""
+    return root / "locks" / "work.lock"
 
 
 def is_marked(root: Path, run_id: str) -> bool:
