@@ -1,4 +1,4 @@
-"""An anime's detail page, as the site has shown it since 2016.
+"""An anime's detail page, as the site has shown it since 2012.
 
 Only two pieces of the page are parsed: from the heading to the last label, and the related entries; the rest (reviews,
 characters, advertisements) is most of the page and holds nothing of the record.
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import cast
 
-from bs4 import Tag
+from bs4 import BeautifulSoup, NavigableString, Tag
 
 from malsugoi_assets.mal import selectors
 from malsugoi_assets.mal.errors import MangaPage, PhoneLayout, TruncatedPage, UnexpectedPage
@@ -24,6 +24,7 @@ from malsugoi_assets.mal.soup import (
     first_document,
     linked_id,
     page_kinds,
+    page_paths,
     refuse_undecodable,
     self_description,
     shown_after,
@@ -34,13 +35,19 @@ from malsugoi_assets.mal.soup import (
 
 EXPECTED = "an anime's page"
 
-_LABEL = re.compile(r"<span\b[^>]*\bdark_text\b", re.I)
-_HEADING = re.compile(r"""<h1\b|<(?:div|span)\b[^>]*class=["'][^"']*\bh1\b""", re.I)
-_RELATED = re.compile(r"<(?:table|div)\b[^>]*\b(?:anime_detail_related_anime|related-entries)\b", re.I)
+_SITES_NAME = 20_000  # characters in which a page of the site names itself
+MAX_PIECE = 2_000_000  # characters of the parts that are parsed; some 20,000 on the longest known page
+MAX_TAGS = 20_000  # in each of them; some 2,000 on the longest known page
+
+# [^<>] rather than [^>]: a tag that is never closed must not be searched to the end of the page, again and again.
+_LABEL = re.compile(r"<span\b[^<>]*\bdark_text\b", re.I)
+_HEADING = re.compile(r"""<h1\b|<(?:div|span)\b[^<>]*class=["'][^"'<>]*\bh1\b""", re.I)
+_TAB = re.compile(rf"<a\b[^<>]*\b{selectors.ACTIVE_TAB}\b[^<>]*>([^<>]*)</a", re.I)
+_PART_OF_ANIME = re.compile(r"/?anime/\d+/[^/]*/([^/]+)")
+_RELATED = re.compile(r"<(?:table|div)\b[^<>]*\b(?:anime_detail_related_anime|related-entries)\b", re.I)
 _RELATED_HEADING = re.compile(r">\s*Related (?:Anime|Entries)\s*</h2>", re.I)
-_RELATED_LINK = re.compile(r"""href=["'][^"']*/(?:anime|manga)/\d""", re.I)
 _H2 = re.compile(r"<h2\b", re.I)
-_ID_INPUT = re.compile(r"<input\b[^>]*\bmyinfo_anime_id\b[^>]*>", re.I)
+_ID_INPUT = re.compile(r"<input\b[^<>]*\bmyinfo_anime_id\b[^<>]*>", re.I)
 _COUNT = re.compile(r"#?(\d{1,3}(?:,\d{3})+|\d{1,9})")
 _SCORED_BY = re.compile(r"scored by ([\d,]+)", re.I)
 _SEASON = re.compile(r"(?:Winter|Spring|Summer|Fall) \d{4}")
@@ -49,6 +56,7 @@ _PARTIAL_DAY = re.compile(r"(?:[A-Z][a-z]{2}[a-z]*,? )?\d{4}")
 _LABEL_WORDS = re.compile(r"^\s*(?:" + "|".join(selectors.KNOWN_LABELS) + r"):")
 _TITLE_WORDS = re.compile(r"^\s*(?:English|Japanese|Synonyms):")
 _BRACKETS = re.compile(r"\([^()]*\)")  # the kind beside a related entry: (TV)
+_LINE_LABEL = re.compile(r"[A-Z][A-Za-z -]{3,25}:")
 _MONTHS = {
     name: k
     for k, name in enumerate(("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1)
@@ -68,7 +76,12 @@ def parse_anime_page(page: str | bytes) -> AnimePage:
     text, whole = first_document(decode(page))
     labels_at = [found.start() for found in _LABEL.finditer(text)]
     if not labels_at:
-        if whole and self_description(text) is None and any(kind == "anime" for kind, _ in page_kinds(text)):
+        if (
+            whole
+            and self_description(text) is None
+            and any(kind == "anime" for kind, _ in page_kinds(text))
+            and "myanimelist" in text[:_SITES_NAME].lower()
+        ):
             raise PhoneLayout(EXPECTED)
         raise explain(text, EXPECTED)
     said = self_description(text) if len(labels_at) < len(selectors.REQUIRED_LABELS) else None
@@ -77,12 +90,12 @@ def parse_anime_page(page: str | bytes) -> AnimePage:
     kinds = page_kinds(text)
     if any(kind == "manga" for kind, _ in kinds):
         raise MangaPage(EXPECTED)
+    _refuse_other_tabs(text)
     heading = _HEADING.search(text)
     start = min(heading.start() if heading else labels_at[0], labels_at[0])
     end = text.find("</td>", labels_at[-1])
     piece = text[start : end if 0 <= end - labels_at[-1] < 6000 else labels_at[-1] + 6000]
-    refuse_undecodable(piece, EXPECTED)
-    soup = soup_of(piece)
+    soup = _soup(piece)
     labels_of = soup.select(selectors.LABEL)
     labels = _Labels(labels_of)
     if any(name in labels for name in selectors.MANGA_LABELS) and "Episodes" not in labels:
@@ -109,7 +122,7 @@ def parse_anime_page(page: str | bytes) -> AnimePage:
         title=_title(soup),
         title_english=english or None,
         title_japanese=labels.word("Japanese"),
-        synonyms=_unique(part for part in re.split(r",\s+", synonyms) if part) if synonyms else (),
+        synonyms=tuple(part for part in re.split(r",\s+", synonyms) if part) if synonyms else (),
         type=labels.word("Type"),
         episodes=labels.count("Episodes") or None,
         status=status,
@@ -130,6 +143,21 @@ def parse_anime_page(page: str | bytes) -> AnimePage:
         studios=labels.links(selectors.STUDIO_LABELS, selectors.STUDIO_LINK),
         relations=_relations(text),
     )
+
+
+def _soup(piece: str) -> BeautifulSoup:
+    refuse_undecodable(piece, EXPECTED)
+    if len(piece) > MAX_PIECE or piece.count("<") > MAX_TAGS:
+        raise UnexpectedPage(EXPECTED, "more markup than any page of the site has")
+    return soup_of(piece)
+
+
+def _refuse_other_tabs(text: str) -> None:
+    """Raise for the other pages of an anime (characters, reviews, statistics): same labels, but no related entries."""
+    tabs = [clean(found[1]) for found in _TAB.finditer(text)]
+    parts = [found[1] for found in map(_PART_OF_ANIME.match, page_paths(text)) if found]
+    for part in [*(tab for tab in tabs if tab and tab != selectors.DETAILS_TAB), *parts]:
+        raise UnexpectedPage(EXPECTED, f"another page of the anime: {part[:40]}")
 
 
 class _Labels:
@@ -251,7 +279,7 @@ def _title(soup: Tag) -> str:
     for selector in selectors.TITLE:
         for tag in soup.select(selector):
             # The English title may stand inside the same element, after a line break.
-            for other in tag.select(".title-english, br ~ span, p"):
+            for other in tag.select(selectors.TITLE_BESIDE):
                 other.extract()
             title = shown_text(tag)
             if title:
@@ -312,17 +340,12 @@ def _day(text: str) -> date | None:
 
 def _relations(text: str) -> tuple[Relation, ...]:
     start = _RELATED.search(text)
+    heading = _RELATED_HEADING.search(text) if start is None else None
+    if heading is not None:
+        return _related_lines(_up_to_heading(text, heading.end()))
     if start is None:
-        heading = _RELATED_HEADING.search(text)
-        if heading is not None:
-            following = _H2.search(text, heading.end())
-            if _RELATED_LINK.search(text, heading.end(), following.start() if following else len(text)):
-                raise UnexpectedPage(EXPECTED, "related entries without their table")
         return ()
-    end = _H2.search(text, start.end())
-    piece = text[start.start() : end.start() if end else None]
-    refuse_undecodable(piece, EXPECTED)
-    soup = soup_of(piece)
+    soup = _soup(_up_to_heading(text, start.start()))
     found: list[Relation] = []
     for tile in soup.select(selectors.RELATION_TILE):
         if tile.find(True) is None and not shown_text(tile):  # fills the last line of tiles
@@ -337,6 +360,32 @@ def _relations(text: str) -> tuple[Relation, ...]:
     linked = {linked_id(attribute(link, "href")) for link in soup.select(selectors.RELATION_LINK)} - {None}
     if linked - {(relation.related_kind, relation.related_id) for relation in found}:
         raise UnexpectedPage(EXPECTED, "a related entry without its relation")
+    return tuple(dict.fromkeys(found))
+
+
+def _up_to_heading(text: str, start: int) -> str:
+    end = _H2.search(text, start)
+    return text[start : end.start() if end else None]
+
+
+def _related_lines(piece: str) -> tuple[Relation, ...]:
+    """The relations of pages without a table of them: 'Sequel: ' and its links, up to a line break, and so on."""
+    soup = _soup(piece)
+    found: list[Relation] = []
+    label, links, beside = "", list[Tag](), ""
+    for node in [*(soup.body or soup).descendants, None]:
+        if node is None or (isinstance(node, Tag) and node.name == "br"):
+            if links or ":" in label:
+                if _letters(beside) or not _LINE_LABEL.fullmatch(label):
+                    raise UnexpectedPage(EXPECTED, "related entries without their table")
+                found += _related(label, links)
+            label, links, beside = "", [], ""
+        elif isinstance(node, Tag) and node.name == "a" and linked_id(attribute(node, "href")) is not None:
+            if node.parent is None or node.parent.name not in ("body", "p"):
+                raise UnexpectedPage(EXPECTED, "related entries without their table")
+            links.append(node)
+        elif type(node) is NavigableString and node.find_parent("a") is None:
+            label, beside = (label, beside + node) if links else (clean(label + node), beside)
     return tuple(dict.fromkeys(found))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
 
 from bs4 import Tag
 from bs4.filter import SoupStrainer
@@ -26,10 +28,12 @@ from malsugoi_assets.mal.soup import (
 
 EXPECTED = "a user's anime list"
 
-_QUOTED = r"""(?:[^>"']|"[^"]*"|'[^']*')*"""
-_TABLE = re.compile(rf"<table\b{_QUOTED}>", re.I)
-_BODY = re.compile(rf"<body\b{_QUOTED}>", re.I)
-_ALL = 7
+_QUOTED = r"""(?:[^>"']|"[^"]*"|'[^']*')*+"""  # possessive: what does not match is not tried again
+_OPENING = {name: re.compile(rf"<{name}\b", re.I) for name in ("table", "body")}
+_REST = re.compile(rf"{_QUOTED}>")
+_CLASSIC = re.compile(r"""<div\b[^<>]*\bid\s*=\s*["']?list_surround\b""", re.I)
+_ALL = "7"
+_ROW_CLASS = selectors.LIST_ROW.split(".")[1]
 
 
 def parse_list_page(page: str | bytes) -> ListPage:
@@ -44,14 +48,13 @@ def parse_list_page(page: str | bytes) -> ListPage:
         PageError: the subclass for what the page is instead.
     """
     text, whole = first_document(decode(page))
-    body = _opening(text, _BODY)
+    body = next(_openings(text, "body"), None)
     if body is not None and attribute(body, "data-work") == "manga":
         raise MangaPage(EXPECTED)
-    tables = [tag for tag in _openings(text, _TABLE) if "list-table" in classes(tag)]
-    rendered = selectors.LIST_ROW.split(".")[1] in text
-    if tables or rendered:
+    tables = [tag for tag in _openings(text, "table") if "list-table" in classes(tag)]
+    if tables or _ROW_CLASS in text:
         found = _modern(text, body, tables)
-    elif re.search(r"""<div\b[^>]*\bid=["']?list_surround\b""", text, re.I):
+    elif _CLASSIC.search(text):
         found = _classic(text)
     else:
         error = explain(text, EXPECTED)
@@ -61,20 +64,17 @@ def parse_list_page(page: str | bytes) -> ListPage:
     return found
 
 
-def _openings(text: str, pattern: re.Pattern[str]) -> list[Tag]:
-    """The elements that `pattern` opens, without their content (the rows in an attribute are most of the page)."""
-    found = []
-    for match in pattern.finditer(text):
-        tag = soup_of(match[0]).find(match[0][1:6].strip().lower() if match[0][1:6].lower() == "table" else "body")
+def _openings(text: str, name: str) -> Iterator[Tag]:
+    """The elements of a name, without their content (the rows in an attribute are most of the page)."""
+    at = 0
+    while (opening := _OPENING[name].search(text, at)) is not None:
+        rest = _REST.match(text, opening.end())
+        if rest is None:  # a quote or the tag is never closed: nothing after it is markup
+            return
+        at = rest.end()
+        tag = soup_of(text[opening.start() : at]).find(name)
         if isinstance(tag, Tag):
-            found.append(tag)
-    return found
-
-
-def _opening(text: str, pattern: re.Pattern[str]) -> Tag | None:
-    found = pattern.search(text)
-    tag = soup_of(found[0]).find("body") if found else None
-    return tag if isinstance(tag, Tag) else None
+            yield tag
 
 
 def _modern(text: str, body: Tag | None, tables: list[Tag]) -> ListPage:
@@ -106,7 +106,7 @@ def _shows_all(text: str, body: Tag | None, tables: list[Tag]) -> bool:
         return bool(soup_of(text, SoupStrainer("a", class_="status-button")).select(selectors.LIST_TAB_ALL))
     for words in said:
         query = load(words, EXPECTED)
-        if not isinstance(query, dict) or str(query.get("status")) != str(_ALL):
+        if not isinstance(query, dict) or str(query.get("status")) != _ALL:
             return False
         if any(value for key, value in query.items() if key not in ("status", "order", "order2")):
             return False
@@ -114,10 +114,10 @@ def _shows_all(text: str, body: Tag | None, tables: list[Tag]) -> bool:
 
 
 def _rendered(text: str) -> list[ListEntry]:
-    if selectors.LIST_ROW.split(".")[1] not in text:
+    if _ROW_CLASS not in text:
         return []
     found: dict[int, ListEntry] = {}
-    soup = soup_of(text, SoupStrainer("tr", class_="list-table-data"))
+    soup = soup_of(text, SoupStrainer("tr", class_=_ROW_CLASS))
     for number, row in enumerate(soup.select(selectors.LIST_ROW), 1):
         link = row.select_one(selectors.LIST_ROW_TITLE)
         if selectors.TEMPLATE_MARK in row.get_text() or (link is None and row.select_one("[\\:href]") is not None):
@@ -149,41 +149,53 @@ def _rendered(text: str) -> list[ListEntry]:
 
 
 def _classic(text: str) -> ListPage:
-    start = re.search(r"""<div\b[^>]*\bid=["']?list_surround\b""", text, re.I)
+    start = _CLASSIC.search(text)
     soup = soup_of(text[start.start() if start else 0 :])
     found: dict[int, ListEntry] = {}
     state: str | None = None
-    for tag in soup.select("table, " + selectors.CLASSIC_TITLE):
+    columns: list[str] = []
+    row: Tag | None = None
+    for tag in soup.find_all(["table", "tr", "a"]):  # one pass in the page's order: such a page may have 10,000 rows
         if tag.name == "table":
             state = next(
                 (selectors.CLASSIC_HEADERS[name] for name in classes(tag) if name in selectors.CLASSIC_HEADERS), state
             )
-            continue
-        entry = _classic_entry(tag, state)
-        found[entry.anime_id] = entry
-    tabs = soup.select("td.status_selected, td.status_not_selected")
-    if not found and not tabs:
+        elif tag.name == "tr":
+            row = tag
+            headers = row.find_all("td", class_=selectors.CLASSIC_COLUMN, recursive=False)
+            columns = [shown_text(header) for header in headers] or columns
+        elif selectors.CLASSIC_TITLE in classes(tag) and tag.has_attr("href"):
+            entry = _classic_entry(tag, row, columns, state)
+            found[entry.anime_id] = entry
+    if not found and not soup.select(selectors.CLASSIC_TABS):
         raise UnexpectedPage(EXPECTED, "a classic list without rows or tabs")
-    return ListPage(tuple(found.values()), complete=bool(soup.select(selectors.CLASSIC_ALL)))
+    return ListPage(tuple(found.values()), complete=any(map(_all_unfiltered, soup.select(selectors.CLASSIC_TAB))))
 
 
-def _classic_entry(link: Tag, state: str | None) -> ListEntry:
-    pair, title, row = linked_id(attribute(link, "href")), shown_text(link), link.find_parent("tr")
+def _all_unfiltered(tab: Tag) -> bool:
+    query = parse_qs(urlsplit(attribute(tab, "href")).query)
+    return query.get("status") == [_ALL] and not any(query.get("tag", ()))
+
+
+def _classic_entry(link: Tag, row: Tag | None, columns: list[str], state: str | None) -> ListEntry:
+    pair, title = linked_id(attribute(link, "href")), shown_text(link)
     if pair is None or not title or row is None:
         raise UnexpectedPage(EXPECTED, f"a row without its id or title: {title[:40]!r}")
     if pair[0] == "manga":
         raise MangaPage(EXPECTED, title)
     refuse_undecodable(title, EXPECTED)
-    label = row.select_one(selectors.CLASSIC_SCORE)
-    if label is None:
+    cells = row.find_all("td", recursive=False)
+    shown = dict(zip(columns, cells, strict=True)) if len(columns) == len(cells) else {}
+    label = row.find("span", class_="score-label") or shown.get("Score")
+    if not isinstance(label, Tag):
         raise UnexpectedPage(EXPECTED, f"the row of {title[:40]!r} lacks its score")
-    progress = row.select_one(f"#output{pair[1]}")
+    progress = row.find(id=f"output{pair[1]}") or shown.get("Progress")
     return ListEntry(
         pair[1],
         title,
         score=score_of(shown_text(label), f"the row of {title[:40]!r}", EXPECTED),
         status=cast("ListState | None", state),
-        episodes_watched=_watched(shown_text(progress)) if progress else None,
+        episodes_watched=_watched(shown_text(progress).split("/")[0].strip()) if isinstance(progress, Tag) else None,
     )
 
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 # Anime's detail page. Selectors are CSS; several alternatives are tried in their order.
 LABEL = "span.dark_text"
-TITLE = ("h1.title-name strong", "h1 [itemprop=name]", ".h1-title [itemprop=name]")
+TITLE = ("h1.title-name strong", "h1 [itemprop=name]", ".h1-title [itemprop=name]", "h1:not([class])")
+TITLE_BESIDE = ".title-english, br ~ span, p, div"
+ACTIVE_TAB = "horiznav_active"
+DETAILS_TAB = "Details"
 TITLE_ENGLISH = "p.title-english"
 ANIME_ID_INPUT = "input#myinfo_anime_id"
 RATING_VALUE = "[itemprop=ratingValue]"
@@ -77,9 +80,11 @@ LIST_TAB_ALL = ".status-button.all_anime.on"
 TEMPLATE_MARK = "${"
 ROWS_A_PAGE = 300
 CLASSIC_LIST = "#list_surround"
-CLASSIC_ALL = 'td.status_selected a[href*="status=7"]'
-CLASSIC_TITLE = "a.animetitle[href]"
+CLASSIC_TAB = "td.status_selected a[href]"
+CLASSIC_TABS = "td.status_selected, td.status_not_selected"
+CLASSIC_TITLE = "animetitle"  # a class
 CLASSIC_SCORE = "span.score-label"
+CLASSIC_COLUMN = "table_header"
 CLASSIC_HEADERS = {
     "header_cw": "watching",
     "header_completed": "completed",
@@ -96,7 +101,7 @@ ROW_CLASSES = {
 }
 
 # What a page that is something else says of itself: in its title or first heading, in lower case ...
-SAID_NOT_FOUND = ("404 not found", "404", "page not found", "invalid id")
+SAID_NOT_FOUND = ("404 not found", "404", "page not found", "not found", "invalid id")
 SAID_BLOCK = (
     "403",
     "405",
@@ -104,26 +109,59 @@ SAID_BLOCK = (
     "forbidden",
     "access denied",
     "blocked",
+    "you have been blocked",
+    "sorry, you have been blocked",
     "attention required",
     "could not be satisfied",
     "too many requests",
+    "sucuri website firewall",
+    "error 1015",
 )
 SAID_CAPTCHA = (
     "just a moment",
+    "one moment, please",
+    "please wait",
+    "checking your browser",
     "verification",
+    "human verification",
+    "bot verification",
+    "verify you are human",
+    "please verify",
     "are you human",
     "not a robot",
     "captcha",
+    "recaptcha",
     "security check",
+    "ddos-guard",
+    "pardon our interruption",
+    "access to this page has been denied",
 )
-SAID_MAINTENANCE = ("maintenance", "502", "503", "504", "service unavailable", "temporarily unavailable")
-SAID_LOGIN = ("login", "log in", "sign in")
+SAID_MAINTENANCE = (
+    "maintenance",
+    "502",
+    "503",
+    "504",
+    *map(str, range(520, 528)),
+    "service unavailable",
+    "temporarily unavailable",
+    "bad gateway",
+    "gateway timeout",
+    "web server is down",
+)
+SAID_LOGIN = ("login", "log in", "sign in", "login required")
 # ... in a notice ...
 SAID_PRIVATE = ("restricted by the owner", "list is private", "access to this list")
-SAID_NO_USER = ("invalid username", "user does not exist", "user not found", "no such user")
+SAID_NO_USER = (
+    "invalid username",
+    "user does not exist",
+    "user not found",
+    "no such user",
+    "failed to find the specified user",
+)
 SAID_NO_ID = ("invalid id provided", "no series found")
 SAID_NO_USERS = ("no users", "no results")
 # ... or by what it is made of (only looked at where the expected content is missing).
+MADE_OF_BLOCK = ("_incapsula_resource",)
 MADE_OF_CAPTCHA = (
     'class="g-recaptcha"',
     "h-captcha",
@@ -131,5 +169,13 @@ MADE_OF_CAPTCHA = (
     "cf-challenge",
     "captcha-container",
     "awswafcaptcha",
+)
+MADE_OF_CHALLENGE = (
+    "awswafcookiedomainlist",
+    "gokuprops",
+    "challenge-platform",
+    "captcha-delivery.com",
+    "px-captcha",
+    "g-recaptcha",
 )
 MADE_OF_LOGIN = ('name="loginform"', 'id="loginform"', 'name="user_name"')
