@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import cast
 
-from bs4 import BeautifulSoup, NavigableString, Tag
+from bs4 import BeautifulSoup, Tag
+from bs4.element import NavigableString
 
 from malsugoi_assets.mal import selectors
 from malsugoi_assets.mal.errors import MangaPage, PhoneLayout, TruncatedPage, UnexpectedPage

@@ -51,7 +51,7 @@ def parse_list_page(page: str | bytes) -> ListPage:
     body = next(_openings(text, "body"), None)
     if body is not None and attribute(body, "data-work") == "manga":
         raise MangaPage(EXPECTED)
-    tables = [tag for tag in _openings(text, "table") if "list-table" in classes(tag)]
+    tables = [tag for tag in _openings(text, "table", "list-table") if "list-table" in classes(tag)]
     if tables or _ROW_CLASS in text:
         found = _modern(text, body, tables)
     elif _CLASSIC.search(text):
@@ -64,14 +64,16 @@ def parse_list_page(page: str | bytes) -> ListPage:
     return found
 
 
-def _openings(text: str, name: str) -> Iterator[Tag]:
-    """The elements of a name, without their content (the rows in an attribute are most of the page)."""
+def _openings(text: str, name: str, word: str = "") -> Iterator[Tag]:
+    """The elements of a name that have a word in their opening, without their content."""
     at = 0
     while (opening := _OPENING[name].search(text, at)) is not None:
         rest = _REST.match(text, opening.end())
         if rest is None:  # a quote or the tag is never closed: nothing after it is markup
             return
         at = rest.end()
+        if word not in rest[0]:
+            continue
         tag = soup_of(text[opening.start() : at]).find(name)
         if isinstance(tag, Tag):
             yield tag
