@@ -48,16 +48,14 @@ def ease_matrix(ratings: Ratings, settings: EaseSettings) -> tuple[npt.NDArray[n
     The inverse is taken in float64 up to 2,000 titles, in float32 beyond. Raises MemoryError, before any work, where
     the matrices would not fit `settings.memory_gib`.
     """
-    counts = np.bincount(ratings.item, minlength=ratings.n_items)
-    chosen = np.sort(np.argsort(-counts, kind="stable")[: settings.max_titles])
-    chosen = chosen[counts[chosen] > 0]
+    chosen = most_listed(ratings, settings.max_titles)
     needed = 4 * len(chosen) ** 2 * (8 if len(chosen) <= 2_000 else 4) / 2**30
     if needed > settings.memory_gib:
         raise MemoryError(
             f"EASE over {len(chosen):,} titles needs {needed:.1f} GiB, {settings.memory_gib:g} are allowed: "
             "raise `memory_gib` or lower `max_titles`"
         )
-    lists = _preferences(ratings, settings)[:, chosen]
+    lists = preferences(ratings, settings.liked, settings.liked_from)[:, chosen]
     gram = (lists.T @ lists).toarray().astype(np.float64 if len(chosen) <= 2_000 else np.float32)
     gram[np.diag_indices(len(chosen))] += settings.ridge
     inverse = np.linalg.inv(gram)
@@ -81,9 +79,16 @@ def ease_top_weights(ratings: Ratings, settings: EaseSettings | None = None) -> 
     )
 
 
-def _preferences(ratings: Ratings, settings: EaseSettings) -> sp.csr_matrix:
+def most_listed(ratings: Ratings, most: int) -> npt.NDArray[np.int64]:
+    """Indexes of the listed titles, only the `most` that stand on the most lists, ascending."""
+    counts = np.bincount(ratings.item, minlength=ratings.n_items)
+    chosen = np.sort(np.argsort(-counts, kind="stable")[:most])
+    return chosen[counts[chosen] > 0]
+
+
+def preferences(ratings: Ratings, liked: float, liked_from: float) -> sp.csr_matrix:
     """X: CSR float32 (n_users, n_items)."""
-    value = np.where(np.nan_to_num(ratings.rating) >= settings.liked_from, 1 + settings.liked, 1)
+    value = np.where(np.nan_to_num(ratings.rating) >= liked_from, 1 + liked, 1)
     shape = (ratings.n_users, ratings.n_items)
     return sp.csr_matrix((value.astype(np.float32), (ratings.user, ratings.item)), shape=shape)
 
@@ -101,7 +106,7 @@ class Ease:
     def fit(self, ratings: Ratings, items: Items) -> Ease:
         """Learn from the listings in `ratings`; nothing is random."""
         self._titles, self._weights = ease_matrix(ratings, self.settings)
-        self._lists = _preferences(ratings, self.settings)
+        self._lists = preferences(ratings, self.settings.liked, self.settings.liked_from)
         return self
 
     def scores(self, users: IntArray) -> FloatArray:

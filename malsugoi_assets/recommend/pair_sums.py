@@ -15,17 +15,16 @@ import numpy.typing as npt
 
 from malsugoi_assets.disk import replace_file
 from malsugoi_assets.machine import available_threads, memory_bytes
+from malsugoi_assets.recommend.compiled import compiled, on_threads
 from malsugoi_assets.recommend.pairs import (
     Layout,
     Strongest,
     TitleSums,
-    compiled,
     count_row,
     empty_heaps,
     lay_out,
     merged,
     offer_row,
-    on_threads,
     shares_of,
     work_of,
 )

@@ -13,16 +13,13 @@ interpreter's lock and are run on plain threads; no result depends on how many.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from malsugoi_assets.machine import available_threads
+from malsugoi_assets.recommend.compiled import compiled, on_threads
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 
 # Ratings count from 0 (0-9) in the word: 13 bits for n, 16 for A_i, 16 for A_j, 19 for S hold so many raters.
@@ -30,8 +27,6 @@ _MOST_RATERS = 6_472
 
 # sizes, partners, strengths, supports, each with the thread as its first axis.
 Heaps = tuple[IntArray, IntArray, FloatArray, IntArray]
-
-compiled: Any = njit(cache=True, nogil=True)
 
 
 @dataclass(frozen=True)
@@ -321,13 +316,3 @@ def shares_of(work: npt.NDArray[np.float64], threads: int) -> list[npt.NDArray[n
     turn = np.arange(len(work)) % (2 * threads)
     owner = np.where(turn < threads, turn, 2 * threads - 1 - turn)
     return [np.sort(dearest[owner == t]) for t in range(threads)]
-
-
-def on_threads(work: Callable[[int], None], threads: int) -> None:
-    """Call `work` with 0 … threads - 1, at the same time."""
-    if threads == 1:
-        work(0)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(work, t) for t in range(threads)]:
-            done.result()

@@ -1,0 +1,22 @@
+"""Compiled kernels and the plain threads that they run on. Imported only where a kernel is needed: loading takes a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from numba import njit
+
+# Kernels let go of the interpreter's lock; they are kept on disk, so that only the first run compiles.
+compiled: Any = njit(cache=True, nogil=True)
+
+
+def on_threads(work: Callable[[int], None], threads: int) -> None:
+    """Call `work` with 0 … threads - 1, at the same time."""
+    if threads == 1:
+        work(0)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(work, t) for t in range(threads)]:
+            done.result()
