@@ -33,6 +33,24 @@ def replace_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+def sweep_drafts(root: Path) -> list[Path]:
+    """Delete the drafts that killed writers left in the folders of `root`; those of living ones stay."""
+    drafts = [path for path in root.glob("*/.*.draft-*") if not _is_alive(path)]
+    for draft in drafts:
+        draft.unlink(missing_ok=True)
+    return drafts
+
+
+def _is_alive(draft: Path) -> bool:
+    try:
+        os.kill(int(draft.name.rsplit("-", 1)[1]), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 @contextmanager
 def file_lock(path: Path, *, what: str, wait_seconds: float | None = None) -> Iterator[None]:
     """Hold the lock file; the kernel frees it when the process dies, however it dies.

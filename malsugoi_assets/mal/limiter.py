@@ -1,7 +1,7 @@
 """The pace of requests, shared by all processes of a data dir, and what a refusal of the site means for all of them.
 
-A small file holds four numbers: when the next request may leave, until when nobody may ask, and when the site last
-refused and how often in a row. A request leaves while its process holds the lock of the queue, so that two never leave
+A small file holds five numbers: when the next request may leave, until when nobody may ask, when the site last refused
+and how often in a row, and until when one of us is finding out whether it still does. A request leaves while its process holds the lock of the queue, so that two never leave
 closer together than the pace allows, however late one of them woke up; the kernel frees the lock of a process that
 dies. After a refusal everybody pauses; then one request at a time finds out whether the site answers again.
 """
@@ -23,7 +23,8 @@ SLACK = 1.05
 """Requests leave so much further apart than the limit asks: on their way they bunch up, and the site counts arrivals."""
 
 _LONGEST_QUEUE = 3600.0
-_LONGEST_PROBE = 30.0
+_LONGEST_PROBE = 90.0
+_LOOK_AGAIN = 0.1
 _NEVER = 1e11
 
 
@@ -43,6 +44,7 @@ class _State:
     cool_until: float = 0.0
     refused_at: float = 0.0
     refusals: int = 0
+    probe_until: float = 0.0
 
 
 class Limiter:
@@ -88,17 +90,22 @@ class Limiter:
                 with self._change() as change:
                     now, state = self._clock(), self._read()
                     cool_until = state.cool_until if self._cools(state) else 0.0
+                    probing = state.refusals > 0 and now < state.probe_until <= now + _LONGEST_PROBE
                     closed = state.refusals >= self._most_refusals and self._has_asked
                     if cool_until and (closed or cool_until - now > longest):
                         raise CoolDown(cool_until)
+                    if closed and probing:
+                        raise CoolDown(state.probe_until)
                     slot = state.next_slot if self._interval else 0.0
                     if slot > now + _LONGEST_QUEUE + 1000 * self._interval:  # the clock was set back
                         slot = 0.0
                     wait = max(cool_until, slot) - now
+                    if wait <= 0 and probing:
+                        wait = _LOOK_AGAIN
                     if wait <= 0:
                         # While the site refuses, whoever asks next makes the others wait for the answer.
-                        probe = now + _LONGEST_PROBE if state.refusals else state.cool_until
-                        change(replace(state, next_slot=now + self._interval, cool_until=probe))
+                        probe = now + _LONGEST_PROBE if state.refusals else 0.0
+                        change(replace(state, next_slot=now + self._interval, probe_until=probe))
                         self._has_asked = True
                         return now
                 self._sleep(wait)
@@ -126,7 +133,7 @@ class Limiter:
                 return state.refusals
             refusals = state.refusals + 1
             until = now + min(max(pause(refusals), 0.0), LONGEST_COOL_DOWN)
-            change(replace(state, cool_until=until, refused_at=now, refusals=refusals))
+            change(_State(state.next_slot, until, now, refusals))
             return refusals
 
     def answered(self, left_at: float) -> None:
@@ -136,7 +143,7 @@ class Limiter:
         with self._change() as change:
             state = self._read()
             if left_at >= state.refused_at or state.refused_at > self._clock():
-                change(replace(state, cool_until=0.0, refusals=0))
+                change(_State(state.next_slot))
 
     def unanswered(self, left_at: float) -> None:
         """The request that left at `left_at` brought neither answer nor refusal: the next one may find out."""
@@ -145,7 +152,7 @@ class Limiter:
         with self._change() as change:
             state = self._read()
             if left_at >= state.refused_at:
-                change(replace(state, cool_until=min(state.cool_until, self._clock())))
+                change(replace(state, probe_until=0.0))
 
     def _cools(self, state: _State) -> bool:
         now = self._clock()
@@ -158,7 +165,8 @@ class Limiter:
 
     def _write(self, state: _State) -> None:
         """In one write of one length, so that a process that dies leaves the old numbers or the new ones."""
-        line = f"{state.next_slot:020.6f} {state.cool_until:020.6f} {state.refused_at:020.6f} {state.refusals:08d}\n"
+        moments = (state.next_slot, state.cool_until, state.refused_at, state.probe_until)
+        line = " ".join(f"{moment:020.6f}" for moment in moments) + f" {state.refusals:08d}\n"
         number = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
         try:
             os.pwrite(number, line.encode(), 0)
@@ -167,9 +175,9 @@ class Limiter:
 
     def _read(self) -> _State:
         try:
-            slot, cool, refused, refusals = self._path.read_text().split("\n")[0].split()
-            state = _State(float(slot), float(cool), float(refused), int(refusals))
-            sound = all(0 <= value < _NEVER for value in (state.next_slot, state.cool_until, state.refused_at))
-            return state if sound and 0 <= state.refusals < _NEVER else _State()
+            *moments, refusals = self._path.read_text().split("\n")[0].split()
+            slot, cool, refused, probe = map(float, moments)
+            sound = all(0 <= value < _NEVER for value in (slot, cool, refused, probe, int(refusals)))
+            return _State(slot, cool, refused, int(refusals), probe) if sound else _State()
         except (OSError, ValueError):
             return _State()

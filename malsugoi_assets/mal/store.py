@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from malsugoi_assets.disk import file_lock, replace_file
+from malsugoi_assets.disk import file_lock, replace_file, sweep_drafts
 from malsugoi_assets.mal.client import Answer
 from malsugoi_assets.mal.redaction import without_forgotten, without_name
 
@@ -88,6 +88,7 @@ class PageStore:
         self._dir.mkdir(parents=True, exist_ok=True)
         self._local = threading.local()
         with file_lock(self._dir / "lock", what="preparing the page store"):
+            sweep_drafts(self._dir)
             self._sql.execute("PRAGMA journal_mode = WAL")
             self._sql.executescript(_SCHEMA)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from malsugoi_assets.disk import replace_file
+from malsugoi_assets.disk import replace_file, sweep_drafts
 from malsugoi_assets.warehouse.schema import conform, polars_schema
 from malsugoi_assets.warehouse.tables import BATCH_PATTERN, TABLES, Table
 
@@ -165,17 +164,4 @@ class Lake:
 
     def sweep(self) -> list[Path]:
         """Delete what a killed writer left behind."""
-        drafts = [p for p in self.root.glob("*/.*.draft-*") if not _is_alive(p)]
-        for draft in drafts:
-            draft.unlink(missing_ok=True)
-        return drafts
-
-
-def _is_alive(draft: Path) -> bool:
-    try:
-        os.kill(int(draft.name.rsplit("-", 1)[1]), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True
+        return sweep_drafts(self.root)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -15,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from malsugoi_assets.mal import ListEntry, parse_anime_page
+from malsugoi_assets.mal import parse_anime_page
 from malsugoi_assets.mal.client import Answer
 from malsugoi_assets.mal.replica import pages, server
 from malsugoi_assets.mal.replica.world import User, World
@@ -466,60 +463,6 @@ class TestLists:
         assert ours.site.forget_user(name.upper()) >= 1
         assert list(ours.data_dir.glob("pages/??/*.gz")) == []
         assert ours.site.lists_due([name]) == [name]
-
-
-WHOLE_RUN = """
-import sys
-from pathlib import Path
-from malsugoi_assets.mal.client import MalClient
-from malsugoi_assets.mal.site import Site
-from malsugoi_assets.mal.store import PageStore
-url, data_dir = sys.argv[1], Path(sys.argv[2])
-site = Site(MalClient(url, requests_per_second=None, state_dir=data_dir / "state"), PageStore(data_dir))
-print("begins", flush=True)
-site.refresh_catalogue(60)
-for _ in site.fetch_lists(site.discover()):
-    pass
-"""
-
-
-def test_a_run_killed_at_any_moment_goes_on_and_asks_nothing_twice(tmp_path: Path) -> None:
-    """A request that was under way when the process was killed may be asked again; no other."""
-    with running_replica(n_anime=380, n_users=20) as replica:
-
-        def run(data_dir: Path) -> subprocess.Popen[str]:
-            process = subprocess.Popen(
-                [sys.executable, "-c", WHOLE_RUN, replica.url, str(data_dir)], stdout=subprocess.PIPE, text=True
-            )
-            assert process.stdout is not None
-            process.stdout.readline()
-            return process
-
-        def result(data_dir: Path) -> tuple[list[tuple[Any, ...]], list[tuple[str, str, tuple[ListEntry, ...]]]]:
-            site = Ours(replica, data_dir).site
-            site._lists._fetcher.now = lambda: datetime.now(UTC)
-            found = list(site.fetch_lists(site.discovered()))
-            assert all(listed.fresh for listed in found)
-            records = [(r["anime_id"], r["http_status"], r["sha256"], r["path"]) for r in site.page_records()]
-            return records, [(listed.username, listed.list_status, listed.entries) for listed in found]
-
-        assert run(tmp_path / "calm").wait(60) == 0
-        calm = replica.asked()
-        replica.forget_log()
-        kills = 0
-        for pause in (0.01, 0.15, 0.25, 0.2, 0.15):
-            process = run(tmp_path / "killed")
-            time.sleep(pause)
-            if process.poll() is None:
-                process.kill()
-                kills += 1
-            process.wait()
-        assert run(tmp_path / "killed").wait(60) == 0
-        asked = Counter(replica.asked())
-        assert set(asked) == set(calm)
-        assert kills >= 2
-        assert sum(asked.values()) - len(asked) <= kills
-        assert result(tmp_path / "killed") == result(tmp_path / "calm")
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
