@@ -2,4 +2,5 @@
 
 from malsugoi_assets.app.cli import main
 
-main(prog_name="malsugoi")
+if __name__ == "__main__":  # worker processes import this module again
+    main(prog_name="malsugoi")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
-from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.evaluation.data import evaluation_rows
 from malsugoi_assets.evaluation.protocols import NAMES, ProtocolError, make_protocol
 from malsugoi_assets.evaluation.registry import MODELS, UnknownModel, chosen_models
@@ -20,11 +21,14 @@ from malsugoi_assets.evaluation.reports import write_json
 from malsugoi_assets.evaluation.results import Result
 from malsugoi_assets.evaluation.run import EvaluationError, Progress
 from malsugoi_assets.evaluation.run import evaluate as run_evaluation
+from malsugoi_assets.evaluation.workers import WorkerDied, possible_workers
 from malsugoi_assets.files import FilesError, load_evaluation
 from malsugoi_assets.recommend.devices import DeviceError, resolve_device
 from malsugoi_assets.settings import Settings, SettingsError
 
 FILE = click.Path(path_type=Path)
+MOST_WORKERS = 4
+"""Each holds the data and a network of its own: about a gigabyte on the original's rows."""
 
 
 @click.command("evaluate")
@@ -70,9 +74,23 @@ def evaluate(
         factories = {name: partial(MODELS[name].make, device=device) for name in names}
         with _bar(console) as bar:
             shown = _Shown(bar, len(names) * len(chosen.folds))
-            results = run_evaluation(rows, chosen, factories, history=history, seed=seed, progress=shown)
+            # Small networks keep one core busy each; everything else is quick, or spreads by itself.
+            side_by_side = (
+                sum(MODELS[name].takes_device for name in names) * len(chosen.folds) if device == "cpu" else 1
+            )
+            results = run_evaluation(
+                rows,
+                chosen,
+                factories,
+                history=history,
+                seed=seed,
+                progress=shown,
+                workers=max(1, min(side_by_side, possible_workers(), MOST_WORKERS)),
+            )
     except (FilesError, ProtocolError, UnknownModel, EvaluationError, DeviceError, SettingsError) as problem:
         raise UserError(str(problem)) from problem
+    except WorkerDied as problem:
+        raise WorkError(f"{problem}; nothing was written") from problem
     if out is not None:
         write_json(results, out)
     Console().print(results_table(results))
@@ -89,24 +107,36 @@ class _Shown(Progress):
 
     def __init__(self, bar: bars.Progress, steps: int) -> None:
         self._bar, self._task = bar, bar.add_task("reading what may be learnt from", total=steps)
+        self._at_work: list[tuple[str, str]] = []
+        self._done: Counter[str] = Counter()
 
     def begins(self, model: str, fold: int, folds: int) -> None:
-        self._bar.update(self._task, description=f"{model}{_of(fold, folds)}")
+        self._at_work.append((model, _step(model, fold, folds)))
+        self._refresh()
 
     def ends(self, model: str, fold: int, folds: int, seconds: float) -> None:
-        self._say(f"{model}{_of(fold, folds)}: {seconds:.1f} s")
-        self._bar.advance(self._task)
+        step = _step(model, fold, folds)
+        self._say(f"{step}: {seconds:.1f} s")
+        self._at_work.remove((model, step))
+        self._done[model] += 1
+        self._refresh()
 
     def skips(self, model: str, fold: int, folds: int, reason: str) -> None:
         self._say(f"{model} skipped: {reason}")
-        self._bar.advance(self._task, folds - fold + 1)
+        self._at_work = [(other, step) for other, step in self._at_work if other != model]
+        self._done[model] = folds
+        self._refresh()
+
+    def _refresh(self) -> None:
+        now = " · ".join(step for _, step in self._at_work) or "measuring"
+        self._bar.update(self._task, description=now, completed=self._done.total())
 
     def _say(self, line: str) -> None:
         self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _of(fold: int, folds: int) -> str:
-    return f", fold {fold} of {folds}" if folds > 1 else ""
+def _step(model: str, fold: int, folds: int) -> str:
+    return f"{model}, fold {fold} of {folds}" if folds > 1 else model
 
 
 def _device() -> str:

@@ -6,8 +6,9 @@ Models never see a target's rating: what they get is made without the targets' r
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from malsugoi_assets.evaluation.judge_rankings import Rankings, judge_rankings
 from malsugoi_assets.evaluation.models import PredictsRatings, RanksTitles
 from malsugoi_assets.evaluation.protocols import Fold, History, Protocol, learn_from
 from malsugoi_assets.evaluation.results import Result
+from malsugoi_assets.evaluation.workers import answers
+from malsugoi_assets.recommend.items import Items
+from malsugoi_assets.recommend.ratings import IntArray, Ratings
 
 Factory = Callable[[int], Any]
 USERS_A_BLOCK = 256
@@ -29,6 +33,10 @@ USERS_A_BLOCK = 256
 
 class EvaluationError(ValueError):
     """Nothing could be evaluated; the message says why."""
+
+
+class BrokenPromise(RuntimeError):
+    """A model answered with something that is no prediction: a mistake of the model, not of the data."""
 
 
 class Progress:
@@ -63,17 +71,19 @@ def evaluate(
     history: History = "all",
     seed: int = 0,
     progress: Progress | None = None,
+    workers: int = 1,
 ) -> list[Result]:
     """Fit and measure every model (name → factory taking the seed) on the protocol.
 
-    A model that cannot do what the protocol asks, or has too little to learn from, is skipped with a reason.
+    A model that cannot do what the protocol asks, or has too little to learn from, is skipped with a reason. With
+    several `workers` ratings are predicted in so many processes at a time; factories must then be picklable.
     """
     if not any(len(fold.targets) for fold in protocol.folds):
         raise EvaluationError(f"{protocol.name}: no row to predict; the ratings are too few for this protocol")
     if protocol.kind == "ranking":
         rankings = rank(rows, protocol, models, history=history, seed=seed, progress=progress)
         return judge_rankings(rankings, protocol=protocol.name, seed=seed)
-    said = predict(rows, protocol, models, history=history, seed=seed, progress=progress)
+    said = predict(rows, protocol, models, history=history, seed=seed, progress=progress, workers=workers)
     marks = {name: mark[said.targets] for name, mark in protocol.marks.items()}
     return judge_errors(
         rows.rating[said.targets],
@@ -94,36 +104,36 @@ def predict(
     history: History = "all",
     seed: int = 0,
     progress: Progress | None = None,
+    workers: int = 1,
 ) -> Predictions:
     """What each model predicts for the targets, fold by fold."""
-    work = _Work(protocol, models, seed, progress or Progress())
-    parts: dict[str, list[Numbers]] = {name: [] for name in models}
-    counts: list[tuple[Positions, Positions]] = []
+    work = _Work(protocol, models, progress or Progress())
+    learnt = [learn_from(rows, fold, history) for fold in protocol.folds]
+    asked = [(rows.user[fold.targets], rows.item[fold.targets]) for fold in protocol.folds]
 
-    for number, fold in enumerate(protocol.folds, 1):
-        learnt = learn_from(rows, fold, history)
-        user, item = rows.user[fold.targets], rows.item[fold.targets]
-        counts.append(learnt_around(learnt, user, item))
+    def step(name: str, fold: int) -> Callable[[], Numbers]:
+        return partial(_predicted, models[name], seed, learnt[fold - 1], rows.items, *asked[fold - 1])
 
-        def said_by(model: Any, user: Any = user, item: Any = item, learnt: Any = learnt) -> Numbers:
-            if not isinstance(model, PredictsRatings):
-                raise EvaluationError("it ranks titles, but predicts no ratings")
-            model.fit(learnt, rows.items)  # type: ignore[attr-defined]
-            return np.asarray(model.predict(user, item), dtype=np.float64)
-
-        for name, predicted in work.over(number, said_by):
-            if predicted.shape != user.shape or not np.isfinite(predicted).all():
-                raise EvaluationError(
-                    f"{name} predicted {predicted.shape} values, not all finite, for {len(user)} rows"
-                )
-            parts[name].append(predicted)
+    parts = work.over(range(1, len(learnt) + 1), step, workers)
+    around = [learnt_around(known, *pairs) for known, pairs in zip(learnt, asked, strict=True)]
     return Predictions(
         np.concatenate([fold.targets for fold in protocol.folds]),
-        np.concatenate([around[0] for around in counts]),
-        np.concatenate([around[1] for around in counts]),
-        {name: np.concatenate(parts[name]) for name in work.left},
+        np.concatenate([history for history, _ in around]),
+        np.concatenate([support for _, support in around]),
+        {name: np.concatenate(by_fold) for name, by_fold in parts.items()},
         work.seconds,
     )
+
+
+def _predicted(make: Factory, seed: int, learnt: Ratings, items: Items, user: IntArray, item: IntArray) -> Numbers:
+    """A new model's predictions, float64 (n,), learnt from `learnt`."""
+    model = make(seed)
+    if not isinstance(model, PredictsRatings):
+        raise EvaluationError("it ranks titles, but predicts no ratings")
+    predicted = np.asarray(model.fit(learnt, items).predict(user, item), dtype=np.float64)  # type: ignore[attr-defined]
+    if predicted.shape != user.shape or not np.isfinite(predicted).all():
+        raise BrokenPromise(f"predicted {predicted.shape} values, not all finite, for {len(user)} rows")
+    return predicted
 
 
 def rank(
@@ -150,38 +160,61 @@ def rank(
         model.fit(learnt, rows.items)  # type: ignore[attr-defined]
         return _top_titles(model, users, known, seed)
 
-    work = _Work(protocol, models, seed, progress or Progress())
-    tops = dict(work.over(1, first_titles))
+    def step(name: str, fold: int) -> Callable[[], npt.NDArray[np.int64]]:
+        return lambda: first_titles(models[name](seed))
+
+    work = _Work(protocol, models, progress or Progress())
+    tops = {name: found for name, (found,) in work.over([1], step).items()}
     return Rankings(users, relevant, learnt, _marked(rows, protocol, fold, users), tops, work.seconds)
 
 
 class _Work:
-    """Takes the models through the folds: new models a fold, the clock, and those that fail left out with a reason."""
+    """Takes the models through the folds: the clock, and those that fail left out with a reason."""
 
-    def __init__(self, protocol: Protocol, models: Mapping[str, Factory], seed: int, progress: Progress) -> None:
+    def __init__(self, protocol: Protocol, models: Mapping[str, Factory], progress: Progress) -> None:
         self._name, self._folds = protocol.name, len(protocol.folds)
-        self._models, self._seed, self._progress = models, seed, progress
-        self.left = list(models)
-        self.seconds = dict.fromkeys(models, 0.0)
+        self._progress = progress
+        self._left = list(models)
+        self.seconds: dict[str, float] = {}
 
-    def over(self, fold: int, ask: Callable[[Any], Any]) -> list[tuple[str, Any]]:
-        """What each model that is left answers on this fold (from 1). `EvaluationError` where none is left."""
-        answers = []
-        for name in list(self.left):
+    def over(
+        self, folds: Sequence[int], step: Callable[[str, int], Callable[[], Any]], workers: int = 1
+    ) -> dict[str, list[Any]]:
+        """What each model that can do it answers on the folds, in their order. `EvaluationError` where none can.
+
+        `step` gives the call that asks a model (name) on a fold (from 1).
+        """
+        found: dict[tuple[str, int], Any] = {}
+        seconds = dict.fromkeys(self._left, 0.0)
+
+        def turn(name: str, fold: int) -> Callable[[], Any] | None:
+            if name not in self._left:
+                return None
             self._progress.begins(name, fold, self._folds)
-            start = time.monotonic()
-            try:
-                answers.append((name, ask(self._models[name](self._seed))))
-            except (ValueError, RuntimeError, MemoryError) as problem:
-                self._progress.skips(name, fold, self._folds, str(problem) or type(problem).__name__)
-                self.left.remove(name)
+            return partial(_timed, step(name, fold))
+
+        calls = [((name, fold), partial(turn, name, fold)) for fold in folds for name in self._left]
+        for (name, fold), answer in answers(calls, workers):
+            if name not in self._left:
                 continue
-            took = time.monotonic() - start
-            self.seconds[name] += took
+            if isinstance(answer, BrokenPromise):
+                raise EvaluationError(f"{name} {answer}")
+            if isinstance(answer, Exception):
+                self._progress.skips(name, fold, self._folds, str(answer) or type(answer).__name__)
+                self._left.remove(name)
+                continue
+            found[name, fold], took = answer
+            seconds[name] += took
             self._progress.ends(name, fold, self._folds, took)
-        if not self.left:
+        if not self._left:
             raise EvaluationError(f"{self._name}: none of the models asked for can be evaluated on it")
-        return answers
+        self.seconds = {name: seconds[name] for name in self._left}
+        return {name: [found[name, fold] for fold in folds] for name in self._left}
+
+
+def _timed(call: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.monotonic()
+    return call(), time.monotonic() - start
 
 
 def _top_titles(
