@@ -6,9 +6,11 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
+from malsugoi_assets.assets import previews
 from malsugoi_assets.assets.config import config_of
-from malsugoi_assets.assets.evaluation import build_id, measured, metrics_metadata, predictions_of
-from malsugoi_assets.assets.table_asset import preview, table_asset, table_result
+from malsugoi_assets.assets.evaluation import build_id, measured, metrics_metadata, metrics_shown, predictions_of
+from malsugoi_assets.assets.plots import bars
+from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.evaluation.hold_out import hold_out
 from malsugoi_assets.recommend.content import encode, learn_code
 from malsugoi_assets.recommend.ease import EaseSettings, ease_top_weights
@@ -59,7 +61,18 @@ def title_baselines(  # noqa: D103
             effect=pl.Series(titles.base) - pl.col("global_mean"),
             listing=pl.Series(titles.listing).arr.to_list(),
         )
-    return table_result("title_baselines", frame, {"global_mean": learnt.global_mean})
+    shown = frame.join(previews.names(anime_features), on="anime_id").sort(
+        "ratings", "anime_id", descending=[True, False]
+    )
+    raters = bars(
+        previews.histogram(frame["ratings"], [1, 2, 5, 10, 20, 50, 100, 1000]), "users who rated it", "titles"
+    )
+    return table_result(
+        "title_baselines",
+        frame,
+        {"global_mean": learnt.global_mean, "ratings_a_title": raters},
+        shown=shown.select("title", "ratings", "mean", "shrunk_mean", "bias"),
+    )
 
 
 @table_asset("similarity_matrix", code_version="1", kinds=["scipy"])
@@ -79,29 +92,15 @@ def similarity_matrix(  # noqa: D103
             "support": found.support,
         }
     )
-    titles = anime_features.select("anime_id", "title").collect()
+    support = bars(
+        previews.histogram(frame["support"], [1, 2, 3, 5, 10, 20, 50, 100]), "users who rated both", "pairs"
+    )
+    known = rating_matrix.select("anime_id").collect()
     return table_result(
         "similarity_matrix",
         frame,
-        {
-            "titles_with_neighbours": frame["anime_id"].n_unique(),
-            "neighbours_of_the_most_rated": dg.MetadataValue.md(_well_known(rating_matrix, frame, titles)),
-        },
-    )
-
-
-def _well_known(rating_matrix: pl.LazyFrame, similarity: pl.DataFrame, titles: pl.DataFrame) -> str:
-    """The nearest neighbours of the most rated titles, by name."""
-    most = (
-        rating_matrix.group_by("anime_id").len().sort("len", "anime_id", descending=[True, False]).head(8).collect()
-    )
-    near = similarity.filter(pl.col("rank") <= 3).join(most, on="anime_id").join(titles, on="anime_id")
-    near = near.join(titles.rename({"anime_id": "neighbour_id", "title": "neighbour"}), on="neighbour_id")
-    near = near.sort("len", "anime_id", "rank", descending=[True, False, False])
-    return preview(
-        near.group_by("title", maintain_order=True)
-        .agg(nearest=pl.col("neighbour").str.join(" · "))
-        .select("title", "nearest")
+        {"titles_with_neighbours": frame["anime_id"].n_unique(), "pairs_by_support": support},
+        shown=previews.neighbours(frame, "similarity", known, previews.names(anime_features)),
     )
 
 
@@ -122,7 +121,13 @@ def item_weights(  # noqa: D103
             "weight": weights.weight,
         }
     ).with_columns(method=pl.lit("ease"))
-    return table_result("item_weights", frame, {"titles": frame["anime_id"].n_unique()})
+    known = user_lists.select("anime_id").collect()
+    return table_result(
+        "item_weights",
+        frame,
+        {"titles": frame["anime_id"].n_unique()},
+        shown=previews.neighbours(frame, "weight", known, previews.names(user_lists)),
+    )
 
 
 @table_asset("cf_metrics", code_version="2")
@@ -134,7 +139,7 @@ def cf_metrics(  # noqa: D103
 ) -> dg.MaterializeResult[Any]:
     held = hold_out(user_lists.collect(), anime_features.collect(), anime_relations.collect())
     rows = measured(held, predictions_of(held, {"cf": ItemNeighbourhood}), build_id("cf", held, "default"))
-    return table_result("cf_metrics", rows, metrics_metadata(rows))
+    return table_result("cf_metrics", rows, metrics_metadata(rows), shown=metrics_shown(rows))
 
 
 @table_asset("cf_predictions", code_version="2", kinds=["scipy"])
@@ -168,6 +173,7 @@ def cf_predictions(  # noqa: D103
             "support": top.support,
         }
     ).join(rated_users, on="username")
+    predicted = previews.histogram(frame["predicted_rating"], [1, 5, 6, 7, 7.5, 8, 8.5, 9])
     return table_result(
         "cf_predictions",
         frame,
@@ -175,7 +181,9 @@ def cf_predictions(  # noqa: D103
             "users": frame["username"].n_unique(),
             "spread_of_predictions": frame["predicted_rating"].std(),
             "predicted_by": "jointly weighted neighbours" if better else "the similarity table alone",
+            "predictions": bars(predicted, "predicted rating, 1–10", "predictions"),
         },
+        shown=previews.most_shown(frame, previews.names(anime_features), 10),
     )
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from malsugoi_assets.assets.config import config_of
-from malsugoi_assets.assets.evaluation import build_id, measured, metrics_metadata
+from malsugoi_assets.assets.evaluation import build_id, measured, metrics_metadata, metrics_shown
 from malsugoi_assets.assets.plots import curves
 from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.disk import file_lock
@@ -87,6 +87,7 @@ def dnn_model(  # noqa: D103
         "dnn_model",
         row,
         {"stopped": model.stopped, "device": model.device, "loss": curves(losses, "epoch", "mean squared error")},
+        shown=row.select("epochs", "best_epoch", "parameters", "train_rows", "train_seconds", "device"),
     )
 
 
@@ -105,7 +106,7 @@ def dnn_metrics(  # noqa: D103
     network = load_network(warehouse, current, held.items, compute.resolve())
     predicted = {"dnn": network.predict(held.train, held.user, held.item)}
     rows = measured(held, predicted, str(current["model_id"][0]))
-    return table_result("dnn_metrics", rows, metrics_metadata(rows))
+    return table_result("dnn_metrics", rows, metrics_metadata(rows), shown=metrics_shown(rows))
 
 
 def load_network(warehouse: Warehouse, current: pl.DataFrame, items: Any, device: str) -> Any:

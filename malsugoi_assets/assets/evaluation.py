@@ -51,9 +51,7 @@ def build_id(kind: str, held: HoldOut, settings: str) -> str:
 
 def metrics_metadata(rows: pl.DataFrame) -> dict[str, Any]:
     """The headline figures, and a plot of the models beside each other."""
-    overall = rows.filter((pl.col("segment") == "all") & (pl.col("versus") == "") & (pl.col("metric") == "mse")).sort(
-        "value"
-    )
+    overall = _overall(rows).filter(pl.col("metric") == "mse")
     if overall.is_empty():
         return {"mse": dg.MetadataValue.text("no rating is held out yet")}
     ends = [pl.coalesce(end, "value") for end in ("ci_low", "ci_high")]  # a single user has no interval
@@ -61,5 +59,21 @@ def metrics_metadata(rows: pl.DataFrame) -> dict[str, Any]:
     return {
         "held_out_ratings": int(overall["n"][0]),
         **{f"mse_{name}": value[0] for name, value in table.items()},
-        "mse_with_95_percent_intervals": intervals(table, "mean squared error (lower is better)"),
+        "mse_by_model": intervals(table, "mean squared error and its 95 % interval (lower is better)"),
     }
+
+
+def metrics_shown(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row a model, the best first: its errors on all held-out ratings."""
+    return (
+        _overall(rows)
+        .filter(pl.col("metric").is_in(("mse", "rmse", "mae", "r2")))
+        .pivot("metric", index="model", values="value", maintain_order=True)
+    )
+
+
+def _overall(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows about all held-out ratings and one model, by ascending error."""
+    mine = rows.filter((pl.col("segment") == "all") & (pl.col("versus") == ""))
+    best = mine.filter(pl.col("metric") == "mse").select("model", _mse="value")
+    return mine.join(best, on="model", how="left").sort("_mse", "model", nulls_last=True, maintain_order=True)

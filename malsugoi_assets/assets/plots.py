@@ -1,67 +1,144 @@
-"""Small plots for Dagster's page: PNG inside Markdown, well under 100 kB, readable without colour."""
+"""Small plots for Dagster's page: SVG inside Markdown, drawn by hand to stay below what the page shows at once.
+
+The page unfolds a Markdown entry in place only while it has fewer than 1,000 characters; anything longer hides behind
+"[Show Markdown]". A PNG never fits, these do (`UNFOLDED`); where one does not, it still opens by a click.
+"""
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from html import escape
+from itertools import pairwise
+from math import isfinite
 
 import dagster as dg
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+UNFOLDED = 1000
+"""Markdown of this many characters or more is folded away by Dagster's page."""
+_WIDTH, _HEIGHT = 420, 150
+_COLOURS = ("navy", "orangered", "dimgray")
+_MOST_POINTS = 18
 
-_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#555555"
 
-
-def bars(values: Mapping[object, float], x: str, y: str) -> dg.MarkdownMetadataValue:
-    """One bar a key."""
-    keys = [str(k) for k in values]
-    return _plot(lambda axes: axes.bar(keys, list(values.values()), color=_BLUE), x, y)
+def bars(values: Mapping[str, float], x: str, y: str) -> dg.MarkdownMetadataValue:
+    """One bar a key, its value above it; `x` and `y` say what they are, with the unit."""
+    if not values:
+        return dg.MetadataValue.md("*nothing to draw yet*")
+    step = _WIDTH / len(values)
+    top = max(*values.values(), 0) or 1
+    heights = [round(95 * value / top) for value in values.values()]
+    path = "".join(f"M{round(step * (i + 0.5))} 125v-{height}" for i, height in enumerate(heights))
+    parts = [
+        f"<path d='{path}' stroke='{_COLOURS[0]}' stroke-width='{round(step * 0.7)}'/>",
+        _columns(list(values), 137),
+        *(
+            f"<text x='{round(step * (i + 0.5))}' y='{122 - height}' text-anchor='middle'>{_number(value)}</text>"
+            for i, (height, value) in enumerate(zip(heights, values.values(), strict=True))
+            if len(values) <= 6
+        ),
+    ]
+    if len(values) > 6:
+        # One text for all values: a text each would not fit into what the page unfolds.
+        parts.append(_columns([_number(value) for value in values.values()], 24))
+    return _figure(parts, y, x)
 
 
 def curves(lines: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> dg.MarkdownMetadataValue:
-    """One line a name, over points (x, y)."""
+    """One line a name, over points (x, y); at most three lines. Points that are no number are left out."""
+    lines = {name: [(a, b) for a, b in line if isfinite(a) and isfinite(b)] for name, line in lines.items()}
+    points = [point for line in lines.values() for point in line]
+    if not points:
+        return dg.MetadataValue.md("*nothing to draw yet*")
+    (left, right), (low, high) = (_range([p[i] for p in points]) for i in (0, 1))
 
-    def draw(axes: Axes) -> None:
-        for (name, points), colour, style in zip(
-            lines.items(), (_BLUE, _ORANGE, _GREY), ("-", "--", ":"), strict=False
-        ):
-            axes.plot(
-                [p[0] for p in points], [p[1] for p in points], style, color=colour, label=name, marker="o", ms=3
-            )
-        axes.legend(frameon=False)
+    def place(point: tuple[float, float]) -> tuple[int, int]:
+        across, up = (point[0] - left) / (right - left or 1), (point[1] - low) / (high - low or 1)
+        return 40 + round(364 * across), 120 - round(95 * up)
 
-    return _plot(draw, x, y)
-
-
-def intervals(values: Mapping[str, tuple[float, float, float]], x: str) -> dg.MarkdownMetadataValue:
-    """One row a name: value with its interval (value, low, high)."""
-    names = list(values)[::-1]
-
-    def draw(axes: Axes) -> None:
-        for row, name in enumerate(names):
-            value, low, high = values[name]
-            axes.plot([low, high], [row, row], color=_BLUE, lw=2)
-            axes.plot([value], [row], "o", color=_ORANGE)
-        axes.set_yticks(range(len(names)), names)
-
-    return _plot(draw, x, "")
+    parts = [
+        "<path d='M40 22V125H404' stroke='gray' fill='none'/>",
+        f"<text y='29'>{_number(high)}</text><text y='124'>{_number(low)}</text>",
+        f"<text x='40' y='137'>{_number(left)}</text><text x='390' y='137'>{_number(right)}</text>",
+    ]
+    for row, ((name, line), colour) in enumerate(zip(lines.items(), _COLOURS, strict=False)):
+        if line:
+            path = _relative([place(point) for point in _thinned(line)])
+            parts += [
+                f"<path d='{path}' stroke='{colour}' fill='none'/>",
+                f"<text x='330' y='{12 + 13 * row}' fill='{colour}'>{escape(name)}</text>",
+            ]
+    return _figure(parts, y, x)
 
 
-def _plot(draw: Callable[[Axes], object], x: str, y: str) -> dg.MarkdownMetadataValue:
-    # A figure of its own, without pyplot's global state: assets may run in threads.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+def intervals(
+    found: Mapping[str, tuple[float | None, float | None, float | None]], x: str
+) -> dg.MarkdownMetadataValue:
+    """One row a name: its value, and the interval around it; `found` are (value, low, high), None = there is none."""
+    values = {
+        name: (value, value if low is None else low, value if high is None else high)
+        for name, (value, low, high) in found.items()
+        if value is not None
+    }
+    if not values:
+        return dg.MetadataValue.md("*nothing to draw yet*")
+    left, right = _range([v for value in values.values() for v in value])
 
-    figure = Figure(figsize=(6, 3), dpi=90, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    draw(axes)
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.spines[["top", "right"]].set_visible(False)
-    png = io.BytesIO()
-    figure.savefig(png, format="png")
-    return dg.MetadataValue.md(f"![{y or x}](data:image/png;base64,{base64.b64encode(png.getvalue()).decode()})")
+    def place(value: float) -> int:
+        return 160 + round(250 * (value - left) / (right - left or 1))
+
+    step = min(18, 120 // len(values))
+    rows = {name: 24 + step * i for i, name in enumerate(values)}
+    spans = "".join(f"M{place(values[n][1])} {y}H{place(values[n][2])}" for n, y in rows.items())
+    dots = "".join(f"M{place(values[n][0])} {y}h.1" for n, y in rows.items())
+    parts = [
+        f"<path d='{spans}' stroke='{_COLOURS[0]}' stroke-width='2'/>",
+        f"<path d='{dots}' stroke='{_COLOURS[1]}' stroke-width='7' stroke-linecap='round'/>",
+        *(f"<text y='{y + 4}'>{escape(n)} {values[n][0]:.3f}</text>" for n, y in rows.items()),
+    ]
+    return _figure(parts, "", x, height=24 + step * len(values) + 10)
+
+
+def _range(numbers: Sequence[float]) -> tuple[float, float]:
+    return min(numbers), max(numbers)
+
+
+def _thinned(line: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most `_MOST_POINTS` of the points, the first and the last among them."""
+    if len(line) <= _MOST_POINTS:
+        return list(line)
+    last = len(line) - 1
+    return [line[round(i * last / (_MOST_POINTS - 1))] for i in range(_MOST_POINTS)]
+
+
+def _relative(places: Sequence[tuple[int, int]]) -> str:
+    """A line through the places, each written as the way from the one before: half the length."""
+    steps = [(x - px, y - py) for (px, py), (x, y) in pairwise(places)]
+    return f"M{places[0][0]} {places[0][1]}l" + " ".join(f"{dx}{dy}" if dy < 0 else f"{dx} {dy}" for dx, dy in steps)
+
+
+def _columns(words: Sequence[str], y: int) -> str:
+    """Short words in columns of equal width, in one text: monospaced, stretched to the whole width."""
+    width = max(len(word) for word in words) + 2
+    return (
+        f"<text y='{y}' textLength='{_WIDTH}' lengthAdjust='spacingAndGlyphs' "
+        f"style='white-space:pre;font-family:monospace'>{escape(''.join(word.center(width) for word in words))}</text>"
+    )
+
+
+def _number(value: float) -> str:
+    if abs(value) >= 10_000:
+        return f"{value / 1000:.0f}k"
+    return f"{value:.3g}" if value != int(value) else f"{int(value)}"
+
+
+def _figure(parts: Sequence[str], above: str, below: str, height: int = _HEIGHT) -> dg.MarkdownMetadataValue:
+    title = f"<text y='11'>{escape(above)}</text>" if above else ""
+    label = f"<text x='{_WIDTH // 2}' y='{height - 1}' text-anchor='middle'>{escape(below)}</text>"
+    svg = (
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{_WIDTH}' viewBox='-5 -3 {_WIDTH + 10} {height + 8}' "
+        f"style='background:white;font:11px sans-serif'>{title}{''.join(parts)}{label}</svg>"
+    )
+    # Inside <…> a Markdown address may hold anything but these; a data address wants % and # escaped as well.
+    for sign in "%#<>":
+        svg = svg.replace(sign, f"%{ord(sign):02X}")
+    return dg.MetadataValue.md(f"![plot](<data:image/svg+xml,{svg}>)")

@@ -6,8 +6,10 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
+from malsugoi_assets.assets import previews
 from malsugoi_assets.assets.config import config_of
 from malsugoi_assets.assets.deep import load_network
+from malsugoi_assets.assets.plots import bars
 from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.ratings import index_ratings
@@ -47,5 +49,14 @@ def recommendations(  # noqa: D103
     weights = item_weights.filter(pl.col("method") == "ease").collect()
     made = recommend(lists, weights, features, relations, predictions, config.settings)  # type: ignore[attr-defined]
     made = made.join(lists.select("username", "user_batch").unique(), on="username")
-    reasons = made["because"].list.len().mean()
-    return table_result("recommendations", made, {"users": made["username"].n_unique(), "reasons_a_title": reasons})
+    predicted = previews.histogram(made["predicted_rating"], [1, 5, 6, 7, 7.5, 8, 8.5, 9])
+    return table_result(
+        "recommendations",
+        made,
+        {
+            "users": made["username"].n_unique(),
+            "reasons_a_title": made["because"].list.len().mean(),
+            "predicted_ratings": bars(predicted, "predicted rating, 1–10", "recommendations"),
+        },
+        shown=previews.most_shown(made, previews.names(features), 10),
+    )

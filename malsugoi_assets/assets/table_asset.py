@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from malsugoi_assets.assets import previews
 from malsugoi_assets.automation.partitions import USER_BATCHES
 from malsugoi_assets.warehouse.batches import ByBatch
 from malsugoi_assets.warehouse.lake import content_hash
@@ -15,7 +17,6 @@ from malsugoi_assets.warehouse.schema import conform
 from malsugoi_assets.warehouse.tables import TABLES
 
 OWNER = "team:data"
-_PREVIEW_ROWS = 8
 
 
 def column_schema(name: str) -> dg.TableSchema:
@@ -31,19 +32,22 @@ def column_schema(name: str) -> dg.TableSchema:
 def table_asset(name: str, *, code_version: str, kinds: Sequence[str] = (), **more: Any) -> Callable[..., Any]:
     """Decorate the function that makes the table `name`."""
     table = TABLES[name]
-    decorate: Callable[..., Any] = dg.asset(
-        name=name,
-        description=table.comment + ".",
-        group_name=table.group,
-        owners=[OWNER],
-        kinds={"duckdb", "polars", *kinds},
-        code_version=code_version,
-        io_manager_key="lake",
-        partitions_def=USER_BATCHES if table.partitioned else None,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        metadata={"dagster/column_schema": column_schema(name), "dagster/table_name": f"main.{name}"},
-        **more,
-    )
+    with warnings.catch_warnings():
+        # `backfill_policy` is beta: a newcomer's first terminal should not be full of that.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        decorate: Callable[..., Any] = dg.asset(
+            name=name,
+            description=table.comment + ".",
+            group_name=table.group,
+            owners=[OWNER],
+            kinds={"duckdb", "polars", *kinds},
+            code_version=code_version,
+            io_manager_key="lake",
+            partitions_def=USER_BATCHES if table.partitioned else None,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            metadata={"dagster/column_schema": column_schema(name), "dagster/table_name": f"main.{name}"},
+            **more,
+        )
     return decorate
 
 
@@ -52,15 +56,19 @@ def table_result(
     frame: pl.DataFrame,
     metadata: Mapping[str, Any] | None = None,
     companions: Mapping[str, pl.DataFrame] | None = None,
+    shown: pl.DataFrame | None = None,
 ) -> dg.MaterializeResult[Any]:
-    """The asset's result: its rows in the declared form, a preview, and a data version made from the content."""
+    """The asset's result: its rows in the declared form, a preview, and a data version made from the content.
+
+    The preview is of `shown` where the table's own first rows say little: ids, one user, two dozen columns.
+    """
     typed = conform(TABLES[name], frame)
     return dg.MaterializeResult(
         value={name: typed, **(companions or {})},
         data_version=dg.DataVersion(content_hash(TABLES[name], typed)),
         metadata={
             "dagster/row_count": typed.height,
-            "preview": dg.MetadataValue.md(preview(nameless(typed))),
+            "preview": dg.MetadataValue.md(previews.table(typed if shown is None else shown)),
             **(metadata or {}),
         },
     )
@@ -69,31 +77,3 @@ def table_result(
 def by_batch_result(parts: ByBatch, version: str) -> dg.MaterializeResult[Any]:
     """The result of an asset whose batches are made as they are written; `version` names what they are made from."""
     return dg.MaterializeResult(value=parts, data_version=dg.DataVersion(version))
-
-
-def nameless(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with `user 1`, `user 2` … for names: events outlive the users that they speak of, so they name none."""
-    if "username" not in frame.columns:
-        return frame
-    numbered = "user " + pl.col("username").rank("dense").cast(pl.String)
-    return frame.head(_PREVIEW_ROWS).with_columns(username=numbered)
-
-
-def preview(frame: pl.DataFrame) -> str:
-    """The first rows as a Markdown table."""
-    if frame.is_empty():
-        return "*no rows*"
-    rows = [[_cell(value) for value in row] for row in frame.head(_PREVIEW_ROWS).iter_rows()]
-    lines = [frame.columns, ["---"] * frame.width, *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        value = ", ".join(str(v.get("title", v)) if isinstance(v, dict) else str(v) for v in value)
-    text = str(value).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
-    return text if len(text) <= 60 else text[:59] + "…"

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from malsugoi_assets.assets import previews
 from malsugoi_assets.assets.plots import bars
 from malsugoi_assets.assets.table_asset import by_batch_result, table_asset, table_result
 from malsugoi_assets.automation.partitions import register_batches
@@ -26,6 +27,7 @@ def users(  # noqa: D103
     new = ledger.add(found, batch_size=source.load_settings().batch_size)
     known = ledger.users()
     register_batches(context.instance, known["user_batch"].unique().to_list())
+    sizes = known.group_by(batch=pl.col("user_batch")).agg(users=pl.len()).sort("batch", descending=True)
     return table_result(
         "users",
         known,
@@ -36,6 +38,7 @@ def users(  # noqa: D103
             "nobody_missed": not gaps,
             "searches_that_hide_somebody": gaps[:50],
         },
+        shown=sizes,
     )
 
 
@@ -77,14 +80,18 @@ class _Counted:
     def __init__(self, batches: int) -> None:
         self.batches, self.read = batches, 0
         self.numbers: Counter[str] = Counter()
-        self.statuses: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
+        self.states: Counter[str] = Counter()
+        self.titles = previews.TitleCounts()
         self.strange: set[int] = set()
 
     def add(
         self, lists: pl.DataFrame, outcomes: pl.DataFrame, catalogue: pl.DataFrame, metadata: Mapping[str, Any]
     ) -> None:
         self.read += 1
-        self.statuses.update(dict(outcomes["list_status"].value_counts().iter_rows()))
+        self.outcomes.update(dict(outcomes["list_status"].value_counts().iter_rows()))
+        self.states.update(dict(lists["status"].fill_null("not said").value_counts().iter_rows()))
+        self.titles.add(lists.select("anime_id", "title", rating="score"))
         self.strange |= set(lists.select("anime_id").unique().join(catalogue, on="anime_id", how="anti")["anime_id"])
         self.numbers.update({name: count for name, count in metadata.items() if isinstance(count, int)})
 
@@ -93,7 +100,9 @@ class _Counted:
 
     def summary(self) -> dict[str, Any]:
         return {
-            "users_by_status": dict(self.statuses),
+            "preview": dg.MetadataValue.md(previews.table(self.titles.most_rated())),
+            "users_by_list_status": bars(dict(self.outcomes.most_common()), "how reading the list ended", "users"),
+            "entries_by_status": bars(dict(self.states.most_common()), "where on the list", "entries"),
             "titles_not_in_the_catalogue": len(self.strange),
             **self.numbers,
         }
@@ -103,18 +112,22 @@ class _Counted:
 def rating_matrix(user_lists: Batches) -> dg.MaterializeResult[Any]:  # noqa: D103
     spread: Counter[int] = Counter()
     users: list[int] = []
-    titles: set[int] = set()
+    titles = previews.TitleCounts()
 
     def make(key: str) -> dict[str, pl.DataFrame]:
         rated = user_lists[key].filter(pl.col("score").is_not_null())
-        ratings = rated.select("user_batch", "username", "anime_id", rating="score").collect()
+        ratings = rated.select("user_batch", "username", "anime_id", "title", rating="score").collect()
         spread.update(dict(ratings["rating"].value_counts().iter_rows()))
         users.append(ratings["username"].n_unique())
-        titles.update(ratings["anime_id"].unique())
-        return {"rating_matrix": ratings}
+        titles.add(ratings)
+        return {"rating_matrix": ratings.drop("title")}
 
     def summary() -> dict[str, Any]:
-        plot = bars(dict(sorted(spread.items())), "rating", "ratings")
-        return {"users": sum(users), "titles": len(titles), "ratings": plot}
+        return {
+            "preview": dg.MetadataValue.md(previews.table(titles.most_rated())),
+            "users": sum(users),
+            "titles": len(titles),
+            "ratings": bars({str(score): spread[score] for score in range(1, 11)}, "rating, 1–10", "ratings"),
+        }
 
     return by_batch_result(ByBatch(make, summary), user_lists.version)

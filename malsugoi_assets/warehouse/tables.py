@@ -148,7 +148,7 @@ RAW_ANIME_PAGES = Table(
         ),
     ),
     key=("anime_id",),
-    group="catalogue",
+    group="sources",
     volatile=("fetched_at",),
     may_be_empty=True,
 )
@@ -182,7 +182,7 @@ ANIME_FEATURES = Table(
         Column("studios", "VARCHAR[]", "Studios"),
     ),
     key=("anime_id",),
-    group="catalogue",
+    group="sources",
 )
 
 ANIME_RELATIONS = Table(
@@ -196,7 +196,7 @@ ANIME_RELATIONS = Table(
         Column("related_id", "INTEGER", "Id of the related entry, among those of its kind", True),
     ),
     key=("anime_id", "relation", "related_kind", "related_id"),
-    group="catalogue",
+    group="sources",
     may_be_empty=True,
 )  # fmt: skip
 
@@ -211,7 +211,7 @@ LIST_OUTCOMES = Table(
         Column("error", "VARCHAR", "Why the last visit failed"),
     ),
     key=("username",),
-    group="users",
+    group="lists",
     primary_key=False,
     partitioned=True,
     volatile=("fetched_at",),
@@ -237,7 +237,7 @@ USERS = Table(
                "then those of an earlier one"),
     ),
     key=("username",),
-    group="users",
+    group="sources",
     stored=("username", "user_batch", "discovered_at"),
     volatile=("discovered_at", "fetched_at"),
     select="""
@@ -268,7 +268,7 @@ USER_LISTS = Table(
         Column("updated_at", "TIMESTAMPTZ", "When the user last changed the entry"),
     ),
     key=("username", "anime_id"),
-    group="users",
+    group="lists",
     primary_key=False,
     partitioned=True,
     order_by=("user_batch", "username", "anime_id"),
@@ -285,7 +285,7 @@ RATING_MATRIX = Table(
         Column("rating", "TINYINT", "The user's score, 1–10", True, low=1, high=10),
     ),
     key=("username", "anime_id"),
-    group="users",
+    group="lists",
     primary_key=False,
     partitioned=True,
     order_by=("user_batch", "username", "anime_id"),
