@@ -19,6 +19,7 @@ from malsugoi_assets.resources.source import SourceResource
 from malsugoi_assets.resources.warehouse import Warehouse
 from malsugoi_assets.settings import Settings, SettingsError
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError, check_dagster_home
+from malsugoi_assets.warehouse.guards import accepted_tables
 from malsugoi_assets.warehouse.io_manager import LakeIOManager
 
 
@@ -34,6 +35,7 @@ def build_definitions(
         settings = settings or Settings.load()
         check_dagster_home(settings)
         DataDir(settings.root).check(settings)
+        accepted = accepted_tables(settings.accept_changes)
     except (SettingsError, DataDirError) as error:
         raise click.ClickException(str(error)) from error
     return dg.Definitions(
@@ -43,7 +45,7 @@ def build_definitions(
         sensors=[new_users, catch_up],
         schedules=SCHEDULES,
         resources={
-            "lake": LakeIOManager(data_dir=str(settings.root)),
+            "lake": LakeIOManager(data_dir=str(settings.root), accepted_changes=accepted),
             "source": SourceResource(settings=settings.without_secrets()),
             "warehouse": Warehouse(database=str(settings.root / "malsugoi.duckdb"), data_dir=str(settings.root)),
             "compute": Compute(device=settings.device),

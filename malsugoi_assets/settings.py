@@ -61,6 +61,11 @@ class Settings(BaseModel):
         "auto",
         description="`auto`, `cpu`, `cuda`, `cuda:1` …; one that is asked for and not there is an error.",
     )
+    accept_changes: str | None = Field(
+        None,
+        description="For one run: tables, separated by commas (`all`: every one), whose new build may lose members or "
+        "fields that the last one had. Without it a build that lost much is stopped before it is published.",
+    )
 
     @field_validator("mal_client_id", mode="after")
     @classmethod

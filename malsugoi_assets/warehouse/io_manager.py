@@ -12,10 +12,11 @@ from pathlib import Path
 
 import dagster as dg
 import polars as pl
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from malsugoi_assets.warehouse.batches import Batches, ByBatch
 from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.guards import GUARDS, GuardError, check
 from malsugoi_assets.warehouse.lake import EVERY, WHOLE, LakeError
 from malsugoi_assets.warehouse.publish import PublishError
 from malsugoi_assets.warehouse.run_batches import BatchError, batches_of
@@ -31,6 +32,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
     """Reads and writes the partition files of a data dir and publishes its database."""
 
     data_dir: str
+    accepted_changes: list[str] = Field(default_factory=list)
     _loaded: dict[tuple[str, str], dict[str, dict[str, tuple[str, str]]]] = PrivateAttr(default_factory=dict)
 
     @property
@@ -93,12 +95,14 @@ class LakeIOManager(dg.ConfigurableIOManager):
             if isinstance(obj, ByBatch):
                 self._write_by_batch(data_dir, context, name, obj, loaded)
             else:
-                frames = obj if isinstance(obj, Mapping) else {name: obj}
+                made = obj if isinstance(obj, Mapping) else {name: obj}
+                frames = {n: f.collect() if isinstance(f, pl.LazyFrame) else f for n, f in made.items()}
+                self._guard(data_dir, context, frames)
                 # Companions first: the asset's own table is what makes a partition count as done.
                 for table_name in sorted(frames, key=lambda n: n == name):
                     self._write(data_dir, context, TABLES[table_name], frames[table_name], loaded)
             published = data_dir.publisher.publish()
-        except (SchemaError, LakeError, PublishError, OSError) as error:
+        except (GuardError, SchemaError, LakeError, PublishError, OSError) as error:
             raise dg.Failure(f"{name}: {str(error)[:2000]}") from error
         context.add_output_metadata(
             {
@@ -106,6 +110,21 @@ class LakeIOManager(dg.ConfigurableIOManager):
                 **({"left_out_as_orphans": dg.MetadataValue.json(published.orphans)} if published.orphans else {}),
             }
         )
+
+    def _guard(
+        self, data_dir: DataDir, context: dg.OutputContext, frames: Mapping[str, pl.DataFrame], key: str | None = None
+    ) -> None:
+        """Hold what is to be written against what it replaces, before any of it is. Raises `GuardError`."""
+        for name, frame in frames.items():
+            wanted = [WHOLE]
+            if TABLES[name].partitioned:
+                wanted = [key] if key is not None else sorted(context.asset_partition_keys)
+            there = [part for part in wanted if data_dir.lake.provenance(name, part) is not None]
+            if name in GUARDS and there:
+                before = data_dir.lake.read(name, there).collect()
+                now = frame.filter(pl.col("user_batch").is_in(there)) if TABLES[name].partitioned else frame
+                if lost := check(name, before, now, self.accepted_changes):
+                    context.add_output_metadata({"accepted_losses": lost})
 
     def _write(
         self,
@@ -147,6 +166,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         written = 0
         for key in sorted(context.asset_partition_keys):
             frames = obj.make(key)
+            self._guard(data_dir, context, frames, key)
             for table_name in sorted(frames, key=lambda n: n == name):
                 if strangers := set(frames[table_name]["user_batch"].unique()) - {key}:
                     raise SchemaError(f"{table_name}: rows of {sorted(strangers)[:3]} among those of {key}")
