@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from pathlib import Path
 
 from malsugoi_assets.evaluation.data import EvaluationRows, evaluation_rows
 from malsugoi_assets.evaluation.protocols import read_protocol
 from malsugoi_assets.evaluation.registry import MODELS, chosen_models
-from malsugoi_assets.evaluation.run import evaluate
+from malsugoi_assets.evaluation.run import Progress, evaluate
+from malsugoi_assets.evaluation.workers import possible_workers
 from malsugoi_assets.files import load_evaluation
 
 SHARED = Path(os.environ.get("MALSUGOI_SHARED") or Path(__file__).resolve().parents[2] / "shared") / "data"
@@ -59,13 +61,19 @@ REFERENCES: dict[str, dict[str, str]] = {
 }
 
 
+class Lines(Progress):
+    """A line on standard error for each step that is done."""
+
+    def ends(self, model: str, fold: int, folds: int, seconds: float) -> None:
+        print(f"{model}, fold {fold} of {folds}: {seconds:.1f} s", file=sys.stderr, flush=True)
+
+
 def read_rows() -> EvaluationRows:
     """The original's list rows, with the catalogues merged."""
     data = load_evaluation(
         SHARED / "malsugoi" / "anime_info.csv",
         [
             SHARED / "malsugoi" / "anime_data.csv",
-            SHARED / "catalogue" / "anime_2021.parquet",
             SHARED / "catalogue" / "anime_all_ids.parquet",
         ],
         SHARED / "catalogue" / "relations_2021.parquet",
@@ -102,6 +110,8 @@ def print_protocol(name: str, rows: EvaluationRows, models: list[str], seed: int
         {m: MODELS[m].make for m in wanted},
         history="protocol" if joined else "all",
         seed=seed,
+        progress=Lines(),
+        workers=min(2, possible_workers()),
     )
     ranks = protocol.kind == "ranking"
     segment = "complete-lists" if ranks else "all"

@@ -17,7 +17,6 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from malsugoi_assets.machine import available_threads
 from malsugoi_assets.recommend.content import genre_sets
 from malsugoi_assets.recommend.devices import compute_threads
 from malsugoi_assets.recommend.dnn_settings import DnnOriginalSettings
@@ -55,7 +54,7 @@ class DnnOriginal:
         history = (self._sum[rated.user] - rated.rating[:, None] * target) / others
         inputs = np.concatenate([history, target], axis=1).astype(np.float32)
         with (
-            compute_threads(self.settings.threads or available_threads()),
+            compute_threads(self.settings.threads),
             seeded(self.seed, self.device) as generator,
         ):
             self._train(inputs, rated.rating, generator, progress)
@@ -67,7 +66,7 @@ class DnnOriginal:
             raise ValueError("this DnnOriginal was not fitted yet")
         result = np.empty(len(user), dtype=np.float32)
         matrix = self._rated.rated_matrix
-        with compute_threads(self.settings.threads or available_threads()), torch.no_grad():
+        with compute_threads(self.settings.threads), torch.no_grad():
             for start in range(0, len(user), PREDICT_ROWS):
                 chunk = slice(start, start + PREDICT_ROWS)
                 target = self._features[item[chunk]]

@@ -62,4 +62,6 @@ class DnnOriginalSettings(BaseModel):
     batch_size: int = Field(default=64, ge=2, description="Rows a step.")
     learning_rate: float = Field(default=1e-3, gt=0, description="Adam's learning rate.")
     dropout: float = Field(default=0.3, ge=0, lt=1, description="Share of hidden units switched off in training.")
-    threads: int | None = Field(default=None, ge=1, description="CPU threads; none = the cores this process may use.")
+    threads: int = Field(
+        default=1, ge=1, description="CPU threads; another number is another order of sums, and another figure."
+    )
