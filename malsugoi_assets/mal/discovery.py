@@ -23,6 +23,7 @@ from malsugoi_assets.mal.redaction import is_stand_in
 from malsugoi_assets.mal.store import MissingBody, user_key
 
 _LAST_PAGE = 5_000
+_FULL = 0.75
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 """What names are made of: each holds one of them."""
 
@@ -87,6 +88,7 @@ class Discovery:
 
     def __init__(self, fetcher: Fetcher, settings: SiteSettings) -> None:
         self._fetcher, self._store, self._settings = fetcher, fetcher.store, settings
+        self._fullest = 0
 
     def due(self, max_users: int | None) -> bool:
         """Whether the last finished walk is too old, or found fewer users than are wanted now; asks nothing."""
@@ -116,6 +118,7 @@ class Discovery:
         begun = {"started": started.isoformat(), "since": since}
         self._store.set_walk("users", {**begun, "names": walk.get("names", []), "ended": False, "gaps": []})
         lowest, highest = self._settings.lowest_age, self._settings.highest_age
+        self._fullest = 0
         found: dict[str, str] = {}
         gaps: list[str] = []
         searches = [Search()]
@@ -148,6 +151,8 @@ class Discovery:
     ) -> bool:
         """Walk one search into `found`; True where it may have been capped: it ended on a full page, or repeated one.
 
+        How many a full page shows is what the fullest page of the walk showed, or nearly so: some rows may be missing.
+
         Raises `_NotOffered` where a search for a letter shows names without it.
         """
         show, page_size = 0, 0
@@ -165,10 +170,11 @@ class Discovery:
                 return True
             found |= {user_key(n): n for n in names if user_key(n) not in found and not self._is_left_out(n)}
             page_size = page_size or len(names)
+            self._fullest = max(self._fullest, len(names))
             show, last = show + page_size, names
             if len(names) < page_size:
                 return False
-        return bool(last)
+        return bool(last) and len(last) >= _FULL * self._fullest
 
     def _is_left_out(self, name: str) -> bool:
         return is_stand_in(name) or self._store.is_forgotten(name)

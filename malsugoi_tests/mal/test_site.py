@@ -269,6 +269,13 @@ class TestDiscovery:
         assert ours.site.discover() == users(ours.replica.world)
         assert len(ours.asked()) == 3
 
+    def test_a_search_of_a_few_users_is_not_taken_for_a_capped_one(self, tmp_path: Path) -> None:
+        """Its only page was the measure of a full one: 22 users were searched for by age, gender and letter, 912 times."""
+        with running_replica(n_anime=20, n_users=22) as replica:
+            ours = Ours(replica, tmp_path)
+            assert len(ours.site.discover()) == 22
+            assert len(ours.asked()) < 20
+
     def test_a_limit_ends_the_walk_early(self, ours: Ours) -> None:
         assert ours.site.discover(20) == users(ours.replica.world)[:20]
         assert len(ours.asked()) == 1
