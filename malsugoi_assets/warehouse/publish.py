@@ -1,6 +1,8 @@
 """The database that people query: built anew from the partition files beside the old one, checked, then swapped in.
 
-`malsugoi.duckdb` is a link to the current generation. A reader that has the old one open keeps its snapshot; one
+`malsugoi.duckdb` is a link to the current generation. The next one starts as a copy of it where nothing about people
+changes but what is added to empty tables; else all is built, a few batches at a time, so that memory and time stay in
+proportion to what there is. (A copy keeps what was deleted from it in its free blocks: hence that condition.) A reader that has the old one open keeps its snapshot; one
 that opens the link sees exactly one published state; nobody's read-write session can touch what is published.
 """
 
@@ -10,7 +12,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +24,12 @@ from malsugoi_assets.disk import file_lock
 from malsugoi_assets.warehouse import schema
 from malsugoi_assets.warehouse.lake import Lake
 from malsugoi_assets.warehouse.limits import duckdb_limits
-from malsugoi_assets.warehouse.tables import TABLES, VIEWS, Reference, Table
+from malsugoi_assets.warehouse.tables import TABLES, VIEWS, Reference, Rule, Table
 
 DATABASE = "malsugoi.duckdb"
 _GENERATION = re.compile(r"malsugoi-(\d{8})-[0-9a-f]{12}\.duckdb")
 _KEPT_GENERATIONS = 2
+_BATCHES_AT_ONCE = 4
 
 
 class PublishError(RuntimeError):
@@ -70,7 +75,7 @@ class Publisher:
             draft = target.with_name(f".{target.name}.draft")
             self.generations.mkdir(parents=True, exist_ok=True)
             try:
-                orphans = self._build(draft)
+                orphans = self._build(draft, current)
                 draft.chmod(0o444)
                 _flush(draft)
                 draft.replace(target)
@@ -88,33 +93,29 @@ class Publisher:
 
     def _state(self) -> str:
         """A hash of everything that the published file is made from."""
-        contents = {
-            f"{name}/{partition}": (provenance.content, provenance.written_at)
-            for name, partitions in self.lake.snapshot().items()
-            for partition in partitions
-            if (provenance := self.lake.provenance(name, partition))
-        }
         declared = repr((TABLES, VIEWS))
-        return hashlib.sha256(json.dumps([contents, declared], sort_keys=True).encode()).hexdigest()[:12]
+        states = table_states(self.lake)
+        return hashlib.sha256(json.dumps([states, declared], sort_keys=True).encode()).hexdigest()[:12]
 
-    def _build(self, draft: Path) -> dict[str, int]:
+    def _build(self, draft: Path, current: Path | None) -> dict[str, int]:
         draft.unlink(missing_ok=True)
+        states = table_states(self.lake)
+        kept = _copied(current, draft, states)
         with duckdb.connect(":memory:", config=duckdb_limits(self.root)) as con:
             con.execute("SET TimeZone = 'UTC'")
+            # Written once, at the end: nobody opens a draft.
+            con.execute("SET checkpoint_threshold = '1TiB'")
             con.execute("CREATE SCHEMA stored")
             for table in TABLES.values():
-                files = [str(self.lake.path(table.name, p)) for p in self.lake.partitions(table.name)]
-                columns = ", ".join(f"{c.name}::{c.type} AS {c.name}" for c in table.stored_columns)
-                if files:
-                    listed = ", ".join(map(schema.literal, files))
-                    con.execute(f"CREATE VIEW stored.{table.name} AS SELECT {columns} FROM read_parquet([{listed}])")
-                else:
-                    con.execute(schema.create_table(table, "stored"))
+                _view(con, self.lake, table, table.name, self.lake.partitions(table.name))
             con.execute(f"ATTACH {schema.literal(str(draft))} AS next (STORAGE_VERSION 'v1.0.0')")
-            orphans = {table.name: _load(con, table) for table in TABLES.values() if table.published}
+            made = [table for table in TABLES.values() if table.published and table.name not in kept]
+            orphans = {table.name: _load(con, self.lake, table) for table in made}
             con.execute("USE next")
-            _describe(con)
-            broken = violations(con, [t for t in TABLES.values() if t.published])
+            _describe(con, made, states)
+            changed = {table.name for table in made}
+            looked_at = [t for t in TABLES.values() if t.published and changed & {t.name, *_mentioned(t)}]
+            broken = violations(con, looked_at)
             if broken:
                 raise PublishError("not published, the old database stands: " + "; ".join(broken))
             con.execute("CHECKPOINT next")
@@ -139,6 +140,28 @@ class Publisher:
                 old.unlink(missing_ok=True)
 
 
+def table_states(lake: Lake) -> dict[str, str]:
+    """For each published table a hash of its declaration and of all that its rows come from: its own partition files,
+    those that it selects from, and the tables that it refers to.
+    """
+    files = {
+        name: {
+            partition: (provenance.content, provenance.written_at)
+            for partition in partitions
+            if (provenance := lake.provenance(name, partition))
+        }
+        for name, partitions in lake.snapshot().items()
+    }
+    states: dict[str, str] = {}
+    for table in TABLES.values():
+        if table.published:
+            selected = re.findall(r"stored\.(\w+)", table.select or "")
+            parents = {r.table: states[r.table] for r in table.references if not r.unnest}
+            made_from = [repr(table), [files[name] for name in (table.name, *selected)], parents]
+            states[table.name] = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
+    return states
+
+
 def violations(
     con: duckdb.DuckDBPyConnection,
     tables: Sequence[Table],
@@ -149,33 +172,144 @@ def violations(
     """Each broken rule of the tables in the current database: what must hold, and how many rows do not.
 
     `at_rest` adds the rules that may be broken while a run is between two tables; `batches` looks only at the rows
-    of these batches' users (other batches may be between two tables just then).
+    of these batches' users (other batches may be between two tables just then). Rules about people are looked at for
+    some batches at a time: a user is in one batch, so no rule reaches across.
     """
-    broken = []
+    found: dict[str, int] = {}
     for table in tables:
-        for rule in schema.rules(table):
-            if rule.at_rest and not at_rest:
-                continue
-            sql, values = f"SELECT count(*) FROM {rule.sql}", []
-            if batches is not None and table.partitioned:
-                sql = (
-                    f"SELECT count(*) FROM (SELECT * FROM {rule.sql}) WHERE username IN "
-                    "(SELECT username FROM users WHERE user_batch IN (SELECT unnest(?)))"
-                )
-                values = [list(batches)]
-            row = con.execute(sql, values).fetchone()
-            if row and row[0]:
-                broken.append(f"{rule.name} ({row[0]} rows do not)")
-    return broken
+        rules = [rule for rule in schema.rules(table) if at_rest or not rule.at_rest]
+        apart = {schema.orphans(table, r) for r in table.references if "username" not in r.columns}
+        if not table.partitioned:
+            _count(con, table, rules, found)
+            continue
+        keys = _batches_in(con, table) if batches is None else list(batches)
+        for group in batched_keys(keys):
+            with _only(con, group):
+                _count(con, table, [rule for rule in rules if rule.sql not in apart], found)
+            across = [rule for rule in rules if rule.sql in apart]
+            if across:
+                with _only(con, group, [table.name]):
+                    _count(con, table, across, found)
+    return [f"{name} ({rows} rows do not)" for name, rows in found.items()]
 
 
-def _load(con: duckdb.DuckDBPyConnection, table: Table) -> int:
+def batched_keys(keys: Sequence[str]) -> list[list[str]]:
+    """The keys in order, some at a time."""
+    ordered = sorted(keys)
+    return [ordered[k : k + _BATCHES_AT_ONCE] for k in range(0, len(ordered), _BATCHES_AT_ONCE)]
+
+
+def _count(con: duckdb.DuckDBPyConnection, table: Table, rules: Sequence[Rule], found: dict[str, int]) -> None:
+    """Add the rows that break each rule to `found`; conditions on single rows are looked at together."""
+    start = f"{table.name} WHERE "
+    simple = [rule for rule in rules if rule.sql.startswith(start)]
+    counted: list[int] = []
+    if simple:
+        columns = ", ".join(f"count(*) FILTER ({rule.sql.removeprefix(start)})" for rule in simple)
+        counted = list(con.execute(f"SELECT {columns} FROM {table.name}").fetchone() or ())
+    others = [rule for rule in rules if rule not in simple]
+    for rule in others:
+        row = con.execute(f"SELECT count(*) FROM {rule.sql}").fetchone()
+        counted.append(row[0] if row else 0)
+    for rule, rows in zip([*simple, *others], counted, strict=True):
+        if rows:
+            found[rule.name] = found.get(rule.name, 0) + rows
+
+
+@contextmanager
+def _only(con: duckdb.DuckDBPyConnection, batches: Sequence[str], names: Sequence[str] = ()) -> Iterator[None]:
+    """Let the tables of people (or those of `names`) show these batches only, by views of their names before them."""
+    hidden = names or [t.name for t in TABLES.values() if t.published and (t.partitioned or t.name == "users")]
+    row = con.execute("SELECT current_database(), current_schema()").fetchone()
+    place = ".".join(f'"{part}"' for part in row or ())
+    first, last = schema.literal(batches[0]), schema.literal(batches[-1])
+    listed = ", ".join(map(schema.literal, batches))
+    where = f"user_batch BETWEEN {first} AND {last} AND user_batch IN ({listed})"
+    for name in hidden:
+        con.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM {place}.{name} WHERE {where}")
+    try:
+        yield
+    finally:
+        for name in hidden:
+            con.execute(f"DROP VIEW temp.{name}")
+
+
+def _batches_in(con: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
+    return [str(row[0]) for row in con.execute(f"SELECT DISTINCT user_batch FROM {table.name}").fetchall()]
+
+
+def _mentioned(table: Table) -> set[str]:
+    """The tables that the table's references and rules look at."""
+    words = set(re.findall(r"\w+", " ".join(rule.sql for rule in schema.rules(table))))
+    return words & TABLES.keys()
+
+
+def _copied(current: Path | None, draft: Path, states: Mapping[str, str]) -> set[str]:
+    """Copy the current generation to `draft`, without the tables that changed, and return those that stand; nothing is
+    copied, and nothing stands, where the copy would keep rows of people that are no longer to be there.
+    """
+    if current is None:
+        return set()
+    with duckdb.connect(str(current), read_only=True) as con:
+        found = dict(
+            con.execute(
+                "SELECT table_name, estimated_size FROM duckdb_tables() WHERE schema_name = 'main'"
+            ).fetchall()
+        )
+        made_from = con.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'internal'").fetchall()
+        stood = dict(con.execute("FROM internal.made_from").fetchall()) if made_from else {}
+    kept = {name for name in found if stood.get(name) == states.get(name, "?")}
+    people = {t.name for t in TABLES.values() if t.partitioned or "username" in t.column_names}
+    gone = found.keys() - kept
+    if not kept & people or any(found[name] for name in gone & people) or gone - TABLES.keys():
+        return set()
+    shutil.copyfile(current, draft)
+    with duckdb.connect(str(draft)) as con:
+        for name in gone:
+            con.execute(f'DROP TABLE "{name}"')
+        for view in con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
+            con.execute(f'DROP VIEW "{view[0]}"')
+        con.execute("DROP SCHEMA internal CASCADE")
+        con.execute("CHECKPOINT")
+    return kept
+
+
+def _view(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, name: str, partitions: Sequence[str]) -> None:
+    """Let stored.`name` be the rows of these partition files of the table."""
+    columns = ", ".join(f"{c.name}::{c.type} AS {c.name}" for c in table.stored_columns)
+    if partitions:
+        listed = ", ".join(schema.literal(str(lake.path(table.name, p))) for p in partitions)
+        con.execute(f"CREATE OR REPLACE VIEW stored.{name} AS SELECT {columns} FROM read_parquet([{listed}])")
+    else:
+        con.execute(schema.create_table(table, "stored"))
+
+
+def _load(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table) -> int:
     """Create and fill one table; returns how many rows were left out because their parent is gone."""
     con.execute(schema.create_table(table, "next"))
-    source = f"({table.select})" if table.select else f"stored.{table.name}"
-    joins = "".join(f" SEMI JOIN {_parents(r)} ON {_same(r)}" for r in table.references if not r.unnest)
+    if not table.partitioned:
+        return _insert(con, table, f"({table.select})" if table.select else f"stored.{table.name}", None)
+    left_out = 0
+    for group in batched_keys(lake.partitions(table.name)):
+        _view(con, lake, table, "some_batches", group)
+        left_out += _insert(con, table, "stored.some_batches", group)
+    return left_out
+
+
+def _insert(con: duckdb.DuckDBPyConnection, table: Table, source: str, batches: Sequence[str] | None) -> int:
+    """Insert the rows of `source` that have their parents; returns how many do not."""
     names = ", ".join(f"c.{name}" for name in table.column_names)
     order = ", ".join(f"c.{name}" for name in table.sort_key)
+    parents = [(_parents(r, batches), _same(r)) for r in table.references if not r.unnest]
+    if batches is not None:
+        # Partition files are sorted, and rarely hold a row without its parents: then they are copied as they are.
+        counts = [
+            con.execute(f"SELECT count(*) FROM {source} c ANTI JOIN {p} ON {on}").fetchone() for p, on in parents
+        ]
+        if not any(row and row[0] for row in counts):
+            con.execute(f"INSERT INTO next.{table.name} SELECT {names} FROM {source} c")
+            return 0
+    joins = "".join(f" SEMI JOIN {parent} ON {on}" for parent, on in parents)
     inserted = con.execute(
         f"INSERT INTO next.{table.name} SELECT {names} FROM {source} c{joins} ORDER BY {order}"
     ).fetchone()
@@ -185,9 +319,14 @@ def _load(con: duckdb.DuckDBPyConnection, table: Table) -> int:
     return int(total[0]) - int(inserted[0]) if total else 0
 
 
-def _parents(reference: Reference) -> str:
+def _parents(reference: Reference, batches: Sequence[str] | None) -> str:
+    """The parents that rows may refer to; for the rows of some batches, a user's are among the same batches."""
     alias = "_".join(("p", reference.table, *reference.columns))
-    return f"(SELECT DISTINCT {', '.join(reference.to)} FROM next.{reference.table} WHERE {reference.where}) {alias}"
+    where = reference.where
+    if batches is not None and "username" in reference.columns:
+        first, last = schema.literal(batches[0]), schema.literal(batches[-1])
+        where = f"({where}) AND user_batch BETWEEN {first} AND {last}"
+    return f"(SELECT DISTINCT {', '.join(reference.to)} FROM next.{reference.table} WHERE {where}) {alias}"
 
 
 def _same(reference: Reference) -> str:
@@ -196,15 +335,25 @@ def _same(reference: Reference) -> str:
     return " AND ".join(f"c.{column} = {alias}.{to}" for column, to in pairs)
 
 
-def _describe(con: duckdb.DuckDBPyConnection) -> None:
-    for table in TABLES.values():
-        if table.published:
-            con.execute(f"COMMENT ON TABLE {table.name} IS {schema.literal(table.comment)}")
-            for column in table.columns:
-                con.execute(f"COMMENT ON COLUMN {table.name}.{column.name} IS {schema.literal(column.comment)}")
+def _describe(con: duckdb.DuckDBPyConnection, made: Sequence[Table], states: Mapping[str, str]) -> None:
+    """Comments, views, and (out of people's sight) what each table was made from."""
+    for table in made:
+        con.execute(f"COMMENT ON TABLE {table.name} IS {schema.literal(table.comment)}")
+        for column in table.columns:
+            con.execute(f"COMMENT ON COLUMN {table.name}.{column.name} IS {schema.literal(column.comment)}")
     for view in VIEWS:
         con.execute(f"CREATE VIEW {view.name} AS {view.sql}")
         con.execute(f"COMMENT ON VIEW {view.name} IS {schema.literal(view.comment)}")
+    con.execute("CREATE SCHEMA internal")
+    con.execute("CREATE TABLE internal.made_from (table_name VARCHAR, state VARCHAR)")
+    con.execute(
+        "COMMENT ON TABLE internal.made_from IS 'What each table was made from: what has not changed is copied'"
+    )
+    con.execute("COMMENT ON COLUMN internal.made_from.table_name IS 'A table of the schema main'")
+    con.execute(
+        "COMMENT ON COLUMN internal.made_from.state IS 'A hash of its declaration and of all its rows come from'"
+    )
+    con.executemany("INSERT INTO internal.made_from VALUES (?, ?)", sorted(states.items()))
 
 
 def _flush(path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import stat
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 
 from malsugoi_assets.warehouse import publish
@@ -158,3 +160,68 @@ def test_a_publisher_killed_at_any_step_leaves_a_state_that_opens_and_the_next_o
     assert rows(data_dir, "SELECT count(*) FROM users") == [(3,)]
     left = [path.name for path in (*data_dir.publisher.generations.iterdir(), *data_dir.root.iterdir())]
     assert [name for name in left if name.startswith(".")] == []
+
+
+def rating(user: str, batch: str, anime_id: int, value: int) -> dict[str, object]:
+    return {"user_batch": batch, "username": user, "anime_id": anime_id, "rating": value}
+
+
+def everything(data_dir: DataDir) -> dict[str, list[tuple[object, ...]]]:
+    return {name: rows(data_dir, f"FROM {name}") for name, table in TABLES.items() if table.published}
+
+
+def test_a_generation_that_began_as_a_copy_equals_one_built_from_nothing(
+    data_dir: DataDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Filling the empty rating_matrix leaves the other tables of people as they are: those are copied."""
+    copied = []
+    monkeypatch.setattr(publish.shutil, "copyfile", lambda a, b: copied.append(a) or shutil.copyfile(a, b))
+    data_dir.publisher.publish()
+    ratings = frame("rating_matrix", rating("ann", "batch-000000", 1, 7))
+    data_dir.lake.write(TABLES["rating_matrix"], ratings, "batch-000000")
+    data_dir.publisher.publish()
+    assert len(copied) == 1
+    found = everything(data_dir)
+    for generation in data_dir.publisher.generations.glob("*.duckdb"):
+        generation.unlink()
+    data_dir.publisher.publish()
+    assert len(copied) == 1
+    assert everything(data_dir) == found
+    assert found["rating_matrix"] == [("batch-000000", "ann", 1, 7)]
+
+
+def test_a_copy_is_still_a_file_that_older_clients_open_with_its_comments_and_views(data_dir: DataDir) -> None:
+    data_dir.publisher.publish()
+    ratings = frame("rating_matrix", rating("ann", "batch-000000", 1, 7))
+    data_dir.lake.write(TABLES["rating_matrix"], ratings, "batch-000000")
+    path = data_dir.publisher.publish().path
+    with duckdb.connect(str(path), read_only=True) as con:
+        (tags,) = con.execute("SELECT tags FROM duckdb_databases() WHERE NOT internal").fetchone() or ({},)
+        assert tags["storage_version"].startswith("v1.0.0")
+        bare = con.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' AND comment IS NULL")
+        assert bare.fetchall() == []
+        assert con.execute("FROM headline").fetchall()
+
+
+def test_nothing_of_a_person_who_left_stays_in_the_next_file(data_dir: DataDir) -> None:
+    """A copy would keep deleted rows in its free blocks: where a table of people loses rows, all is built anew."""
+    write_lists(data_dir, "batch-000001", {"somebody_who_leaves": {1: 9}})
+    data_dir.publisher.publish()
+    for table in ("user_lists", "list_outcomes"):
+        data_dir.lake.remove(table, "batch-000001")
+    known = data_dir.lake.read("users").collect()
+    data_dir.lake.write(TABLES["users"], known.filter(known["username"] != "somebody_who_leaves"))
+    assert b"somebody_who_leaves" not in data_dir.publisher.publish().path.read_bytes()
+
+
+def test_rules_are_held_batch_by_batch_however_many_there_are(data_dir: DataDir) -> None:
+    for number in range(1, 12):
+        write_lists(data_dir, f"batch-{number:06d}", {f"user{number}": {1: 5, 2: 6}})
+    data_dir.publisher.publish()
+    assert rows(data_dir, "SELECT count(*), count(DISTINCT user_batch) FROM user_lists") == [(24, 12)]
+    before = data_dir.publisher.current()
+    twice = data_dir.lake.read("user_lists", ["batch-000011"]).collect()
+    data_dir.lake.write(TABLES["user_lists"], pl.concat([twice, twice]), "batch-000011")
+    with pytest.raises(PublishError, match=r"user_lists unique by username, anime_id \(2 rows do not\)"):
+        data_dir.publisher.publish()
+    assert data_dir.publisher.current() == before
