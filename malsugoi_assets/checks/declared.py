@@ -1,4 +1,5 @@
-"""One blocking check a table, made from its declaration: what the publisher checked, seen again at rest."""
+"""One blocking check a table, made from its declaration. The publisher held most of it before the swap (a table that
+breaks it is never published); what can only hold at rest, between two runs, is looked at here."""
 
 import warnings
 

@@ -174,8 +174,15 @@ def test_a_generation_that_began_as_a_copy_equals_one_built_from_nothing(
     data_dir: DataDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Filling the empty rating_matrix leaves the other tables of people as they are: those are copied."""
-    copied = []
-    monkeypatch.setattr(publish.shutil, "copyfile", lambda a, b: copied.append(a) or shutil.copyfile(a, b))
+    copied: list[Path] = []
+    copyfile = shutil.copyfile
+
+    def noting(source: Path, target: Path) -> None:
+        copied.append(source)
+        copyfile(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", noting)
+    data_dir.lake.remove("rating_matrix", "batch-000000")
     data_dir.publisher.publish()
     ratings = frame("rating_matrix", rating("ann", "batch-000000", 1, 7))
     data_dir.lake.write(TABLES["rating_matrix"], ratings, "batch-000000")
@@ -191,6 +198,7 @@ def test_a_generation_that_began_as_a_copy_equals_one_built_from_nothing(
 
 
 def test_a_copy_is_still_a_file_that_older_clients_open_with_its_comments_and_views(data_dir: DataDir) -> None:
+    data_dir.lake.remove("rating_matrix", "batch-000000")
     data_dir.publisher.publish()
     ratings = frame("rating_matrix", rating("ann", "batch-000000", 1, 7))
     data_dir.lake.write(TABLES["rating_matrix"], ratings, "batch-000000")
