@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from urllib.parse import urlsplit
@@ -25,7 +26,8 @@ from malsugoi_assets.warehouse.tables import TABLES
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 _LIST_SCHEMA = {k: v for k, v in polars_schema(TABLES["user_lists"]).items() if k != "user_batch"}
 _OUTCOME_SCHEMA = {k: v for k, v in polars_schema(TABLES["list_outcomes"]).items() if k != "user_batch"}
-_TELL_EVERY = 25
+_SECONDS_BETWEEN = 3.0
+"""Each is a line in Dagster's log, and one at the prompt."""
 
 
 class SiteSource(Source):
@@ -182,9 +184,27 @@ def _listed(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _telling(log: Log) -> Progress:
+def _telling(log: Log, clock: Callable[[], float] = time.monotonic) -> Progress:
+    """Say how far a flow is and how long it will take at its pace so far, not oftener than every few seconds."""
+    begun: dict[str, tuple[float, int]] = {}
+    said: dict[str, float] = {}
+
     def tell(what: str, done: int, total: int) -> None:
-        if done == total or done % _TELL_EVERY == 0:
-            log(f"{what}: {done} of {total}")
+        now = clock()
+        start, first = begun.setdefault(what, (now, done))
+        if done < total and now - said.get(what, -_SECONDS_BETWEEN) < _SECONDS_BETWEEN:
+            return
+        said[what] = now
+        pace = (done - first) / (now - start) if now > start else 0.0
+        left = f", about {duration((total - done) / pace)} left" if pace and done < total else ""
+        log(f"{what}: {done:,} of {total:,}{left}")
 
     return tell
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: 50 s, 12 min, 3 h 20 min."""
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
