@@ -37,6 +37,7 @@ from malsugoi_assets.mal.soup import (
 EXPECTED = "an anime's page"
 
 _SITES_NAME = 20_000  # characters in which a page of the site names itself
+_AFTER_LAST_LABEL = 6000  # characters in which its value ends
 MAX_PIECE = 2_000_000  # characters of the parts that are parsed; some 20,000 on the longest known page
 MAX_TAGS = 20_000  # in each of them; some 2,000 on the longest known page
 
@@ -47,6 +48,7 @@ _TAB = re.compile(rf"<a\b[^<>]*\b{selectors.ACTIVE_TAB}\b[^<>]*>([^<>]*)</a", re
 _PART_OF_ANIME = re.compile(r"/?anime/\d+/[^/]*/([^/]+)")
 _RELATED = re.compile(r"<(?:table|div)\b[^<>]*\b(?:anime_detail_related_anime|related-entries)\b", re.I)
 _RELATED_HEADING = re.compile(r">\s*Related (?:Anime|Entries)\s*</h2>", re.I)
+_CELL_END = re.compile(r"</td\s*>", re.I)
 _H2 = re.compile(r"<h2\b", re.I)
 _ID_INPUT = re.compile(r"<input\b[^<>]*\bmyinfo_anime_id\b[^<>]*>", re.I)
 _COUNT = re.compile(r"#?(\d{1,3}(?:,\d{3})+|\d{1,9})")
@@ -94,8 +96,8 @@ def parse_anime_page(page: str | bytes) -> AnimePage:
     _refuse_other_tabs(text)
     heading = _HEADING.search(text)
     start = min(heading.start() if heading else labels_at[0], labels_at[0])
-    end = text.find("</td>", labels_at[-1])
-    piece = text[start : end if 0 <= end - labels_at[-1] < 6000 else labels_at[-1] + 6000]
+    end = _CELL_END.search(text, labels_at[-1], labels_at[-1] + _AFTER_LAST_LABEL)
+    piece = text[start : end.start() if end else labels_at[-1] + _AFTER_LAST_LABEL]
     soup = _soup(piece)
     labels_of = soup.select(selectors.LABEL)
     labels = _Labels(labels_of)
@@ -351,10 +353,14 @@ def _relations(text: str) -> tuple[Relation, ...]:
     for tile in soup.select(selectors.RELATION_TILE):
         if tile.find(True) is None and not shown_text(tile):  # fills the last line of tiles
             continue
+        if tile.select_one(selectors.RELATION_TILE) is not None:
+            raise UnexpectedPage(EXPECTED, "a related entry inside another")
         name = tile.select_one(selectors.RELATION_TILE_NAME)
         found += _related(shown_text(name) if name else "", tile.select(selectors.RELATION_TILE_LINK))
     for label in soup.select(selectors.RELATION_LABEL):
         cell = label.find_next_sibling("td")
+        if cell is not None and cell.select_one(selectors.RELATION_LABEL) is not None:
+            raise UnexpectedPage(EXPECTED, "a related entry inside another")
         if cell is not None and _letters(_BRACKETS.sub("", _text_outside_links(cell))):
             raise UnexpectedPage(EXPECTED, "a related entry without its link")
         found += _related(shown_text(label), cell.select("a[href]") if cell else [])

@@ -14,6 +14,7 @@ from malsugoi_assets.mal.soup import clean, decode, explain
 
 EXPECTED = "an anime list exported as XML"
 MAX_BYTES = 256 * 2**20
+MAX_ENTRIES = 200_000  # the site has some 30,000 anime
 
 _LITERAL = re.compile(r"(<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z))", re.S)
 _BARE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9A-Fa-f]{1,6});)")
@@ -32,7 +33,7 @@ def parse_list_export(page: str | bytes) -> ListExport:
         TruncatedPage: the file ends in the middle.
         PageError: anything else, naming line and column where the XML is broken.
     """
-    raw = decode(_unpacked(page)).lstrip()
+    raw = decode(_unpacked(page), MAX_BYTES).lstrip()
     if not raw:
         raise TruncatedPage(EXPECTED, "the file is empty")
     text, repaired = _well_formed(raw)
@@ -43,8 +44,10 @@ def parse_list_export(page: str | bytes) -> ListExport:
     if root.tag != "myanimelist":
         raise UnexpectedPage(EXPECTED, f"an XML file of another kind, <{str(root.tag)[:40]}>")
     kind = (root.findtext("myinfo/user_export_type") or "").strip()
-    if root.find("manga") is not None or kind == "2":
+    if root.find("manga") is not None or kind == "2" or root.find("myinfo/user_total_manga") is not None:
         raise MangaPage(EXPECTED, "the export of a manga list")
+    if len(root) > MAX_ENTRIES:
+        raise UnexpectedPage(EXPECTED, f"more than {MAX_ENTRIES:,} entries")
     entries = [_entry(element, number) for number, element in enumerate(root.iterfind("anime"), 1)]
     name = clean(root.findtext("myinfo/user_name") or "")
     return ListExport(name or None, tuple({entry.anime_id: entry for entry in entries}.values()), repaired)
@@ -53,14 +56,19 @@ def parse_list_export(page: str | bytes) -> ListExport:
 def _unpacked(page: str | bytes) -> str | bytes:
     if isinstance(page, str):
         return page
-    if page.startswith(b"\x1f\x8b"):
+    unpacked = b""
+    packed = page
+    while packed.startswith(b"\x1f\x8b") and len(unpacked) <= MAX_BYTES:  # a gzip file may have several members
         unpacker = zlib.decompressobj(wbits=31)
         try:
-            page = unpacker.decompress(page, MAX_BYTES + 1)
+            unpacked += unpacker.decompress(packed, MAX_BYTES + 1 - len(unpacked))
         except zlib.error as error:
             raise UnexpectedPage(EXPECTED, "the gzip file is damaged") from error
-        if not unpacker.eof and len(page) <= MAX_BYTES:
+        if not unpacker.eof and len(unpacked) <= MAX_BYTES:
             raise TruncatedPage(EXPECTED, "the gzip file ends in the middle")
+        packed = unpacker.unused_data
+    if packed is not page:
+        page = unpacked
     if len(page) > MAX_BYTES:
         raise UnexpectedPage(EXPECTED, f"more than {MAX_BYTES // 2**20} MiB")
     return page

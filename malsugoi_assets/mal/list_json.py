@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,9 @@ from malsugoi_assets.mal.records import ListEntry, ListState
 from malsugoi_assets.mal.soup import clean, decode, explain
 
 EXPECTED = "the rows of a list as JSON"
+
+_NO_TEXT = re.compile("[\x00\ud800-\udfff\ufffd]")  # JSON can spell characters that no text can hold
+_WHOLE = re.compile(r"(\d{1,2})\.0{1,6}")
 
 STATES: dict[str, ListState] = {
     "1": "watching",
@@ -96,7 +100,7 @@ def _entry(row: Any, number: int, expected: str) -> ListEntry:
         raise UnexpectedPage(expected, f"row {number} has no anime_id")
     if isinstance(title, bool) or not isinstance(title, str | int) or not clean(str(title)):
         raise UnexpectedPage(expected, f"row {number} has no title")
-    if "\ufffd" in str(title):
+    if _NO_TEXT.search(str(title)):
         raise UnexpectedPage(expected, f"row {number}: bytes that are not text in the title")
     return ListEntry(
         anime_id=anime_id,
@@ -118,10 +122,12 @@ def whole_number(value: Any) -> int | None:
 
 
 def score_of(value: Any, where: str, expected: str) -> int | None:
-    """A score of 1-10; None for 0, '-' or nothing, whatever the status; an error for anything else."""
-    if value is None or (isinstance(value, str) and value.strip() in ("", "-")):
+    """A score of 1-10, also written as 7.0; None for 0, '-' or nothing, whatever the status; else an error."""
+    if isinstance(value, str):
+        value = _WHOLE.sub(r"\1", value.strip())
+    if value is None or value in ("", "-"):
         return None
-    score = whole_number(value.strip() if isinstance(value, str) else value)
+    score = whole_number(value)
     if score is None or score > 10:
         raise UnexpectedPage(expected, f"{where}: {str(value)[:20]!r} is no score from 0 to 10")
     return score or None

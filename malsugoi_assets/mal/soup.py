@@ -37,7 +37,7 @@ _SHORT = 20_000  # characters: a page of the site is longer, a notice in its pla
 _HEAD = 500_000  # characters in which the head of a page ends
 _END = re.compile(r"</html\s*>", re.I)
 _BODY = re.compile(r"<body\b", re.I)
-_OPAQUE = re.compile(r"<(/?)(script|style)\b|(<!--(?!-?>))|(--!?>)", re.I)
+_OPAQUE = re.compile(r"<(/?)(script|style)\b|(<!--(?!-?>))|(--!?>)|(<html[\s>])", re.I)
 _XML_DECLARATION = re.compile(r"\s*<\?xml\b[^>]{0,200}\?>", re.I)
 _SPOKEN = re.compile(r"<(title|h1)\b[^<>]*>", re.I)
 _SPOKEN_LENGTH = 2000  # characters of a title or heading
@@ -76,13 +76,19 @@ def _text(page: str | bytes) -> str:
 
 
 def first_document(text: str) -> tuple[str, bool]:
-    """The text up to its first `</html>` outside scripts and comments, and whether there is one."""
-    seen, inside = 0, ""
+    """The text up to its first `</html>` outside scripts and comments, and whether it is whole.
+
+    It is not where there is no such end, or where a second document begins before it: one broke off and was sent again.
+    """
+    seen, inside, begun = 0, "", 0
     for end in _END.finditer(text):
         for mark in _OPAQUE.finditer(text, seen, end.start()):
-            inside = _inside(inside, mark)
+            if mark[5]:
+                begun += not inside
+            else:
+                inside = _inside(inside, mark)
         if not inside:
-            return text[: end.end()], True
+            return text[: end.end()], begun < 2
         seen = end.end()
     return text, False
 

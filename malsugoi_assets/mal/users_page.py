@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from bs4.filter import SoupStrainer
 
 from malsugoi_assets.mal import selectors
 from malsugoi_assets.mal.errors import TruncatedPage, UnexpectedPage
-from malsugoi_assets.mal.soup import attribute, decode, explain, first_document, shown_text, soup_of
+from malsugoi_assets.mal.soup import (
+    attribute,
+    decode,
+    explain,
+    first_document,
+    link_path,
+    page_paths,
+    shown_text,
+    soup_of,
+)
 
 EXPECTED = "a page of users"
 
@@ -29,8 +38,8 @@ def parse_users_page(page: str | bytes) -> list[str]:
         said = shown_text(link)
         if not said:  # the picture's link
             continue
-        name = unquote(urlsplit(attribute(link, "href")).path.rstrip("/").rsplit("/profile/")[-1])
-        if name != said or not _NAME.fullmatch(name):
+        name = unquote(link_path(attribute(link, "href")).rstrip("/").rsplit("/profile/")[-1])
+        if name.casefold() != said.casefold() or not _NAME.fullmatch(name):
             raise UnexpectedPage(EXPECTED, f"a link to {name[:40]!r} that says {said[:40]!r}")
         names[name] = None
     nobody = any(
@@ -38,6 +47,9 @@ def parse_users_page(page: str | bytes) -> list[str]:
     )
     if not names and not nobody:
         raise explain(text, EXPECTED)
+    paths = [path for path in page_paths(text) if path.strip("/")]
+    if paths and not any("users" in path for path in paths):  # a club's members stand in the same table
+        raise UnexpectedPage(EXPECTED, f"users on another page: {paths[0][:60]}")
     if not whole:
         raise TruncatedPage(EXPECTED, "no closing </html>")
     return list(names)
