@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -41,7 +42,9 @@ def answers(calls: Iterable[Call], workers: int) -> Iterator[tuple[Any, Any]]:
                 yield key, _outcome(call)
         return
     context = multiprocessing.get_context("spawn")  # torch and Polars do not survive a fork
-    cores = sorted(os.sched_getaffinity(0))
+    # A container may use fewer cores than it sees: each worker counts those it is bound to.
+    seen = sorted(os.sched_getaffinity(0))
+    cores = random.sample(seen, min(len(seen), max(workers, available_threads())))
     shares = [set(cores[place::workers]) for place in range(workers)]
     pool = ProcessPoolExecutor(workers, context, _settle_in, (context.Value("i", 0), shares))
     try:

@@ -131,3 +131,15 @@ def test_random5_takes_each_rated_row_once_and_cold_users_half_of_a_users_rows()
     hidden = make_protocol("ranking", rows, 0).folds[0].targets
     expected = np.where(count >= 10, np.floor(count * 0.2), 0)
     assert np.bincount(rows.user[hidden], minlength=30).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_models_are_shown_the_same_arrays_whatever_the_order_of_the_file(name: str) -> None:
+    """So no model, whatever it does with the order, can give other figures for a file that was sorted anew."""
+    frame = checkerboard(seed=5)
+    shown = [
+        learn_from(rows, make_protocol(name, rows, 0).folds[0], "all")
+        for rows in (world(frame), world(frame.sample(fraction=1.0, shuffle=True, seed=2)))
+    ]
+    for one, other in zip(*((r.user, r.item, r.rating) for r in shown), strict=True):
+        np.testing.assert_array_equal(one, other)
