@@ -253,7 +253,7 @@ class MalClient:
         try:
             for _ in range(6):
                 left_at = self._limiter.acquire(self._max_wait)
-                hop = self._hop(url)
+                hop = self._hop(url, left_at)
                 if isinstance(hop, Answer):
                     if check is not None:
                         _checked(hop, check)
@@ -270,13 +270,15 @@ class MalClient:
             failure.left_at = left_at
             raise
 
-    def _hop(self, url: str) -> Answer | str:
-        """The answer to one request, or the address that it redirects to."""
+    def _hop(self, url: str, left_at: float) -> Answer | str:
+        """The answer to the request that leaves now, or the address that it redirects to."""
         with Deadline(self._deadline) as deadline:
             try:
                 response = self._session().get(url, timeout=self._timeout, stream=True, allow_redirects=False)
             except requests.exceptions.RequestException as error:
                 raise _TryAgain(SiteUnavailable, _no_answer(error, deadline)) from error
+            finally:
+                self._limiter.arrived(left_at)
             with response:
                 if response.status_code in _REDIRECTS:
                     return self._target(url, response)

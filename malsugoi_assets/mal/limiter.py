@@ -1,9 +1,10 @@
 """The pace of requests, shared by all processes of a data dir, and what a refusal of the site means for all of them.
 
-A small file holds five numbers: when the next request may leave, until when nobody may ask, when the site last refused
-and how often in a row, and until when one of us is finding out whether it still does. A request leaves while its process holds the lock of the queue, so that two never leave
-closer together than the pace allows, however late one of them woke up; the kernel frees the lock of a process that
-dies. After a refusal everybody pauses; then one request at a time finds out whether the site answers again.
+A small file holds what all have to know (`_State`). A request leaves while its process holds the lock of the queue, so
+that two never leave closer together than the pace allows, however late one of them woke up; the kernel frees the lock
+of a process that dies. The site counts arrivals, and a request may be long on its way: the next one leaves an interval
+after the answer to the last has begun, or, where that takes longer, a quarter later than an interval. After a refusal
+everybody pauses; then one request at a time finds out whether the site answers again.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from pathlib import Path
 from malsugoi_assets.disk import file_lock
 
 LONGEST_COOL_DOWN = 24 * 3600.0
-SLACK = 1.05
-"""Requests leave so much further apart than the limit asks: on their way they bunch up, and the site counts arrivals."""
+SLACK = 1.01
+"""Requests leave so much further apart than the limit asks, for clocks that differ."""
 
+_ON_ITS_WAY = 0.25
 _LONGEST_QUEUE = 3600.0
 _LONGEST_PROBE = 90.0
 _LOOK_AGAIN = 0.1
@@ -38,13 +40,18 @@ class CoolDown(Exception):
 
 @dataclass(frozen=True)
 class _State:
-    """Moments in seconds since the epoch, 0 = none."""
+    """Moments in seconds since the epoch, 0 = none.
+
+    When the next request may leave at the earliest, until when nobody may ask, when the site last refused and how often
+    in a row, until when one of us finds out whether it still does, and until when the last request may be on its way.
+    """
 
     next_slot: float = 0.0
     cool_until: float = 0.0
     refused_at: float = 0.0
     refusals: int = 0
     probe_until: float = 0.0
+    under_way_until: float = 0.0
 
 
 class Limiter:
@@ -102,13 +109,32 @@ class Limiter:
                     wait = max(cool_until, slot) - now
                     if wait <= 0 and probing:
                         wait = _LOOK_AGAIN
+                    if wait <= 0 and self._interval and now < state.under_way_until <= now + self._interval:
+                        wait = min(self._interval / 50, state.under_way_until - now)
                     if wait <= 0:
                         # While the site refuses, whoever asks next makes the others wait for the answer.
                         probe = now + _LONGEST_PROBE if state.refusals else 0.0
-                        change(replace(state, next_slot=now + self._interval, probe_until=probe))
+                        change(
+                            replace(
+                                state,
+                                next_slot=now + self._interval,
+                                probe_until=probe,
+                                under_way_until=now + (1 + _ON_ITS_WAY) * self._interval,
+                            )
+                        )
                         self._has_asked = True
                         return now
                 self._sleep(wait)
+
+    def arrived(self, left_at: float) -> None:
+        """The answer to the request that left at `left_at` has begun, or never will: it is no longer on its way."""
+        if not self._interval:
+            return
+        with self._change() as change:
+            state = self._read()
+            if state.next_slot == round(left_at + self._interval, 6):
+                arrived_at = min(self._clock(), left_at + _ON_ITS_WAY * self._interval)
+                change(replace(state, next_slot=max(arrived_at, left_at) + self._interval, under_way_until=0.0))
 
     def cool_until(self) -> float:
         """Until when nobody may ask, in seconds since the epoch; 0 where there is no cool-down."""
@@ -133,7 +159,7 @@ class Limiter:
                 return state.refusals
             refusals = state.refusals + 1
             until = now + min(max(pause(refusals), 0.0), LONGEST_COOL_DOWN)
-            change(_State(state.next_slot, until, now, refusals))
+            change(replace(state, cool_until=until, refused_at=now, refusals=refusals, probe_until=0.0))
             return refusals
 
     def answered(self, left_at: float) -> None:
@@ -143,7 +169,7 @@ class Limiter:
         with self._change() as change:
             state = self._read()
             if left_at >= state.refused_at or state.refused_at > self._clock():
-                change(_State(state.next_slot))
+                change(_State(state.next_slot, under_way_until=state.under_way_until))
 
     def unanswered(self, left_at: float) -> None:
         """The request that left at `left_at` brought neither answer nor refusal: the next one may find out."""
@@ -165,7 +191,7 @@ class Limiter:
 
     def _write(self, state: _State) -> None:
         """In one write of one length, so that a process that dies leaves the old numbers or the new ones."""
-        moments = (state.next_slot, state.cool_until, state.refused_at, state.probe_until)
+        moments = (state.next_slot, state.cool_until, state.refused_at, state.probe_until, state.under_way_until)
         line = " ".join(f"{moment:020.6f}" for moment in moments) + f" {state.refusals:08d}\n"
         number = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
         try:
@@ -176,8 +202,8 @@ class Limiter:
     def _read(self) -> _State:
         try:
             *moments, refusals = self._path.read_text().split("\n")[0].split()
-            slot, cool, refused, probe = map(float, moments)
-            sound = all(0 <= value < _NEVER for value in (slot, cool, refused, probe, int(refusals)))
-            return _State(slot, cool, refused, int(refusals), probe) if sound else _State()
+            slot, cool, refused, probe, under_way = map(float, moments)
+            sound = all(0 <= value < _NEVER for value in (slot, cool, refused, probe, under_way, int(refusals)))
+            return _State(slot, cool, refused, int(refusals), probe, under_way) if sound else _State()
         except (OSError, ValueError):
             return _State()

@@ -167,7 +167,7 @@ def test_redirects_on_the_site_are_followed_and_each_hop_counts(site: Replica, t
     answer = client_of(site, tmp_path, clock, requests_per_second=1).get("/anime/5")
     assert answer.url.endswith("/anime/10000001?again")
     assert len(site.asked()) == 3
-    assert clock.slept == pytest.approx([1.05, 1.05])
+    assert clock.slept == pytest.approx([1.01, 1.01])
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,9 @@ def test_requests_come_one_interval_apart(tmp_path: Path) -> None:
     pace = limiter(tmp_path, clock)
     moments = []
     for _ in range(4):
-        pace.acquire()
-        moments.append(clock.now)
-    assert [round(b - a, 6) for a, b in itertools.pairwise(moments)] == [0.525] * 3
+        moments.append(pace.acquire())
+        pace.arrived(moments[-1])
+    assert [round(b - a, 6) for a, b in itertools.pairwise(moments)] == [0.505] * 3
 
 
 def test_two_limiters_of_one_state_dir_share_the_slots(tmp_path: Path) -> None:
@@ -34,8 +34,8 @@ def test_two_limiters_of_one_state_dir_share_the_slots(tmp_path: Path) -> None:
     one, two = limiter(tmp_path, clock), limiter(tmp_path, clock)
     start = clock.now
     for _ in range(3):
-        one.acquire()
-        two.acquire()
+        one.arrived(one.acquire())
+        two.arrived(two.acquire())
     assert clock.now - start == pytest.approx(5 * 0.5 * SLACK)
 
 
@@ -58,6 +58,22 @@ def test_everybody_sits_out_a_cool_down(tmp_path: Path) -> None:
     assert clock.slept == [30]
 
 
+def test_an_interval_begins_when_the_answer_does_and_a_quarter_late_at_most(tmp_path: Path) -> None:
+    """Under load a request reached the site 100 ms after it left, the next at once: two within a second at 1/s."""
+    clock = Clock()
+    one, two = limiter(tmp_path, clock), limiter(tmp_path, clock)
+    first = one.acquire()
+    clock.now += 0.1
+    one.arrived(first)
+    second = two.acquire()
+    assert second - first == pytest.approx(0.1 + 0.5 * SLACK, abs=1e-5)
+    third = one.acquire()
+    assert third - second == pytest.approx(1.25 * 0.5 * SLACK, abs=0.02)
+    two.arrived(second)
+    one.arrived(third)
+    assert two.acquire() - third == pytest.approx(0.5 * SLACK, abs=1e-5)
+
+
 def test_a_request_that_leaves_late_moves_the_next_one_too(tmp_path: Path) -> None:
     """Slots that were handed out ahead came closer together than allowed when a process woke up late for its own."""
     clock = Clock()
@@ -69,7 +85,7 @@ def test_a_request_that_leaves_late_moves_the_next_one_too(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "content", ["", "soon", "1 2", "nan nan nan nan 0", "9e99 9e99 9e99 9e99 99", "inf 0 0 0 0", "x" * 999]
+    "content", ["", "soon", "1 2", "nan nan nan nan nan 0", "9e99 9e99 9e99 9e99 9e99 9", "inf 0 0 0 0 0", "x" * 999]
 )
 def test_a_broken_state_file_stops_nobody_for_ever(tmp_path: Path, content: str) -> None:
     clock = Clock()
@@ -159,7 +175,7 @@ def test_processes_share_the_pace_and_one_that_is_killed_holds_up_nobody(tmp_pat
     code = (
         "import sys, time; from pathlib import Path; from malsugoi_assets.mal.limiter import Limiter\n"
         "pace = Limiter(Path(sys.argv[1]), 50)\n"
-        "for _ in range(int(sys.argv[2])):\n    pace.acquire(); print(time.time(), flush=True)\n"
+        "for _ in range(int(sys.argv[2])):\n    pace.arrived(pace.acquire()); print(time.time(), flush=True)\n"
     )
 
     def start(count: int) -> subprocess.Popen[str]:

@@ -74,7 +74,7 @@ def most_in_a_second(moments: list[float]) -> int:
 
 
 def test_four_processes_together_keep_the_limit(replica: Replica, tmp_path: Path) -> None:
-    """Departures keep it exactly; for arrivals on a busy machine one more may slip into a second."""
+    """Departures keep it exactly; for arrivals on a very busy machine one more may slip into a second."""
     replica.heal()
     said, log = ask(replica, tmp_path, 10)
     left = sorted(moment for one in said for moment in one["left"])
