@@ -10,6 +10,7 @@ from rich.console import Console
 
 from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.app.instance import open_instance, write_dot_env
+from malsugoi_assets.app.interrupts import ending_at_once
 from malsugoi_assets.app.pipeline import quiet_logger, run_pipeline
 from malsugoi_assets.app.reports import read_recommendations, read_status, show_tables
 from malsugoi_assets.disk import LockedError, file_lock
@@ -22,7 +23,15 @@ from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
 
 
 def run_all(settings: Settings, console: Console) -> None:
-    """Bring the data dir up to date. Raises `UserError` before anything is written, `WorkError` for what fails later."""
+    """Bring the data dir up to date. Raises `UserError` before anything is written, `WorkError` for what fails later.
+
+    Ctrl-C ends the process at once, with exit status 130.
+    """
+    with ending_at_once(lambda: console.show_cursor(True)):
+        _run(settings, console)
+
+
+def _run(settings: Settings, console: Console) -> None:
     warnings.filterwarnings("ignore", module="dagster")
     begun = time.monotonic()
     source = _open(settings, console)

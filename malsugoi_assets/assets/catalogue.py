@@ -24,8 +24,10 @@ def raw_anime_pages(context: dg.AssetExecutionContext, source: SourceResource) -
 
 
 @table_asset("anime_features", code_version="1")
-def anime_features(source: SourceResource, raw_anime_pages: pl.LazyFrame) -> dg.MaterializeResult[Any]:  # noqa: D103
-    harvest = source.open().features(raw_anime_pages.collect())
+def anime_features(  # noqa: D103
+    context: dg.AssetExecutionContext, source: SourceResource, raw_anime_pages: pl.LazyFrame
+) -> dg.MaterializeResult[Any]:
+    harvest = source.open().features(raw_anime_pages.collect(), context.log.info)
     features = harvest.frame
     shown = features.sort("members", descending=True, nulls_last=True).select(
         "title", "type", "season", "score", "members"
@@ -40,7 +42,9 @@ def anime_features(source: SourceResource, raw_anime_pages: pl.LazyFrame) -> dg.
 
 
 @table_asset("anime_relations", code_version="1")
-def anime_relations(source: SourceResource, raw_anime_pages: pl.LazyFrame) -> dg.MaterializeResult[Any]:  # noqa: D103
-    harvest = source.open().relations(raw_anime_pages.collect())
+def anime_relations(  # noqa: D103
+    context: dg.AssetExecutionContext, source: SourceResource, raw_anime_pages: pl.LazyFrame
+) -> dg.MaterializeResult[Any]:
+    harvest = source.open().relations(raw_anime_pages.collect(), context.log.info)
     shown = harvest.frame.group_by("relation", "related_kind").agg(rows=pl.len()).sort("rows", descending=True)
     return table_result("anime_relations", harvest.frame, harvest.metadata, shown=shown)

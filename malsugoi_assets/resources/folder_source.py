@@ -10,7 +10,7 @@ import polars as pl
 
 from malsugoi_assets.disk import replace_file
 from malsugoi_assets.files import fingerprint, read_folder
-from malsugoi_assets.resources.source import Harvest, Log, Source
+from malsugoi_assets.resources.source import Harvest, Log, Source, silent
 from malsugoi_assets.settings import Settings, SettingsError
 from malsugoi_assets.warehouse.ledger import UserLedger
 from malsugoi_assets.warehouse.schema import polars_schema
@@ -43,11 +43,11 @@ class FolderSource(Source):
         log(f"{self._path}: {report['rating_rows']} list rows, {self._folder.catalogue.height} titles")
         return Harvest(pl.DataFrame(schema=polars_schema(TABLES["raw_anime_pages"])), dict(report))
 
-    def features(self, pages: pl.DataFrame) -> Harvest:
+    def features(self, pages: pl.DataFrame, log: Log = silent) -> Harvest:
         """The catalogue, with a row for each listed title."""
         return Harvest(self._folder.catalogue, dict(self._folder.report))
 
-    def relations(self, pages: pl.DataFrame) -> Harvest:
+    def relations(self, pages: pl.DataFrame, log: Log = silent) -> Harvest:
         """The relations file's rows; none where there is no such file."""
         return Harvest(self._folder.relations)
 

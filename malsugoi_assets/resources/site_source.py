@@ -17,7 +17,7 @@ from malsugoi_assets.mal.client import MalClient
 from malsugoi_assets.mal.records import AnimePage
 from malsugoi_assets.mal.site import Progress, Site, SiteStopped
 from malsugoi_assets.mal.store import PageStore
-from malsugoi_assets.resources.source import Harvest, Log, Source
+from malsugoi_assets.resources.source import Harvest, Log, Source, silent
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.schema import polars_schema
@@ -96,17 +96,17 @@ class SiteSource(Source):
         }
         return Harvest(frame, {**counts, "failures": [f"{i}: {why}" for i, why in report.failed[:20]]})
 
-    def features(self, pages: pl.DataFrame) -> Harvest:
+    def features(self, pages: pl.DataFrame, log: Log = silent) -> Harvest:
         """What the stored pages say of their titles."""
-        parsed, unparsed = self._parse()
+        parsed, unparsed = self._parse(pages.height, log)
         columns = TABLES["anime_features"].column_names
         rows = [{c: _listed(getattr(page, c)) for c in columns} for page in parsed]
         frame = pl.DataFrame(rows, schema=polars_schema(TABLES["anime_features"]))
         return Harvest(frame, {"unparsed_pages": len(unparsed), "unparsed": unparsed[:20]})
 
-    def relations(self, pages: pl.DataFrame) -> Harvest:
+    def relations(self, pages: pl.DataFrame, log: Log = silent) -> Harvest:
         """What the stored pages say of related titles."""
-        parsed, _ = self._parse()
+        parsed, _ = self._parse(pages.height, log)
         rows = [{"anime_id": page.anime_id, **asdict(r)} for page in parsed for r in page.relations]
         frame = pl.DataFrame(rows, schema=polars_schema(TABLES["anime_relations"]))
         return Harvest(frame.unique(maintain_order=True))
@@ -158,13 +158,15 @@ class SiteSource(Source):
         """Those whose list is no longer fresh."""
         return self._site.lists_due(usernames)
 
-    def _parse(self) -> tuple[list[AnimePage], list[str]]:
+    def _parse(self, total: int, log: Log) -> tuple[list[AnimePage], list[str]]:
         """The stored pages, each parsed once a process; and what could not be read, with the reason."""
         from malsugoi_assets.mal.api import read_title
         from malsugoi_assets.mal.errors import PageError
 
         parsed, unparsed = [], []
-        for stored, body in self._site.anime_pages():
+        tell = _telling(log)
+        for number, (stored, body) in enumerate(self._site.anime_pages()):
+            tell("stored pages parsed", number, max(total, number + 1))
             key = f"{stored.key}:{stored.sha256}"
             try:
                 page = self._parsed.get(key) or read_title(body)

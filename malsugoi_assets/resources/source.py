@@ -19,6 +19,10 @@ Metadata = dict[str, Any]
 Log = Callable[[str], None]
 
 
+def silent(_: str) -> None:
+    """Nobody listens."""
+
+
 @dataclass(frozen=True)
 class Harvest:
     """Rows of a table, what a person may want to know about them, and rows of companion tables."""
@@ -36,11 +40,11 @@ class Source(ABC):
         """Fetch what is not fresh; rows of `raw_anime_pages`."""
 
     @abstractmethod
-    def features(self, pages: pl.DataFrame) -> Harvest:
+    def features(self, pages: pl.DataFrame, log: Log = silent) -> Harvest:
         """Rows of `anime_features`, from the stored pages."""
 
     @abstractmethod
-    def relations(self, pages: pl.DataFrame) -> Harvest:
+    def relations(self, pages: pl.DataFrame, log: Log = silent) -> Harvest:
         """Rows of `anime_relations`, from the stored pages."""
 
     @abstractmethod

@@ -1,0 +1,69 @@
+"""Ctrl-C: the process ends with 130 and a sentence, whatever it was doing, and so do those that it started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from malsugoi_assets.app.interrupts import SENTENCE
+from malsugoi_tests.support.shared import REPO
+
+STUBBORN = """
+import signal, subprocess, sys, time
+from malsugoi_assets.app.interrupts import ending_at_once
+signal.signal(signal.SIGINT, lambda *_: print("handled by somebody else", flush=True))
+with ending_at_once(lambda: print("tidied", flush=True)):
+    child = subprocess.Popen([sys.executable, "-c", "import sys; print('child', flush=True); sys.stdin.read()"],
+                             stdin=subprocess.PIPE)
+    print("begins", flush=True)
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException as error:
+            print("caught", error, flush=True)
+"""
+
+
+def start(code: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+    )
+
+
+def test_ctrl_c_ends_a_process_that_handles_it_otherwise_and_its_children_say_nothing() -> None:
+    """Dagster turned it into a failed run and took seconds; its helpers wrote tracebacks over the progress."""
+    process = start(STUBBORN)
+    assert process.stdout is not None
+    assert {process.stdout.readline(), process.stdout.readline()} == {"begins\n", "child\n"}
+    os.killpg(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert output == "tidied\n"
+    assert errors.strip() == SENTENCE
+
+
+def test_after_the_block_ctrl_c_is_what_it_was() -> None:
+    process = start(
+        "import signal, time\nfrom malsugoi_assets.app.interrupts import ending_at_once\n"
+        "with ending_at_once():\n    pass\nprint('begins', flush=True)\n"
+        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('interrupted')\n"
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begins\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[0] == "interrupted\n"
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("word", ["kept", "Run the same command again", "database stands"])
+def test_the_sentence_says_what_is_safe_and_how_to_go_on(word: str) -> None:
+    assert word in SENTENCE
