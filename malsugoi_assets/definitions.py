@@ -9,6 +9,7 @@ import click
 import dagster as dg
 
 from malsugoi_assets.assets import catalogue, collaborative, deep, recommendations, users
+from malsugoi_assets.automation.executor import in_process
 from malsugoi_assets.automation.jobs import JOBS
 from malsugoi_assets.automation.schedules import SCHEDULES
 from malsugoi_assets.automation.sensors import catch_up, new_users
@@ -52,8 +53,7 @@ def build_definitions(
             **resources,
         },
         loggers=loggers,
-        # Steps share a process: they are short, and the database is published once a step.
-        executor=dg.in_process_executor,
+        executor=in_process(DataDir(settings.root)),
     )
 
 

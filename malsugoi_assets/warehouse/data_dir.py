@@ -60,6 +60,11 @@ class DataDir:
                 f"({settings.site}): set MALSUGOI_DATA_DIR to another folder, or MALSUGOI_SOURCE={found['source']}"
             )
 
+    def batches(self) -> list[str]:
+        """The batches that have users, as `users` has them."""
+        known = self.lake.read("users").select("user_batch").unique().sort("user_batch").collect()
+        return [str(key) for key in known["user_batch"]]
+
     def lock(self, name: str) -> Path:
         """The path of a lock file of this dir."""
         return self.root / "locks" / f"{name}.lock"

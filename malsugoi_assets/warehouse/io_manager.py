@@ -75,16 +75,12 @@ class LakeIOManager(dg.ConfigurableIOManager):
         return frame
 
     def _batches(self, context: dg.InputContext) -> list[str] | None:
-        """The batches that the step works on, None where it has no partitions. Raises `BatchError`.
-
-        Looked at before an asset's body, so that a wrong key costs no request.
-        """
+        """The batches that the step works on, None where it has no partitions. Raises `BatchError`."""
         step = context.step_context
         if not TABLES[step.step.key].partitioned:
             return None
         registered = step.instance.get_dynamic_partitions("user_batches")
-        known = self._dir.lake.read("users").select("user_batch").unique().collect()["user_batch"].to_list()
-        return batches_of(step.dagster_run.tags, registered, known)
+        return batches_of(step.dagster_run.tags, registered, self._dir.batches())
 
     def handle_output(self, context: dg.OutputContext, obj: Frames) -> None:
         """Write the asset's partitions, then publish. Nothing is published that breaks a declaration."""

@@ -23,7 +23,7 @@ import duckdb
 from malsugoi_assets.disk import file_lock
 from malsugoi_assets.warehouse import schema
 from malsugoi_assets.warehouse.lake import Lake
-from malsugoi_assets.warehouse.limits import duckdb_limits
+from malsugoi_assets.warehouse.limits import duckdb_limits, spill_folder
 from malsugoi_assets.warehouse.tables import TABLES, VIEWS, Reference, Rule, Table
 
 DATABASE = "malsugoi.duckdb"
@@ -132,6 +132,7 @@ class Publisher:
     def _sweep(self) -> None:
         """Delete old generations but the last ones, and what killed writers and publishers left. Needs the lock."""
         self.lake.sweep()
+        shutil.rmtree(spill_folder(self.root), ignore_errors=True)
         current = self.current()
         for leftover in [*self.generations.glob(".*.draft*"), *self.root.glob(f".{DATABASE}.link-*")]:
             leftover.unlink(missing_ok=True)

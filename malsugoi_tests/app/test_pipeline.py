@@ -106,7 +106,7 @@ def test_runs_that_are_killed_and_run_again_end_like_an_undisturbed_one(finished
     """Each kill falls anywhere in what an undisturbed run takes; a run that ends before its kill is compared, and the
     next one begins from nothing.
     """
-    data_dir, moments, killed = tmp_path / "data", random.Random(KILLS), 0
+    data_dir, moments, killed, ended = tmp_path / "data", random.Random(KILLS), 0, 0
     undisturbed = contents(finished.data_dir)
     try:
         while killed < KILLS:
@@ -118,11 +118,13 @@ def test_runs_that_are_killed_and_run_again_end_like_an_undisturbed_one(finished
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
                 killed += 1
+                print(f"{killed} killed, {ended} ended before their kill", flush=True)
                 if DataDir(data_dir).publisher.current() is not None:
                     assert query(data_dir, "FROM headline")
                 continue
             assert process.returncode == 0, output
             assert contents(data_dir) == undisturbed
+            ended += 1
             stop_replica(data_dir)
             shutil.rmtree(data_dir)
         new_world(data_dir)

@@ -13,6 +13,7 @@ import pytest
 
 from malsugoi_assets.warehouse import publish
 from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.limits import duckdb_limits, spill_folder
 from malsugoi_assets.warehouse.publish import PublishError
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_tests.warehouse.frames import NOON, frame, rows, write_lists
@@ -113,6 +114,72 @@ def test_every_table_and_column_carries_its_comment(data_dir: DataDir) -> None:
     data_dir.publisher.publish()
     assert rows(data_dir, "SELECT column_name FROM duckdb_columns() WHERE comment IS NULL AND table_name NOT IN "
                 "('normalized_ratings', 'headline') AND NOT internal") == []  # fmt: skip
+
+
+def _write_and_publish(root: str, number: int) -> None:
+    found = DataDir(Path(root))
+    for n in range(3):
+        key = f"batch-{3 * number + n:06d}"
+        row = {"user_batch": key, "username": "ann", "anime_id": 3 * number + n, "rating": 5}
+        found.lake.write(TABLES["rating_matrix"], frame("rating_matrix", row), key)
+        found.publisher.publish()
+
+
+def test_several_processes_that_write_and_publish_at_once_all_succeed(data_dir: DataDir) -> None:
+    """One file that each of them writes: a sixth of such a backfill's runs could not get its lock."""
+    write_lists(data_dir, "batch-000000", {"ann": dict.fromkeys(range(9))})
+    spawn = multiprocessing.get_context("spawn")
+    writers = [spawn.Process(target=_write_and_publish, args=(str(data_dir.root), n)) for n in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(120)
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    stored = data_dir.lake.read("rating_matrix").collect()["user_batch"].to_list()
+    assert stored == [f"batch-{n:06d}" for n in range(9)]
+    assert not data_dir.publisher.publish().changed
+
+
+def test_rows_come_in_the_same_order_with_one_thread_and_with_eight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More rows than DuckDB gives one thread, so that several load and sort them."""
+    rows_, batch = 150_000, "batch-000000"
+    lists = pl.DataFrame({"user_batch": batch, "username": "ann", "anime_id": range(rows_), "title": "A"})
+    shuffled = lists.sample(fraction=1, shuffle=True, seed=7)
+    found = []
+    for threads in (1, 8):
+        data_dir = DataDir(tmp_path / str(threads))
+        user = {"username": "ann", "user_batch": batch, "discovered_at": NOON}
+        data_dir.lake.write(TABLES["users"], frame("users", user))
+        typed = frame("user_lists").clear()
+        data_dir.lake.write(TABLES["user_lists"], pl.concat([typed, shuffled], how="diagonal_relaxed"), batch)
+        monkeypatch.setattr(publish, "duckdb_limits", lambda root, n=threads: {"threads": n})
+        path = data_dir.publisher.publish().path
+        with duckdb.connect(str(path), read_only=True) as con:
+            found.append(con.execute("SELECT anime_id FROM user_lists").fetchnumpy()["anime_id"].tolist())
+    assert found[0] == found[1] == list(range(rows_))
+
+
+def test_what_a_killed_publisher_had_spilled_is_swept(data_dir: DataDir) -> None:
+    """Half of a large build lay in `tmp/` for good, on the disk that was short of room."""
+    spilled = spill_folder(data_dir.root) / "duckdb_temp_storage_DEFAULT-0.tmp"
+    spilled.parent.mkdir(parents=True)
+    spilled.write_bytes(b"x" * 1000)
+    data_dir.publisher.publish()
+    assert not spilled.exists()
+
+
+def test_duckdb_may_take_half_of_the_memory_and_spills_into_the_data_dir(data_dir: DataDir) -> None:
+    from malsugoi_assets.machine import memory_bytes
+
+    with duckdb.connect(":memory:", config=duckdb_limits(data_dir.root)) as con:
+        limit, spill = con.execute(
+            "SELECT current_setting('memory_limit'), current_setting('temp_directory')"
+        ).fetchall()[0]
+    amount, unit = str(limit).split()
+    assert float(amount) * 2 ** {"KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}[unit] <= memory_bytes() / 2 * 1.01
+    assert Path(spill).is_relative_to(data_dir.root)
 
 
 def _publish_and_die(root: str, step: str) -> None:
