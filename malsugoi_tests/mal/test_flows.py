@@ -306,7 +306,29 @@ class TestSearches:
         monkeypatch.setattr(server, "search", lambda people, query: found(people, {**query, "q": ""}))
         assert ours.site.discover() == names[:48]
         assert "age 30, male" in ours.site.discovery_gaps()
-        assert sum("q=a" in path for path in ours.asked()) == 1
+        assert sum("q=&" not in path for path in ours.asked()) == 1
+
+    def test_where_letters_are_not_honoured_every_age_and_gender_that_is_capped_is_named(
+        self, ours: Ours, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world = ours.replica.world
+        people = [replace(u, age=30 + i % 2, gender=1 + i // 2 % 2) for i, u in enumerate(world.users)]
+        monkeypatch.setattr(world, "users", people)
+        monkeypatch.setattr(server, "SEARCH_CAP", 12)
+        monkeypatch.setattr(pages, "USERS_PAGE", 6)
+        found = server.search
+        monkeypatch.setattr(server, "search", lambda people, query, *more: found(people, {**query, "q": ""}, *more))
+        ours.site.discover()
+        hidden = {gap for gap in ours.site.discovery_gaps() if "male" in gap}
+        assert hidden == {f"age {age}, {who}" for age in (30, 31) for who in ("male", "female")}
+        assert sum("q=&" not in path for path in ours.asked()) == 1
+
+    def test_a_thousand_users_cost_few_pages(self, tmp_path: Path) -> None:
+        """Narrow searches first asked for four times as many: most of what they show was seen before."""
+        with running_replica(n_anime=60, n_users=1_500) as replica:
+            ours = Ours(replica, tmp_path)
+            assert len(ours.site.discover(500)) == 500
+            assert len(ours.asked()) <= 40
 
     def test_a_search_that_is_not_capped_has_no_gap(self, ours: Ours) -> None:
         ours.site.discover()
