@@ -20,6 +20,8 @@ from malsugoi_assets.settings import Settings, SettingsError
 _FIRST = ("run", "status", "recommend", "similar")
 # Commands with a module of their own, imported when they are called.
 _ELSEWHERE = {"evaluate": "malsugoi_assets.app.evaluate", "forget": "malsugoi_assets.app.forget"}
+# The group without partitions: there the page launches all at once, and the sensors do the rest.
+_SOURCES_PAGE = "http://127.0.0.1:3000/locations/__repository__@malsugoi/asset-groups/sources"
 console = Console()
 
 
@@ -76,15 +78,18 @@ def dev() -> None:
     settings = load_settings()
     open_instance(settings)
     write_dot_env(settings, Path.cwd())
+    console.print(f"Nothing there yet? Open {_SOURCES_PAGE} and click Materialize all.", soft_wrap=True)
+    # What Dagster says of its own commands is no news for who typed ours.
+    env = {"PYTHONWARNINGS": "ignore:Function `dev_command` is superseded"} | os.environ
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "--host", "127.0.0.1", "--port", "3000"]
     if not dot_env_names_another(settings, here := Path.cwd()):
-        sys.exit(subprocess.call(command))
+        sys.exit(subprocess.call(command, env=env))
     # Dagster reads `.env` from the working directory and lets it outrank the environment: start it elsewhere.
     paths = {"MALSUGOI_DATA_DIR": str(settings.root)}
     if settings.files_dir:
         paths["MALSUGOI_FILES_DIR"] = str(settings.files_dir.expanduser().absolute())
     command += ["-w", str(here / "workspace.yaml")]
-    sys.exit(subprocess.call(command, cwd=settings.root, env=os.environ | paths))
+    sys.exit(subprocess.call(command, cwd=settings.root, env=env | paths))
 
 
 @main.command()
