@@ -70,7 +70,7 @@ def title_baselines(  # noqa: D103
     return table_result(
         "title_baselines",
         frame,
-        {"global_mean": learnt.global_mean, "ratings_a_title": raters},
+        {"global_mean": previews.rounded(learnt.global_mean, 3), "ratings_a_title": raters},
         shown=shown.select("title", "ratings", "mean", "shrunk_mean", "bias"),
     )
 
@@ -179,7 +179,7 @@ def cf_predictions(  # noqa: D103
         frame,
         {
             "users": frame["username"].n_unique(),
-            "spread_of_predictions": frame["predicted_rating"].std(),
+            "spread_of_predictions": previews.rounded(frame["predicted_rating"].std(), 3),
             "predicted_by": "jointly weighted neighbours" if better else "the similarity table alone",
             "predictions": bars(predicted, "predicted rating, 1–10", "predictions"),
         },

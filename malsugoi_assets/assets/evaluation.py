@@ -58,7 +58,7 @@ def metrics_metadata(rows: pl.DataFrame) -> dict[str, Any]:
     table = {m: (v, low, high) for m, v, low, high in overall.select("model", "value", *ends).iter_rows()}
     return {
         "held_out_ratings": int(overall["n"][0]),
-        **{f"mse_{name}": value[0] for name, value in table.items()},
+        **{f"mse_{name}": round(value[0], 4) for name, value in table.items()},
         "mse_by_model": intervals(table, "mean squared error and its 95 % interval (lower is better)"),
     }
 
@@ -68,6 +68,7 @@ def metrics_shown(rows: pl.DataFrame) -> pl.DataFrame:
     return (
         _overall(rows)
         .filter(pl.col("metric").is_in(("mse", "rmse", "mae", "r2")))
+        .with_columns(pl.col("value").round(4))
         .pivot("metric", index="model", values="value", maintain_order=True)
     )
 

@@ -15,7 +15,7 @@ import dagster as dg
 
 UNFOLDED = 1000
 """Markdown of this many characters or more is folded away by Dagster's page."""
-_WIDTH, _HEIGHT = 420, 150
+_WIDTH, _HEIGHT, _SHOWN_WIDTH = 420, 155, 340
 _COLOURS = ("navy", "orangered", "dimgray")
 _MOST_POINTS = 18
 
@@ -30,7 +30,7 @@ def bars(values: Mapping[str, float], x: str, y: str) -> dg.MarkdownMetadataValu
     path = "".join(f"M{round(step * (i + 0.5))} 125v-{height}" for i, height in enumerate(heights))
     parts = [
         f"<path d='{path}' stroke='{_COLOURS[0]}' stroke-width='{round(step * 0.7)}'/>",
-        _columns(list(values), 137),
+        _columns(list(values), 138),
         *(
             f"<text x='{round(step * (i + 0.5))}' y='{122 - height}' text-anchor='middle'>{_number(value)}</text>"
             for i, (height, value) in enumerate(zip(heights, values.values(), strict=True))
@@ -39,7 +39,7 @@ def bars(values: Mapping[str, float], x: str, y: str) -> dg.MarkdownMetadataValu
     ]
     if len(values) > 6:
         # One text for all values: a text each would not fit into what the page unfolds.
-        parts.append(_columns([_number(value) for value in values.values()], 24))
+        parts.append(_columns([_number(value) for value in values.values()], 27))
     return _figure(parts, y, x)
 
 
@@ -58,14 +58,14 @@ def curves(lines: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -
     parts = [
         "<path d='M40 22V125H404' stroke='gray' fill='none'/>",
         f"<text y='29'>{_number(high)}</text><text y='124'>{_number(low)}</text>",
-        f"<text x='40' y='137'>{_number(left)}</text><text x='390' y='137'>{_number(right)}</text>",
+        f"<text x='40' y='139'>{_number(left)}</text><text x='390' y='139'>{_number(right)}</text>",
     ]
     for row, ((name, line), colour) in enumerate(zip(lines.items(), _COLOURS, strict=False)):
         if line:
             path = _relative([place(point) for point in _thinned(line)])
             parts += [
                 f"<path d='{path}' stroke='{colour}' fill='none'/>",
-                f"<text x='330' y='{12 + 13 * row}' fill='{colour}'>{escape(name)}</text>",
+                f"<text x='320' y='{12 + 15 * row}' fill='{colour}'>{escape(name)}</text>",
             ]
     return _figure(parts, y, x)
 
@@ -132,11 +132,11 @@ def _number(value: float) -> str:
 
 
 def _figure(parts: Sequence[str], above: str, below: str, height: int = _HEIGHT) -> dg.MarkdownMetadataValue:
-    title = f"<text y='11'>{escape(above)}</text>" if above else ""
+    title = f"<text y='12'>{escape(above)}</text>" if above else ""
     label = f"<text x='{_WIDTH // 2}' y='{height - 1}' text-anchor='middle'>{escape(below)}</text>"
     svg = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{_WIDTH}' viewBox='-5 -3 {_WIDTH + 10} {height + 8}' "
-        f"style='background:white;font:11px sans-serif'>{title}{''.join(parts)}{label}</svg>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{_SHOWN_WIDTH}' viewBox='-5 -3 {_WIDTH + 10} {height + 8}' "
+        f"style='background:white;font:13px sans-serif'>{title}{''.join(parts)}{label}</svg>"
     )
     # Inside <…> a Markdown address may hold anything but these; a data address wants % and # escaped as well.
     for sign in "%#<>":

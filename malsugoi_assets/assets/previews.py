@@ -121,6 +121,11 @@ def percent(series: pl.Series) -> float:
     return round(100 * (1 - series.null_count() / max(len(series), 1)), 1)
 
 
+def rounded(number: object, digits: int) -> float | None:
+    """The number as a person reads it; None where there is none."""
+    return round(float(number), digits) if isinstance(number, int | float) else None
+
+
 def _cell(value: object) -> str:
     if value is None:
         return ""

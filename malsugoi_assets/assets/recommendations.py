@@ -55,7 +55,7 @@ def recommendations(  # noqa: D103
         made,
         {
             "users": made["username"].n_unique(),
-            "reasons_a_title": made["because"].list.len().mean(),
+            "reasons_a_title": previews.rounded(made["because"].list.len().mean(), 1),
             "predicted_ratings": bars(predicted, "predicted rating, 1–10", "recommendations"),
         },
         shown=previews.most_shown(made, previews.names(features), 10),

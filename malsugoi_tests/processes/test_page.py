@@ -175,7 +175,7 @@ def _browser(profile: Path) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def finished(page: Page) -> Page:
     """The page after the one click, when nothing is left to do."""
-    page.open(GROUP, "raw_anime_pages", "users")
+    page.open(GROUP, "raw_anime_pages", "anime_features")
     page.click("Materialize all")
 
     def green() -> bool:
