@@ -81,3 +81,19 @@ def test_sensors_run_by_default_and_schedules_wait_to_be_switched_on(definitions
     assert sensors == dict.fromkeys(("new_users", "catch_up"), dg.DefaultSensorStatus.RUNNING)
     statuses = {s.default_status for s in definitions.schedules or [] if isinstance(s, dg.ScheduleDefinition)}
     assert statuses == {dg.DefaultScheduleStatus.STOPPED}
+
+
+def test_the_sources_can_be_materialised_by_one_click(definitions: dg.Definitions) -> None:
+    """Dagster's page asks for partitions, and chooses none, as soon as one asset of the selection has some."""
+    graph = definitions.resolve_asset_graph()
+    sources = {key for key in graph.get_all_asset_keys() if graph.get(key).group_name == "sources"}
+    assert {key.to_user_string() for key in sources} >= {"raw_anime_pages", "anime_features", "users"}
+    assert not [key for key in sources if graph.get(key).partitions_def]
+    # …and all that they need is among them.
+    assert {parent for key in sources for parent in graph.get(key).parent_keys} <= sources
+
+
+def test_loading_the_definitions_shows_no_warning_of_dagsters() -> None:
+    code = "import malsugoi_assets.definitions"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not [line for line in done.stderr.splitlines() if "BetaWarning" in line or "PreviewWarning" in line]

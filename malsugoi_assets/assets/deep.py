@@ -35,7 +35,7 @@ class PipelineDnnSettings(DnnSettings):
 DnnConfig = config_of(PipelineDnnSettings)
 
 
-@table_asset("dnn_model", code_version="2", kinds=["torch"])
+@table_asset("dnn_model", code_version="2", kinds=["pytorch"])
 def dnn_model(  # noqa: D103
     context: dg.AssetExecutionContext,
     config: DnnConfig,  # type: ignore[valid-type]
@@ -91,7 +91,7 @@ def dnn_model(  # noqa: D103
     )
 
 
-@table_asset("dnn_metrics", code_version="2", kinds=["torch"])
+@table_asset("dnn_metrics", code_version="2", kinds=["pytorch"])
 def dnn_metrics(  # noqa: D103
     warehouse: Warehouse,
     compute: Compute,

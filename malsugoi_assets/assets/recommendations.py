@@ -21,7 +21,7 @@ from malsugoi_assets.resources.warehouse import Warehouse
 RecommendationConfig = config_of(RecommendationSettings)
 
 
-@table_asset("recommendations", code_version="1", kinds=["torch"])
+@table_asset("recommendations", code_version="1", kinds=["pytorch"])
 def recommendations(  # noqa: D103
     config: RecommendationConfig,  # type: ignore[valid-type]
     warehouse: Warehouse,
