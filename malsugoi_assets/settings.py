@@ -45,6 +45,10 @@ class Settings(BaseModel):
         "API. It is sent to the API alone and never shown.",
     )
     mal_api_url: str = Field(OFFICIAL_API, description="Base URL of MAL's official API; the replica has its own.")
+    browser: Literal["off", "auto", "always"] = Field(
+        "auto",
+        description="Headless Chromium for pages: `auto`: for those that only scripts fill; `always`; `off`.",
+    )
     files_dir: Path | None = Field(None, description="The folder to read under `files`.")
     max_anime: int | None = Field(
         None, ge=1, description="How many titles to fetch, from the top of the ranking (5,000 under `live`)."

@@ -35,6 +35,7 @@ from malsugoi_assets.mal.errors import (
     LoginWall,
     Maintenance,
     MangaPage,
+    NeedsScripts,
     NotFound,
     PageError,
     PrivateList,
@@ -376,7 +377,7 @@ class MalClient:
 def _checked(answer: Answer, check: Callable[[Answer], None]) -> None:
     try:
         check(answer)
-    except (NotFound, PrivateList, MangaPage):
+    except (NotFound, PrivateList, MangaPage, NeedsScripts):
         pass  # for the caller, who keeps the answer
     except (Captcha, BlockPage, LoginWall) as error:
         raise _TryAgain(Blocked, error.found, answer.status) from error

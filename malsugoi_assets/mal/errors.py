@@ -14,6 +14,7 @@ PageError
 ├── UnknownUser       a list or profile of a user that does not exist
 │   └── RenamedUser   the site shows the list under another name
 └── UnexpectedPage    none of the above, and not the page that was asked for
+    └── NeedsScripts  the page, but only its scripts fill it
 """
 
 from __future__ import annotations
@@ -106,3 +107,9 @@ class UnexpectedPage(PageError):
     """None of the known kinds, and not the page that was asked for."""
 
     found = "an unknown kind of page"
+
+
+class NeedsScripts(UnexpectedPage):
+    """The page's content comes by scripts, which only a browser runs."""
+
+    found = "a page that only a browser can fill (see MALSUGOI_BROWSER)"

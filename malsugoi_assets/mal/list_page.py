@@ -11,7 +11,7 @@ from bs4 import Tag
 from bs4.filter import SoupStrainer
 
 from malsugoi_assets.mal import selectors
-from malsugoi_assets.mal.errors import MangaPage, NotFound, TruncatedPage, UnexpectedPage, UnknownUser
+from malsugoi_assets.mal.errors import MangaPage, NeedsScripts, NotFound, TruncatedPage, UnexpectedPage, UnknownUser
 from malsugoi_assets.mal.list_json import entries_of, load, score_of
 from malsugoi_assets.mal.records import ListEntry, ListPage, ListState
 from malsugoi_assets.mal.soup import (
@@ -93,7 +93,7 @@ def _modern(text: str, body: Tag | None, tables: list[Tag]) -> ListPage:
     entries = entries_of(rows, EXPECTED)
     shown = _rendered(text)
     if not holders and not shown:
-        raise UnexpectedPage(EXPECTED, "only the template of a row, to be filled by a browser")
+        raise NeedsScripts(EXPECTED, "it holds the template of a row and no rows")
     known = {entry.anime_id for entry in entries}
     entries += [entry for entry in shown if entry.anime_id not in known]
     fits = len(rows) < selectors.ROWS_A_PAGE if holders else len(entries) < selectors.ROWS_A_PAGE

@@ -13,7 +13,7 @@ import dagster as dg
 import polars as pl
 
 from malsugoi_assets.mal.api import ApiClient
-from malsugoi_assets.mal.client import MalClient
+from malsugoi_assets.mal.browser import open_client
 from malsugoi_assets.mal.records import AnimePage
 from malsugoi_assets.mal.site import Progress, Site, SiteStopped
 from malsugoi_assets.mal.store import PageStore
@@ -49,7 +49,8 @@ class SiteSource(Source):
                 raise dg.Failure(str(error)) from error
         else:
             url = self._settings.mal_url
-        client = MalClient(
+        client = open_client(
+            self._settings.browser,
             url,
             requests_per_second=self._pace(url),
             contact=self._settings.contact,

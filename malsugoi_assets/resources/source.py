@@ -111,7 +111,10 @@ def open_source(settings: Settings, say: Log = lambda _: None) -> Source:
         folder = FolderSource(settings, say)
         data_dir.claim(settings)
         return folder
+    from malsugoi_assets.mal.browser import MISSING, installed
     from malsugoi_assets.resources.site_source import SiteSource
 
+    if settings.browser == "always" and installed() is None:
+        raise SettingsError(f"MALSUGOI_BROWSER=always: {MISSING}")
     data_dir.claim(settings)
     return SiteSource(settings, data_dir)

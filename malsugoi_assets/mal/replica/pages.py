@@ -437,8 +437,62 @@ _TEMPLATE_ROW = (
 )
 
 
-def modern_list(world: World, user: User, entries: Sequence[Entry], status: int) -> str:
-    """A modern list page showing `entries` (all statuses where `status` is 7): the first 300 as JSON, no rendered row."""
+_LIST_SCRIPT = """<script>
+"use strict";
+(function () {
+  const table = document.querySelector(".list-table"), body = table.querySelector(".list-item");
+  const query = JSON.parse(table.dataset.query), address = location.pathname.replace(/\\/$/, "") + "/load.json";
+  const names = {1: "watching", 2: "completed", 3: "onhold", 4: "dropped", 6: "plantowatch"};
+  let shown = 0, loading = false, ended = false;
+  function cell(row, name) {
+    const made = row.appendChild(document.createElement("td"));
+    made.className = "data " + name;
+    return made;
+  }
+  function link(parent, text, href) {
+    const made = parent.appendChild(document.createElement("a"));
+    made.className = "link";
+    made.textContent = text;
+    made.href = href;
+  }
+  function add(items) {
+    for (const item of items) {
+      const row = body.appendChild(document.createElement("tr"));
+      row.className = "list-table-data";
+      cell(row, "status " + names[item.status]);
+      link(cell(row, "title clearfix"), item.anime_title, item.anime_url);
+      const label = cell(row, "score").appendChild(document.createElement("span"));
+      label.className = "score-label";
+      label.textContent = item.score || "-";
+      link(cell(row, "progress"), item.num_watched_episodes || "-", "#");
+    }
+    shown += items.length;
+  }
+  async function more() {
+    if (loading || ended || scrollY + innerHeight < document.documentElement.scrollHeight - 400) return;
+    loading = true;
+    const answer = await fetch(address + "?offset=" + shown + "&status=" + query.status);
+    const items = answer.ok ? await answer.json() : [];
+    ended = items.length === 0;
+    add(items);
+    loading = false;
+  }
+  body.replaceChildren();
+  if (table.dataset.items) add(JSON.parse(table.dataset.items));
+  else ended = false;
+  if (shown && shown < 300) ended = true;
+  addEventListener("scroll", more);
+  if (!shown) more();
+})();
+</script>"""
+"""Fills the list as the site's own script does: the rows at hand, and the rest as the reader scrolls towards it."""
+
+
+def modern_list(world: World, user: User, entries: Sequence[Entry], status: int, *, rows_in_page: bool = True) -> str:
+    """A modern list page showing `entries` (all statuses where `status` is 7): the first 300 as JSON, no rendered row.
+
+    Its script renders them and loads the others; without `rows_in_page` it loads all.
+    """
     tab, heading = ("all_anime", "ALL ANIME") if status == 7 else (
         _STATUS_NAMES[status][0], _STATUS_NAMES[status][2].upper())  # fmt: skip
     items = _rows(_escaped_title_fields(world), entries[:LIST_PAGE], "&quot;")
@@ -453,10 +507,11 @@ def modern_list(world: World, user: User, entries: Sequence[Entry], status: int)
 {tabs}</div></div>
 <div class="list-block"><div class="list-unit {tab}">
 <div class="list-status-title"><span class="text">{heading}</span></div>
-<table class="list-table" data-items="{items}" data-query="{escape(json.dumps({"status": status}))}">
+<table class="list-table" {f'data-items="{items}" ' if rows_in_page else ""}data-query="{escape(json.dumps({"status": status}))}">
 <tbody><tr class="list-table-header"><th class="header-title status"></th></tr></tbody>
 <tbody class="list-item">{_TEMPLATE_ROW}</tbody>
-</table></div></div></div>"""
+</table></div></div></div>
+{_LIST_SCRIPT}"""
     return page(f"{user.username}'s Anime List", content, body="ownlist anime")
 
 

@@ -256,7 +256,7 @@ def _list(world: World, user: User, query: dict[str, str]) -> Answer:
     if user.style == "one_tab":
         status = 2
     shown = [entry for entry in user.entries if status in (7, entry.status)]
-    return Answer(200, pages.modern_list(world, user, shown, status))
+    return Answer(200, pages.modern_list(world, user, shown, status, rows_in_page=user.style != "scripted"))
 
 
 def _list_json(world: World, user: User, query: dict[str, str]) -> Answer:

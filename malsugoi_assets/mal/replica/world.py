@@ -42,7 +42,7 @@ POPULATION = 900
 
 Floats = NDArray[np.float64]
 UserKind = Literal["ok", "private", "empty", "missing"]
-ListStyle = Literal["modern", "classic", "one_tab"]
+ListStyle = Literal["modern", "classic", "one_tab", "scripted"]
 WATCHING, COMPLETED, ON_HOLD, DROPPED, PLANNED = 1, 2, 3, 4, 6
 
 

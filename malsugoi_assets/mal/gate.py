@@ -1,0 +1,286 @@
+"""The gate that a browser's requests pass: only the site's own, only what a page is made of, each in its turn.
+
+Chromium reports every request over its DevTools socket before it sends it, and waits. A thread here answers: what is not
+a GET of a document, script or data from the site is refused; the rest waits for its turn like any other request of ours.
+Redirects of the page are not followed here but handed back. What the gate saw of the page that is loading is a `Visit`.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+KINDS = frozenset({"Document", "Script", "XHR", "Fetch"})
+"""What a page's text is made of. Images, styles, fonts, media and beacons are not."""
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class GateClosed(Exception):
+    """The browser has gone away."""
+
+
+@dataclass
+class Visit:
+    """What became of a navigation."""
+
+    request_id: str = ""
+    """The newest document's; a script may have loaded another one."""
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+    """Why there is no whole document."""
+    off_site: str = ""
+    """Where a script wanted to lead."""
+    received: bool = False
+    loaded: bool = False
+    size: int = 0
+    own_turn: bool = True
+    """The first request's turn was waited for before the navigation began."""
+
+    @property
+    def redirected(self) -> bool:
+        """The site answered with another address."""
+        return self.status in _REDIRECTS
+
+    @property
+    def over(self) -> bool:
+        """There is nothing more to wait for."""
+        return bool(self.error) or self.redirected or (self.received and self.loaded)
+
+
+class Gate:
+    """The DevTools connection to one page.
+
+    `is_site` says whether an address belongs to the site, `wait_turn` waits for a request's turn and may raise, which
+    ends the visit with that exception; `max_body` is in bytes, unpacked.
+    """
+
+    def __init__(
+        self,
+        socket_url: str,
+        *,
+        is_site: Callable[[SplitResult], bool],
+        wait_turn: Callable[[], object],
+        answered: Callable[[], object],
+        max_body: int,
+    ) -> None:
+        import websocket
+
+        self._socket = websocket.create_connection(socket_url, suppress_origin=True)
+        self._is_site, self._wait_turn, self._answered, self._max_body = is_site, wait_turn, answered, max_body
+        self._changed = threading.Condition()
+        self._sending = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._replies: dict[int, dict[str, Any] | None] = {}
+        self._visit = Visit(error="no visit yet")
+        self._under_way: set[str] = set()
+        self._last_change = time.monotonic()
+        self._frame = ""
+        self.closed = False
+        self.stopped_by: BaseException | None = None
+        self._thread = threading.Thread(target=self._listen, name="browser gate", daemon=True)
+        self._thread.start()
+        self._frame = self.call("Page.getFrameTree")["frameTree"]["frame"]["id"]
+        self.call("Page.enable")
+        self.call("Network.enable", maxResourceBufferSize=max_body + 2**20, maxTotalBufferSize=2 * max_body + 2**21)
+        self.call("Network.setBypassServiceWorker", bypass=True)
+        patterns = [
+            {"urlPattern": "*", "requestStage": "Request"},
+            {"urlPattern": "*", "requestStage": "Response", "resourceType": "Document"},
+        ]
+        self.call("Fetch.enable", patterns=patterns)
+
+    def close(self) -> None:
+        """Hang up; whoever waits is told."""
+        with contextlib.suppress(Exception):
+            self._socket.close()
+        self._hung_up()
+
+    def begin(self) -> Visit:
+        """A navigation starts: forget the last one."""
+        with self._changed:
+            self._visit, self.stopped_by = Visit(), None
+            self._under_way.clear()
+            self._last_change = time.monotonic()
+            return self._visit
+
+    def wait_over(self, visit: Visit, seconds: float) -> bool:
+        """Wait until there is nothing more to wait for; False where that takes longer than `seconds`."""
+        with self._changed:
+            self._changed.wait_for(lambda: visit.over or self.closed or self.stopped_by is not None, seconds)
+            self._raise()
+            return visit.over
+
+    def wait_quiet(self, quiet: float, seconds: float) -> bool:
+        """Wait until, from now on, none was under way for `quiet` seconds; False where that takes longer than `seconds`."""
+        began = time.monotonic()
+        until = began + seconds
+        with self._changed:
+            while True:
+                self._raise()
+                now = time.monotonic()
+                calm = max(self._last_change, began) + quiet - now
+                if not self._under_way and calm <= 0:
+                    return True
+                if now >= until:
+                    return False
+                self._changed.wait(min(until - now, max(calm, 0.01) if not self._under_way else until - now))
+
+    def call(self, method: str, *, wait_seconds: float = 30, **params: Any) -> dict[str, Any]:
+        """Send a command and wait for its result. Raises `GateClosed`, also where the browser does not answer."""
+        number = self._send(method, params)
+        with self._changed:
+            self._replies[number] = None
+            self._changed.wait_for(lambda: self._replies[number] is not None or self.closed, wait_seconds)
+            reply = self._replies.pop(number)
+        if reply is None:
+            raise GateClosed(f"the browser does not answer to {method}")
+        if "error" in reply:
+            raise GateClosed(f"{method}: {reply['error'].get('message')}")
+        result: dict[str, Any] = reply["result"]
+        return result
+
+    def body(self, visit: Visit) -> bytes:
+        """The document as it was received, unpacked."""
+        got = self.call("Network.getResponseBody", requestId=visit.request_id)
+        return base64.b64decode(got["body"]) if got["base64Encoded"] else str(got["body"]).encode()
+
+    def _raise(self) -> None:
+        if self.stopped_by is not None:
+            raise self.stopped_by
+        if self.closed:
+            raise GateClosed("the browser has gone away")
+
+    def _send(self, method: str, params: Mapping[str, Any]) -> int:
+        number = next(self._numbers)
+        try:
+            with self._sending:
+                self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
+        except Exception as error:
+            self._hung_up()
+            raise GateClosed("the browser has gone away") from error
+        return number
+
+    def _hung_up(self) -> None:
+        with self._changed:
+            self.closed = True
+            self._changed.notify_all()
+
+    def _listen(self) -> None:
+        try:
+            while not self.closed:
+                message = json.loads(self._socket.recv())
+                if "id" in message:
+                    with self._changed:
+                        if message["id"] in self._replies:
+                            self._replies[message["id"]] = message
+                            self._changed.notify_all()
+                elif (react := getattr(self, "_on_" + message["method"].replace(".", "_"), None)) is not None:
+                    react(message["params"])
+        except Exception:
+            self._hung_up()
+
+    def _on_Fetch_requestPaused(self, event: dict[str, Any]) -> None:  # noqa: N802 - named as the event is
+        if "responseStatusCode" in event or "responseErrorReason" in event:
+            self._on_answer(event)
+            return
+        visit, network_id = self._visit, event.get("networkId", "")
+        document = event["resourceType"] == "Document"
+        page = document and event["frameId"] == self._frame
+        parts = urlsplit(event["request"]["url"])
+        site = self._is_site(parts)
+        if page and not site:
+            self._note(visit, off_site=event["request"]["url"][:200], error="led off the site")
+        if not site or event["resourceType"] not in KINDS or event["request"]["method"] != "GET" or document != page:
+            self._refuse(event, "BlockedByClient")
+            return
+        with self._changed:
+            if page:
+                visit.request_id, visit.status, visit.error = network_id, None, ""
+                visit.received = visit.loaded = False
+                visit.size = 0
+            self._under_way.add(network_id)
+            self._touch()
+            own_turn, visit.own_turn = page and visit.own_turn, visit.own_turn and not page
+        if not own_turn:
+            try:
+                self._wait_turn()
+            except BaseException as error:
+                with self._changed:
+                    self.stopped_by = self.stopped_by or error
+                    self._under_way.discard(network_id)
+                    self._touch()
+                self._refuse(event, "BlockedByClient")
+                return
+        self._send("Fetch.continueRequest", {"requestId": event["requestId"]})
+
+    def _on_answer(self, event: dict[str, Any]) -> None:
+        visit, status = self._visit, event.get("responseStatusCode")
+        headers = {h["name"].lower(): h["value"] for h in event.get("responseHeaders", ())}
+        if event.get("networkId") == visit.request_id and status is not None:
+            self._note(visit, status=status, headers=headers)
+            announced = headers.get("content-length", "")
+            if status in _REDIRECTS:
+                self._refuse(event, "Aborted")
+                return
+            if announced.isascii() and announced.isdigit() and int(announced[:19]) > self._max_body:
+                self._note(visit, error=f"more than {self._max_body:,} bytes")
+                self._refuse(event, "Aborted")
+                return
+            if status < 400:
+                self._answered()
+        self._send("Fetch.continueRequest", {"requestId": event["requestId"]})
+
+    def _on_Network_dataReceived(self, event: dict[str, Any]) -> None:  # noqa: N802
+        visit = self._visit
+        if event["requestId"] == visit.request_id:
+            visit.size += event["dataLength"]
+            if visit.size > self._max_body and not visit.error:
+                self._note(visit, error=f"more than {self._max_body:,} bytes")
+                self._send("Page.stopLoading", {})
+
+    def _on_Network_loadingFinished(self, event: dict[str, Any]) -> None:  # noqa: N802
+        self._done(event["requestId"], None)
+
+    def _on_Network_loadingFailed(self, event: dict[str, Any]) -> None:  # noqa: N802
+        self._done(event["requestId"], event.get("errorText") or "failed")
+
+    def _on_Page_loadEventFired(self, event: dict[str, Any]) -> None:  # noqa: N802
+        if self._visit.received:
+            self._note(self._visit, loaded=True)
+
+    def _on_Page_javascriptDialogOpening(self, event: dict[str, Any]) -> None:  # noqa: N802
+        self._send("Page.handleJavaScriptDialog", {"accept": False})
+
+    def _done(self, network_id: str, error: str | None) -> None:
+        with self._changed:
+            visit = self._visit
+            if network_id == visit.request_id and not visit.error and not visit.redirected:
+                visit.received = error is None
+                visit.error = error or ""
+            if network_id in self._under_way:
+                self._under_way.discard(network_id)
+                self._touch()
+            self._changed.notify_all()
+
+    def _refuse(self, event: dict[str, Any], reason: str) -> None:
+        self._send("Fetch.failRequest", {"requestId": event["requestId"], "errorReason": reason})
+
+    def _note(self, visit: Visit, **values: Any) -> None:
+        with self._changed:
+            for name, value in values.items():
+                setattr(visit, name, value)
+            self._touch()
+
+    def _touch(self) -> None:
+        self._last_change = time.monotonic()
+        self._changed.notify_all()
