@@ -18,7 +18,7 @@ from malsugoi_assets.files import FilesError
 from malsugoi_assets.mal.replica import ReplicaError
 from malsugoi_assets.recommend.devices import DeviceError, resolve_device
 from malsugoi_assets.resources.source import Source, open_source
-from malsugoi_assets.settings import Settings
+from malsugoi_assets.settings import Settings, SettingsError
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
 
 
@@ -71,7 +71,7 @@ def _open(settings: Settings, console: Console) -> Source:
         resolve_device(settings.device)
         with console.status("…") as spinner:
             return open_source(settings, lambda text: spinner.update(text))
-    except (DataDirError, DeviceError, FilesError, ReplicaError) as error:
+    except (DataDirError, DeviceError, FilesError, ReplicaError, SettingsError) as error:
         raise UserError(str(error)) from error
     except OSError as error:
         raise WorkError(f"{error}; nothing was lost, run the same command again to go on") from error

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -30,7 +31,14 @@ from urllib.parse import SplitResult
 import requests
 
 from malsugoi_assets.mal import keeper, selectors
-from malsugoi_assets.mal.client import Answer, BodyTooLarge, ClientError, MalClient, OffSiteRedirect, SiteUnavailable
+from malsugoi_assets.mal.client import (
+    Answer,
+    BodyTooLarge,
+    ClientError,
+    MalClient,
+    OffSiteRedirect,
+    SiteUnavailable,
+)
 from malsugoi_assets.mal.client import _TryAgain as TryAgain
 from malsugoi_assets.mal.deadline import Deadline
 from malsugoi_assets.mal.errors import NeedsScripts
@@ -50,6 +58,7 @@ MISSING = (
 QUIET_SECONDS = 0.3
 """So long no request was under way before a page counts as finished with loading more."""
 
+_BLANK = "about:blank"
 _MOST_SCROLLS = 2_000
 _FLAGS = (
     "--headless=new",
@@ -140,17 +149,19 @@ class BrowserClient(MalClient):
     def _hop(self, url: str) -> Answer | str:
         with _visiting(self) as browser:
             visit = browser.open(url, self._deadline)
+            content = browser.content(visit, self._deadline)
+            status = visit.answer.status
             if visit.off_site:
-                raise TryAgain(OffSiteRedirect, f"a script led off the site, to {visit.off_site}", visit.status)
+                raise TryAgain(OffSiteRedirect, f"a script led off the site, to {visit.off_site}", status)
             if visit.error:
                 large = visit.error.startswith("more than")
-                raise TryAgain(BodyTooLarge if large else SiteUnavailable, _why(visit), visit.status)
+                raise TryAgain(BodyTooLarge if large else SiteUnavailable, _why(visit.error), status)
             response = requests.Response()
-            response.status_code = visit.status or 0
-            response.headers.update(visit.headers)
-            if visit.redirected:
+            response.status_code = status or 0
+            response.headers.update(visit.answer.headers)
+            if visit.redirect is not None:
                 return self._target(url, response)
-            response._content = browser.content(visit, self._deadline)
+            response._content = content
             response._content_consumed = True  # type: ignore[attr-defined]
             return self._read(url, response, Deadline(self._deadline))
 
@@ -204,6 +215,8 @@ class Browser:
         flags = [*_FLAGS, f"--user-data-dir={self._scratch / 'profile'}", f"--host-resolver-rules={rules}"]
         if os.geteuid() == 0:
             flags.append("--no-sandbox")
+        # The driver would let every popup through.
+        options.add_experimental_option("excludeSwitches", ["disable-popup-blocking"])
         for flag in flags:
             options.add_argument(flag)
         address = f"http://127.0.0.1:{port}"
@@ -213,8 +226,14 @@ class Browser:
     def _open_gate(self, driver: Remote) -> Gate:
         where = driver.capabilities["goog:chromeOptions"]["debuggerAddress"]
         ask = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with ask.open(f"http://{where}/json/list", timeout=30) as answer:
-            pages = [page for page in json.load(answer) if page["type"] == "page"]
+        driver.get(_BLANK)  # Chromium's own first page is busy, and another process than the pages after it
+        pages: list[dict[str, str]] = []
+        until = time.monotonic() + 20
+        while not pages and time.monotonic() < until:
+            with ask.open(f"http://{where}/json/list", timeout=20) as answer:
+                pages = [page for page in json.load(answer) if page["type"] == "page" and page["url"] == _BLANK]
+        if not pages:
+            raise GateClosed("it shows no page")
         gate = Gate(
             pages[0]["webSocketDebuggerUrl"],
             is_site=self._allows,
@@ -222,10 +241,16 @@ class Browser:
             answered=lambda: self.client._main_answer(),
             max_body=self.client._max_body,
         )
-        agent = f"{gate.call('Browser.getVersion')['userAgent']} {self.client._agent}"
-        gate.call("Network.setUserAgentOverride", userAgent=agent, acceptLanguage="en")
+        self._name = gate.call("Browser.getVersion")["userAgent"]
         gate.call("Browser.setDownloadBehavior", behavior="deny")
         return gate
+
+    def serve(self, client: BrowserClient) -> None:
+        """Ask for this client from now on: with its pace, and in its name."""
+        assert self._gate is not None
+        self.client = client
+        agent = f"{self._name} {client._agent}"
+        self._gate.call("Network.setUserAgentOverride", userAgent=agent, acceptLanguage="en")
 
     def _allows(self, parts: SplitResult) -> bool:
         """The site itself, and hosts below it, from which a site serves its scripts."""
@@ -253,25 +278,38 @@ class Browser:
             # The driver reports a failed navigation too; the gate knows better which, or that the browser is gone.
             if not self._gate.wait_over(visit, 1):
                 raise
-        if not self._gate.wait_over(visit, seconds) and not visit.error:
-            visit.error = f"not whole after {seconds:g} s"
+        self._wait(visit, seconds)
         return visit
 
+    def _wait(self, visit: Visit, seconds: float) -> None:
+        assert self._gate is not None
+        if not self._gate.wait_over(visit, seconds):
+            visit.error = f"not whole after {seconds:g} s"
+
     def content(self, visit: Visit, seconds: float) -> bytes:
-        """The rendered page, a list with all its rows; as received where that is no whole page."""
+        """The rendered page, a list with all its rows; as received where that is no whole page; b"" where there is none.
+
+        A script may still lead elsewhere: `visit` then says so.
+        """
         assert self._driver is not None and self._gate is not None  # noqa: PT018
-        received = self._gate.body(visit)
-        html = visit.headers.get("content-type", "").startswith("text/html")
-        # A browser closes what a page left open: only what came whole may be taken as rendered.
-        if visit.status != 200 or not html or not re.search(rb"</html\s*>", received[-4096:], re.I):
-            return received
+        if visit.error or visit.redirect is not None:
+            return b""
+        if not visit.answer.headers.get("content-type", "").startswith("text/html"):
+            return self._gate.body(visit)
         self._gate.wait_quiet(QUIET_SECONDS, seconds)
+        self._wait(visit, seconds)
+        if visit.error or visit.redirect is not None:
+            return b""
+        received = self._gate.body(visit)
+        # A browser closes what a page left open: only what came whole may be taken as rendered.
+        if visit.answer.status != 200 or not re.search(rb"</html\s*>", received[-4096:], re.I):
+            return received
         rows = self._rows()
         for _ in range(_MOST_SCROLLS if rows else 0):
             self._driver.execute_script("window.scrollTo(0, document.documentElement.scrollHeight)")
             if not self._gate.wait_quiet(QUIET_SECONDS, seconds):
                 visit.error = f"rows still to come after {seconds:g} s"
-                raise TryAgain(SiteUnavailable, visit.error, visit.status)
+                return b""
             before, rows = rows, self._rows()
             if rows == before:
                 break
@@ -325,10 +363,12 @@ def _browser(client: BrowserClient) -> Browser:
     global _running, _pid
     if _running is not None and _pid == os.getpid():
         if _running.alive and _running.host == client._site.hostname:
-            _running.client = client
+            if _running.client is not client:
+                _running.serve(client)
             return _running
         close_browser()
     _running, _pid = Browser(client), os.getpid()
+    _running.serve(client)
     return _running
 
 
@@ -343,14 +383,12 @@ def close_browser() -> None:
 atexit.register(close_browser)
 
 
-def _why(visit: Visit) -> str:
+def _why(error: str) -> str:
     known = {
         "net::ERR_CONTENT_LENGTH_MISMATCH": "the body was cut off",
         "net::ERR_INCOMPLETE_CHUNKED_ENCODING": "the body was cut off",
     }
-    if visit.error in known:
-        return known[visit.error]
-    return visit.error if " " in visit.error else f"no connection ({visit.error})"
+    return known.get(error) or (error if " " in error else f"no connection ({error})")
 
 
 def _first_line(error: BaseException) -> str:

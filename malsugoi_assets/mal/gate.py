@@ -21,6 +21,13 @@ from urllib.parse import SplitResult, urlsplit
 KINDS = frozenset({"Document", "Script", "XHR", "Fetch"})
 """What a page's text is made of. Images, styles, fonts, media and beacons are not."""
 
+_WITHOUT = """
+for (const name of ["WebSocket", "WebTransport", "EventSource", "RTCPeerConnection", "Worker", "SharedWorker"])
+  delete window[name];
+window.open = () => null;
+"""
+"""Run in every page before its own scripts: ways to the net that DevTools do not report are not there."""
+
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -29,32 +36,42 @@ class GateClosed(Exception):
 
 
 @dataclass
-class Visit:
-    """What became of a navigation."""
+class Document:
+    """A document that was asked for."""
 
-    request_id: str = ""
-    """The newest document's; a script may have loaded another one."""
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    size: int = 0
+    received: bool = False
+
+
+@dataclass
+class Visit:
+    """What became of a navigation, and of those that scripts began after it."""
+
+    documents: dict[str, Document] = field(default_factory=dict)
+    """By the request's id."""
+    shown: str = ""
+    """The one that the page shows."""
+    awaited: str = ""
+    """The one that it is about to show, if its answer is more than a file to save."""
+    loaded: bool = False
+    redirect: Document | None = None
     error: str = ""
     """Why there is no whole document."""
     off_site: str = ""
     """Where a script wanted to lead."""
-    received: bool = False
-    loaded: bool = False
-    size: int = 0
-    own_turn: bool = True
-    """The first request's turn was waited for before the navigation began."""
 
     @property
-    def redirected(self) -> bool:
-        """The site answered with another address."""
-        return self.status in _REDIRECTS
+    def answer(self) -> Document:
+        """What the site answered at last."""
+        return self.redirect or self.documents.get(self.shown) or next(reversed(self.documents.values()), Document())
 
     @property
     def over(self) -> bool:
         """There is nothing more to wait for."""
-        return bool(self.error) or self.redirected or (self.received and self.loaded)
+        whole = self.shown in self.documents and self.documents[self.shown].received and self.loaded
+        return bool(self.error) or self.redirect is not None or (whole and not self.awaited)
 
 
 class Gate:
@@ -83,6 +100,7 @@ class Gate:
         self._replies: dict[int, dict[str, Any] | None] = {}
         self._visit = Visit(error="no visit yet")
         self._under_way: set[str] = set()
+        self._ended: set[str] = set()
         self._last_change = time.monotonic()
         self._frame = ""
         self.closed = False
@@ -91,6 +109,7 @@ class Gate:
         self._thread.start()
         self._frame = self.call("Page.getFrameTree")["frameTree"]["frame"]["id"]
         self.call("Page.enable")
+        self.call("Page.addScriptToEvaluateOnNewDocument", source=_WITHOUT)
         self.call("Network.enable", maxResourceBufferSize=max_body + 2**20, maxTotalBufferSize=2 * max_body + 2**21)
         self.call("Network.setBypassServiceWorker", bypass=True)
         patterns = [
@@ -110,6 +129,7 @@ class Gate:
         with self._changed:
             self._visit, self.stopped_by = Visit(), None
             self._under_way.clear()
+            self._ended.clear()
             self._last_change = time.monotonic()
             return self._visit
 
@@ -135,11 +155,12 @@ class Gate:
                     return False
                 self._changed.wait(min(until - now, max(calm, 0.01) if not self._under_way else until - now))
 
-    def call(self, method: str, *, wait_seconds: float = 30, **params: Any) -> dict[str, Any]:
+    def call(self, method: str, *, wait_seconds: float = 15, **params: Any) -> dict[str, Any]:
         """Send a command and wait for its result. Raises `GateClosed`, also where the browser does not answer."""
-        number = self._send(method, params)
+        number = next(self._numbers)
+        self._replies[number] = None  # before it is sent, or a quick reply would find nobody waiting
+        self._send(method, params, number)
         with self._changed:
-            self._replies[number] = None
             self._changed.wait_for(lambda: self._replies[number] is not None or self.closed, wait_seconds)
             reply = self._replies.pop(number)
         if reply is None:
@@ -150,8 +171,8 @@ class Gate:
         return result
 
     def body(self, visit: Visit) -> bytes:
-        """The document as it was received, unpacked."""
-        got = self.call("Network.getResponseBody", requestId=visit.request_id)
+        """The document that is shown, as it was received, unpacked."""
+        got = self.call("Network.getResponseBody", requestId=visit.shown)
         return base64.b64decode(got["body"]) if got["base64Encoded"] else str(got["body"]).encode()
 
     def _raise(self) -> None:
@@ -160,15 +181,14 @@ class Gate:
         if self.closed:
             raise GateClosed("the browser has gone away")
 
-    def _send(self, method: str, params: Mapping[str, Any]) -> int:
-        number = next(self._numbers)
+    def _send(self, method: str, params: Mapping[str, Any], number: int | None = None) -> None:
+        number = next(self._numbers) if number is None else number
         try:
             with self._sending:
                 self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
         except Exception as error:
             self._hung_up()
             raise GateClosed("the browser has gone away") from error
-        return number
 
     def _hung_up(self) -> None:
         with self._changed:
@@ -200,17 +220,22 @@ class Gate:
         site = self._is_site(parts)
         if page and not site:
             self._note(visit, off_site=event["request"]["url"][:200], error="led off the site")
-        if not site or event["resourceType"] not in KINDS or event["request"]["method"] != "GET" or document != page:
-            self._refuse(event, "BlockedByClient")
+        if (
+            not network_id
+            or not site
+            or event["resourceType"] not in KINDS
+            or event["request"]["method"] != "GET"
+            or document != page
+        ):
+            self._refuse(event, "BlockedByClient")  # what has no id in the page's network log is a download
             return
         with self._changed:
+            own_turn = page and not visit.documents  # waited for before the navigation began
             if page:
-                visit.request_id, visit.status, visit.error = network_id, None, ""
-                visit.received = visit.loaded = False
-                visit.size = 0
-            self._under_way.add(network_id)
+                visit.documents[network_id], visit.awaited = Document(), network_id
+            if network_id not in self._ended:  # the network's reports come by another way, sometimes earlier
+                self._under_way.add(network_id)
             self._touch()
-            own_turn, visit.own_turn = page and visit.own_turn, visit.own_turn and not page
         if not own_turn:
             try:
                 self._wait_turn()
@@ -225,15 +250,22 @@ class Gate:
 
     def _on_answer(self, event: dict[str, Any]) -> None:
         visit, status = self._visit, event.get("responseStatusCode")
-        headers = {h["name"].lower(): h["value"] for h in event.get("responseHeaders", ())}
-        if event.get("networkId") == visit.request_id and status is not None:
-            self._note(visit, status=status, headers=headers)
-            announced = headers.get("content-length", "")
+        document = visit.documents.get(event.get("networkId", ""))
+        if document is not None and status is not None:
+            document.status = status
+            document.headers = {h["name"].lower(): h["value"] for h in event.get("responseHeaders", ())}
+            announced = document.headers.get("content-length", "")
             if status in _REDIRECTS:
+                self._note(visit, redirect=document)
                 self._refuse(event, "Aborted")
                 return
             if announced.isascii() and announced.isdigit() and int(announced[:19]) > self._max_body:
                 self._note(visit, error=f"more than {self._max_body:,} bytes")
+                self._refuse(event, "Aborted")
+                return
+            if "attachment" in document.headers.get("content-disposition", "").lower():
+                if not visit.shown:
+                    self._note(visit, error="a file to save, not a page")
                 self._refuse(event, "Aborted")
                 return
             if status < 400:
@@ -241,10 +273,10 @@ class Gate:
         self._send("Fetch.continueRequest", {"requestId": event["requestId"]})
 
     def _on_Network_dataReceived(self, event: dict[str, Any]) -> None:  # noqa: N802
-        visit = self._visit
-        if event["requestId"] == visit.request_id:
-            visit.size += event["dataLength"]
-            if visit.size > self._max_body and not visit.error:
+        visit, document = self._visit, self._visit.documents.get(event["requestId"])
+        if document is not None:
+            document.size += event["dataLength"]
+            if document.size > self._max_body and not visit.error:
                 self._note(visit, error=f"more than {self._max_body:,} bytes")
                 self._send("Page.stopLoading", {})
 
@@ -254,8 +286,13 @@ class Gate:
     def _on_Network_loadingFailed(self, event: dict[str, Any]) -> None:  # noqa: N802
         self._done(event["requestId"], event.get("errorText") or "failed")
 
-    def _on_Page_loadEventFired(self, event: dict[str, Any]) -> None:  # noqa: N802
-        if self._visit.received:
+    def _on_Page_frameNavigated(self, event: dict[str, Any]) -> None:  # noqa: N802
+        visit, loader = self._visit, event["frame"]["loaderId"]
+        if event["frame"]["id"] == self._frame and loader in visit.documents:
+            self._note(visit, shown=loader, loaded=False)
+
+    def _on_Page_frameStoppedLoading(self, event: dict[str, Any]) -> None:  # noqa: N802
+        if event["frameId"] == self._frame and self._visit.shown:
             self._note(self._visit, loaded=True)
 
     def _on_Page_javascriptDialogOpening(self, event: dict[str, Any]) -> None:  # noqa: N802
@@ -264,13 +301,15 @@ class Gate:
     def _done(self, network_id: str, error: str | None) -> None:
         with self._changed:
             visit = self._visit
-            if network_id == visit.request_id and not visit.error and not visit.redirected:
-                visit.received = error is None
-                visit.error = error or ""
-            if network_id in self._under_way:
-                self._under_way.discard(network_id)
-                self._touch()
-            self._changed.notify_all()
+            if (document := visit.documents.get(network_id)) is not None:
+                document.received = error is None
+                visit.awaited = "" if visit.awaited == network_id else visit.awaited
+                # One that failed behind one that is shown was a file to save, or is not worth more than what is there.
+                if error and visit.shown in ("", network_id) and visit.redirect is None:
+                    visit.error = visit.error or error
+            self._under_way.discard(network_id)
+            self._ended.add(network_id)
+            self._touch()
 
     def _refuse(self, event: dict[str, Any], reason: str) -> None:
         self._send("Fetch.failRequest", {"requestId": event["requestId"], "errorReason": reason})
