@@ -146,9 +146,9 @@ class PagesOrBrowser:
 class BrowserClient(MalClient):
     """`MalClient` that asks through Chromium. What comes back is the rendered page, or what was received if it is none."""
 
-    def _hop(self, url: str) -> Answer | str:
+    def _hop(self, url: str, left_at: float) -> Answer | str:
         with _visiting(self) as browser:
-            visit = browser.open(url, self._deadline)
+            visit = browser.open(url, left_at, self._deadline)
             content = browser.content(visit, self._deadline)
             status = visit.answer.status
             if visit.off_site:
@@ -165,12 +165,12 @@ class BrowserClient(MalClient):
             response._content_consumed = True  # type: ignore[attr-defined]
             return self._read(url, response, Deadline(self._deadline))
 
-    def _wait_turn(self) -> None:
-        self._limiter.acquire(self._max_wait)
+    def _wait_turn(self) -> float:
+        return self._limiter.acquire(self._max_wait)
 
-    def _main_answer(self) -> None:
-        """The site answers: its page's own requests need not wait for the page to be judged."""
-        self._limiter.answered(self._clock())
+    def _page_answered(self, left_at: float) -> None:
+        """The site answers: the requests of its page need not wait until the page is judged."""
+        self._limiter.answered(left_at)
 
 
 class Browser:
@@ -238,7 +238,8 @@ class Browser:
             pages[0]["webSocketDebuggerUrl"],
             is_site=self._allows,
             wait_turn=lambda: self.client._wait_turn(),
-            answered=lambda: self.client._main_answer(),
+            arrived=lambda left_at: self.client._limiter.arrived(left_at),
+            answered=lambda left_at: self.client._page_answered(left_at),
             max_body=self.client._max_body,
         )
         self._name = gate.call("Browser.getVersion")["userAgent"]
@@ -268,10 +269,10 @@ class Browser:
         """Whether it can still be asked."""
         return self._gate is not None and not self._gate.closed and self._keeper.poll() is None
 
-    def open(self, url: str, seconds: float) -> Visit:
-        """Navigate, and wait for the document and its scripts."""
+    def open(self, url: str, left_at: float, seconds: float) -> Visit:
+        """Navigate, now that the request's turn has come at `left_at`, and wait for the document and its scripts."""
         assert self._driver is not None and self._gate is not None  # noqa: PT018
-        visit = self._gate.begin()
+        visit = self._gate.begin(left_at)
         try:
             self._driver.get(url)
         except Exception:

@@ -11,6 +11,7 @@ import base64
 import contextlib
 import itertools
 import json
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -86,14 +87,18 @@ class Gate:
         socket_url: str,
         *,
         is_site: Callable[[SplitResult], bool],
-        wait_turn: Callable[[], object],
-        answered: Callable[[], object],
+        wait_turn: Callable[[], float],
+        arrived: Callable[[float], object],
+        answered: Callable[[float], object],
         max_body: int,
     ) -> None:
         import websocket
 
         self._socket = websocket.create_connection(socket_url, suppress_origin=True)
-        self._is_site, self._wait_turn, self._answered, self._max_body = is_site, wait_turn, answered, max_body
+        self._is_site, self._max_body = is_site, max_body
+        self._wait_turn, self._arrived, self._answered = wait_turn, arrived, answered
+        self._waiting: queue.SimpleQueue[tuple[Visit, dict[str, Any]] | None] = queue.SimpleQueue()
+        self._left_at: dict[str, float] = {}
         self._changed = threading.Condition()
         self._sending = threading.Lock()
         self._numbers = itertools.count(1)
@@ -105,8 +110,8 @@ class Gate:
         self._frame = ""
         self.closed = False
         self.stopped_by: BaseException | None = None
-        self._thread = threading.Thread(target=self._listen, name="browser gate", daemon=True)
-        self._thread.start()
+        for work in (self._listen, self._take_turns):
+            threading.Thread(target=work, name="browser gate", daemon=True).start()
         self._frame = self.call("Page.getFrameTree")["frameTree"]["frame"]["id"]
         self.call("Page.enable")
         self.call("Page.addScriptToEvaluateOnNewDocument", source=_WITHOUT)
@@ -124,12 +129,13 @@ class Gate:
             self._socket.close()
         self._hung_up()
 
-    def begin(self) -> Visit:
-        """A navigation starts: forget the last one."""
+    def begin(self, left_at: float) -> Visit:
+        """A navigation starts, whose first request's turn came at `left_at`: forget the last one."""
         with self._changed:
             self._visit, self.stopped_by = Visit(), None
             self._under_way.clear()
             self._ended.clear()
+            self._left_at = {"": left_at}
             self._last_change = time.monotonic()
             return self._visit
 
@@ -193,6 +199,7 @@ class Gate:
     def _hung_up(self) -> None:
         with self._changed:
             self.closed = True
+            self._waiting.put(None)
             self._changed.notify_all()
 
     def _listen(self) -> None:
@@ -236,21 +243,34 @@ class Gate:
             if network_id not in self._ended:  # the network's reports come by another way, sometimes earlier
                 self._under_way.add(network_id)
             self._touch()
-        if not own_turn:
+        if own_turn:
+            self._left_at[network_id] = self._left_at.pop("", 0.0)
+            self._send("Fetch.continueRequest", {"requestId": event["requestId"]})
+        else:
+            self._waiting.put((visit, event))
+
+    def _take_turns(self) -> None:
+        """Let the waiting requests leave, one after another, while the other thread hears how those before fare."""
+        while (next_one := self._waiting.get()) is not None:
+            visit, event = next_one
             try:
-                self._wait_turn()
-            except BaseException as error:
+                if visit is self._visit and self.stopped_by is None:
+                    self._left_at[event["networkId"]] = self._wait_turn()
+                    self._send("Fetch.continueRequest", {"requestId": event["requestId"]})
+                    continue
+            except GateClosed:
+                return
+            except Exception as error:
                 with self._changed:
                     self.stopped_by = self.stopped_by or error
-                    self._under_way.discard(network_id)
                     self._touch()
+            with contextlib.suppress(GateClosed):
                 self._refuse(event, "BlockedByClient")
-                return
-        self._send("Fetch.continueRequest", {"requestId": event["requestId"]})
 
     def _on_answer(self, event: dict[str, Any]) -> None:
         visit, status = self._visit, event.get("responseStatusCode")
         document = visit.documents.get(event.get("networkId", ""))
+        left_at = self._arrive(event.get("networkId", ""))
         if document is not None and status is not None:
             document.status = status
             document.headers = {h["name"].lower(): h["value"] for h in event.get("responseHeaders", ())}
@@ -269,8 +289,18 @@ class Gate:
                 self._refuse(event, "Aborted")
                 return
             if status < 400:
-                self._answered()
+                self._answered(left_at)
         self._send("Fetch.continueRequest", {"requestId": event["requestId"]})
+
+    def _on_Network_responseReceived(self, event: dict[str, Any]) -> None:  # noqa: N802
+        self._arrive(event["requestId"])
+
+    def _arrive(self, network_id: str) -> float:
+        """The request's answer has begun, or never will; the moment at which it left, 0 where that is not known."""
+        left_at = self._left_at.pop(network_id, 0.0)
+        if left_at:
+            self._arrived(left_at)
+        return left_at
 
     def _on_Network_dataReceived(self, event: dict[str, Any]) -> None:  # noqa: N802
         visit, document = self._visit, self._visit.documents.get(event["requestId"])
@@ -299,6 +329,7 @@ class Gate:
         self._send("Page.handleJavaScriptDialog", {"accept": False})
 
     def _done(self, network_id: str, error: str | None) -> None:
+        self._arrive(network_id)
         with self._changed:
             visit = self._visit
             if (document := visit.documents.get(network_id)) is not None:

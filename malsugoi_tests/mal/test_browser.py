@@ -218,8 +218,7 @@ class TestManners:
     ) -> None:
         """Another process is told to pause while a list is being scrolled."""
         asking = client(replica.url, tmp_path)
-        begin = asking._main_answer
-        monkeypatch.setattr(asking, "_main_answer", lambda: (begin(), asking._limiter.cool_down(3600)))
+        monkeypatch.setattr(asking, "_page_answered", lambda left_at: asking._limiter.cool_down(3600))
         with pytest.raises(ClientError, match="pause"):
             asking.get(f"/animelist/{longest(replica).username}", {"status": 7})
         assert len(replica.asked()) == 1
@@ -308,12 +307,12 @@ class TestLife:
         assert running.group is not None
         group, killed = running.group, []
 
-        def kill() -> None:
+        def kill(left_at: float) -> None:
             if not killed:
                 killed.append(1)
                 os.killpg(group, signal.SIGKILL)
 
-        monkeypatch.setattr(asking, "_main_answer", kill)
+        monkeypatch.setattr(asking, "_page_answered", kill)
         assert b"Top Anime" in asking.get("/topanime.php").body
         assert replica.asked().count("/topanime.php") == 2
 
