@@ -1,0 +1,73 @@
+"""What `malsugoi run` decides to do, after a run or a discovery was cut off; and the instance that it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.run_request import InstigatorType
+
+from malsugoi_assets.app.instance import open_instance
+from malsugoi_assets.app.pipeline import _discovery, run_pipeline
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.tables import TABLES
+
+FRESH: Any = SimpleNamespace(discovery_is_due=lambda: False)
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as found:
+        yield found
+
+
+def test_a_discovery_that_was_cut_off_before_its_table_was_written_is_repeated(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """The new users were known and not in `users`: their batch could not be read, and no discovery was due for a day."""
+    data_dir = DataDir(tmp_path)
+    data_dir.ledger.add(["ann", "bob"], batch_size=2)
+    data_dir.lake.write(TABLES["users"], data_dir.ledger.users())
+    assert list(_discovery(instance, data_dir, FRESH)) == []
+    data_dir.ledger.add(["cem"], batch_size=2)
+    assert [step.why for step in _discovery(instance, data_dir, FRESH)] == ["the last discovery was cut off"]
+
+
+def test_a_run_registers_the_batches_that_have_users(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    """A batch that was deleted in the page was left out of every later run, without a word."""
+
+    class Stop(Exception):
+        pass
+
+    def stop() -> bool:
+        raise Stop
+
+    data_dir = DataDir(tmp_path)
+    data_dir.ledger.add(["ann", "bob", "cem"], batch_size=2)
+    instance.add_dynamic_partitions("user_batches", ["batch-000001"])
+    for name in ("raw_anime_pages", "anime_features", "anime_relations"):
+        data_dir.lake.write(TABLES[name], data_dir.lake.read(name).collect())
+    source: Any = SimpleNamespace(catalogue_is_due=stop)
+    with pytest.raises(Stop):
+        run_pipeline(instance, data_dir, source, dg.Definitions(), lambda _: None, lambda _: None)
+    assert sorted(instance.get_dynamic_partitions("user_batches")) == ["batch-000000", "batch-000001"]
+
+
+def test_the_instance_runs_few_things_at_once_keeps_little_and_tells_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty runs at once on Dagster's SQLite failed by the dozen, and nothing pruned the ticks."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    with open_instance(Settings.load({"MALSUGOI_DATA_DIR": str(tmp_path)})) as made:
+        limits = made.get_concurrency_config().run_queue_config
+        assert limits is not None
+        assert limits.max_concurrent_runs == 2
+        assert not made.telemetry_enabled
+        assert not made.nux_enabled
+        assert set(made.get_tick_retention_settings(InstigatorType.SENSOR).values()) == {7}
+        assert made.get_dynamic_partitions("user_batches") == ["batch-000000"]
