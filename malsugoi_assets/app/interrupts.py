@@ -1,8 +1,9 @@
 """Ctrl-C while the work goes on: the process ends at once, with a sentence that says what is safe.
 
-Whatever is written survives `kill -9` at any moment, so nothing has to be tidied up first, and Dagster, which would
-take seconds to end its run in good order, is not asked. The signal is blocked here and in every process started from
-here, so that none of them answers it with a traceback; a thread waits for it instead.
+Whatever is written survives `kill -9` at any moment, so nothing has to be tidied up first, and Dagster, which installs
+a handler of its own and takes seconds to end its run in good order, is not asked: the interpreter notes each signal on
+a socket, whoever handles it, and a thread listens there. The signal is blocked in what is started from here, so that no
+helper answers it with a traceback.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -19,8 +21,8 @@ EXIT_STATUS = 130
 """128 + SIGINT, as shells have it."""
 
 SENTENCE = (
-    "Stopped. What was fetched and finished is kept, and no page is asked for twice while it is fresh; the published "
-    "database stands. Run the same command again to go on."
+    "Stopped. What was fetched and made is kept, and the published database stands: run the same command again, today "
+    "or another day, and it goes on from here."
 )
 
 
@@ -34,23 +36,27 @@ def ending_at_once(tidy: Callable[[], object] = lambda: None) -> Iterator[None]:
     if ignored or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    over = threading.Event()
+    listening, noting = socket.socketpair()
+    noting.setblocking(False)
+    noted_before = signal.set_wakeup_fd(noting.fileno(), warn_on_full_buffer=False)
+    mask_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
-    def wait() -> None:
-        signal.sigwait({signal.SIGINT})
-        if not over.is_set():
-            _end(tidy)
+    def listen() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        while numbers := listening.recv(64):
+            if signal.SIGINT in numbers:
+                _end(tidy)
 
-    waiting = threading.Thread(target=wait, name="ctrl-c", daemon=True)
-    waiting.start()
+    listener = threading.Thread(target=listen, name="ctrl-c", daemon=True)
+    listener.start()
     try:
         yield
     finally:
-        over.set()
-        signal.pthread_kill(waiting.ident or 0, signal.SIGINT)
-        waiting.join()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.set_wakeup_fd(noted_before)
+        noting.close()
+        listener.join()
+        listening.close()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask_before)
 
 
 def _end(tidy: Callable[[], object]) -> None:

@@ -129,8 +129,6 @@ def _execute(instance: dg.DagsterInstance, definitions: dg.Definitions, step: St
         raise WorkError(f"{step.job}: {error}") from error
     if result.success:
         return time.monotonic() - begun
-    if any(map(_is_interruption, result.all_events)):
-        raise KeyboardInterrupt  # Dagster has taken the Ctrl-C that was meant for the command
     reasons = [
         event.step_failure_data.error.message if event.step_failure_data.error else "unknown"
         for event in result.all_events
@@ -145,13 +143,6 @@ def _execute(instance: dg.DagsterInstance, definitions: dg.Definitions, step: St
     raise WorkError(
         f"{step.job}: {first.removeprefix('dagster._core.definitions.events.Failure: ')}\n"
         "What was finished is kept, the published database stands; run the same command again to go on."
-    )
-
-
-def _is_interruption(event: dg.DagsterEvent) -> bool:
-    error = getattr(event.event_specific_data, "error", None)
-    return event.event_type == DagsterEventType.RUN_CANCELED or (
-        getattr(error, "cls_name", None) in ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
     )
 
 

@@ -53,12 +53,6 @@ def _run(settings: Settings, console: Console) -> None:
                 )
     except LockedError as error:
         raise UserError(f"{error}; wait for it, or use another MALSUGOI_DATA_DIR") from error
-    except KeyboardInterrupt:
-        console.print(
-            "Stopped. What was fetched and made is kept, and the published database stands: run the same command "
-            "again, today or another day, and it goes on from here."
-        )
-        raise SystemExit(130) from None
     except OSError as error:
         raise WorkError(f"{error}; what was finished is kept, run the same command again to go on") from error
     for name in outcome.current:
