@@ -28,9 +28,8 @@ def table(frame: pl.DataFrame) -> str:
 
 
 def names(titles: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
-    """One name an `anime_id` (columns anime_id, title), of features or of lists."""
-    known = titles.lazy().select("anime_id", "title").drop_nulls("title")
-    return known.group_by("anime_id").agg(pl.col("title").min()).collect()
+    """One name an `anime_id` (columns anime_id, title), of features or of lists; the id where there is none."""
+    return titles.lazy().group_by("anime_id").agg(pl.col("title").min()).with_columns(_named()).collect()
 
 
 class TitleCounts:
@@ -61,7 +60,7 @@ class TitleCounts:
     def most_rated(self) -> pl.DataFrame:
         """The titles with most ratings: title, ratings, mean (1–10)."""
         return (
-            self._sums.drop_nulls("title")
+            self._sums.with_columns(_named())
             .sort("ratings", "anime_id", descending=[True, False])
             .head(_MOST_ROWS)
             .select(
@@ -119,6 +118,10 @@ def histogram(values: pl.Series, edges: list[float]) -> dict[str, int]:
 def percent(series: pl.Series) -> float:
     """The share of values that are known, in percent with one decimal."""
     return round(100 * (1 - series.null_count() / max(len(series), 1)), 1)
+
+
+def _named() -> pl.Expr:
+    return pl.col("title").fill_null(pl.format("anime {}", "anime_id"))
 
 
 def rounded(number: object, digits: int) -> float | None:

@@ -42,6 +42,14 @@ def test_the_most_rated_titles_come_first_over_all_batches_and_unrated_entries_d
     assert len(counts) == 3
 
 
+def test_a_title_without_a_name_is_shown_by_its_id() -> None:
+    """Files may list ids alone: the previews of lists and ratings said "no rows"."""
+    lists = pl.DataFrame({"anime_id": [7], "title": [None], "rating": [8]}, schema_overrides={"title": pl.String})
+    counts = previews.TitleCounts()
+    counts.add(lists)
+    assert counts.most_rated()["title"].to_list() == previews.names(lists)["title"].to_list() == ["anime 7"]
+
+
 def test_titles_shown_to_most_users_are_counted_within_the_first_places() -> None:
     rows = pl.DataFrame(
         {"anime_id": [1, 2, 1, 3], "rank": [1, 2, 1, 11], "predicted_rating": [8.0, 7.0, 9.0, 10.0]},
