@@ -159,6 +159,16 @@ SAID_NO_USER = (
     "failed to find the specified user",
 )
 SAID_NO_ID = ("invalid id provided", "no series found")
+SAID_IN_MAINTENANCE = (
+    "for maintenance",
+    "in maintenance",
+    "under maintenance",
+    "undergoing maintenance",
+    "maintenance mode",
+    "maintenance in progress",
+    "scheduled maintenance",
+    "performing maintenance",
+)
 SAID_NO_USERS = ("no users", "no results")
 # ... or by what it is made of (only looked at where the expected content is missing).
 MADE_OF_BLOCK = ("_incapsula_resource",)

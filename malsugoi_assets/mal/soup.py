@@ -225,7 +225,7 @@ def explain(text: str, expected: str) -> PageError:
         return Captcha(expected)
     if any(words in lower for words in selectors.SAID_NO_ID):
         return NotFound(expected)
-    if "maintenance" in lower and short:
+    if short and any(words in lower for words in selectors.SAID_IN_MAINTENANCE):
         return Maintenance(expected)
     if any(mark in lower for mark in selectors.MADE_OF_LOGIN):
         return LoginWall(expected)
