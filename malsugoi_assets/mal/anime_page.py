@@ -23,9 +23,10 @@ from malsugoi_assets.mal.soup import (
     decode,
     explain,
     first_document,
+    link_path,
     linked_id,
     page_kinds,
-    page_paths,
+    page_links,
     refuse_undecodable,
     self_description,
     shown_after,
@@ -90,10 +91,11 @@ def parse_anime_page(page: str | bytes) -> AnimePage:
     said = self_description(text) if len(labels_at) < len(selectors.REQUIRED_LABELS) else None
     if said is not None:
         raise type(said)(EXPECTED, said.detail)
-    kinds = page_kinds(text)
+    links = page_links(text)
+    kinds = [pair for pair in map(linked_id, links) if pair is not None]
     if any(kind == "manga" for kind, _ in kinds):
         raise MangaPage(EXPECTED)
-    _refuse_other_tabs(text)
+    _refuse_other_tabs(text, links)
     heading = _HEADING.search(text)
     start = min(heading.start() if heading else labels_at[0], labels_at[0])
     end = _CELL_END.search(text, labels_at[-1], labels_at[-1] + _AFTER_LAST_LABEL)
@@ -155,10 +157,10 @@ def _soup(piece: str) -> BeautifulSoup:
     return soup_of(piece)
 
 
-def _refuse_other_tabs(text: str) -> None:
+def _refuse_other_tabs(text: str, links: Iterable[str]) -> None:
     """Raise for the other pages of an anime (characters, reviews, statistics): same labels, but no related entries."""
     tabs = [clean(found[1]) for found in _TAB.finditer(text)]
-    parts = [found[1] for found in map(_PART_OF_ANIME.match, page_paths(text)) if found]
+    parts = [found[1] for found in map(_PART_OF_ANIME.match, map(link_path, links)) if found]
     for part in [*(tab for tab in tabs if tab and tab != selectors.DETAILS_TAB), *parts]:
         raise UnexpectedPage(EXPECTED, f"another page of the anime: {part[:40]}")
 

@@ -35,9 +35,15 @@ _CHARSET = re.compile(
 )
 _SHORT = 20_000  # characters: a page of the site is longer, a notice in its place is shorter
 _HEAD = 500_000  # characters in which the head of a page ends
-_END = re.compile(r"</html\s*>", re.I)
 _BODY = re.compile(r"<body\b", re.I)
-_OPAQUE = re.compile(r"<(/?)(script|style)\b|(<!--(?!-?>))|(--!?>)|(<html[\s>])", re.I)
+_MARK = re.compile(
+    r"<(?:(?P<script>script|style)\b|(?P<comment>!--)(?!-?>)|(?P<begin>html[\s>])|(?P<end>/html\s*>))", re.I
+)
+_CLOSING = {
+    "script": re.compile(r"</script\b", re.I),
+    "style": re.compile(r"</style\b", re.I),
+    "!--": re.compile(r"--!?>"),
+}
 _XML_DECLARATION = re.compile(r"\s*<\?xml\b[^>]{0,200}\?>", re.I)
 _SPOKEN = re.compile(r"<(title|h1)\b[^<>]*>", re.I)
 _SPOKEN_LENGTH = 2000  # characters of a title or heading
@@ -80,25 +86,21 @@ def first_document(text: str) -> tuple[str, bool]:
 
     It is not where there is no such end, or where a second document begins before it: one broke off and was sent again.
     """
-    seen, inside, begun = 0, "", 0
-    for end in _END.finditer(text):
-        for mark in _OPAQUE.finditer(text, seen, end.start()):
-            if mark[5]:
-                begun += not inside
-            else:
-                inside = _inside(inside, mark)
-        if not inside:
-            return text[: end.end()], begun < 2
-        seen = end.end()
+    begun = 0
+    mark = _MARK.search(text)
+    while mark is not None:
+        at = mark.end()
+        if mark["end"]:
+            return text[:at], begun < 2
+        begun += mark["begin"] is not None
+        opaque = mark["script"] or mark["comment"]
+        if opaque:
+            closing = _CLOSING[opaque.lower()].search(text, at)
+            if closing is None:
+                break
+            at = closing.end()
+        mark = _MARK.search(text, at)
     return text, False
-
-
-def _inside(inside: str, mark: re.Match[str]) -> str:
-    """What opaque content a mark leaves open: a script, a style, a comment or none ('')."""
-    name = "<!--" if mark[3] or mark[4] else mark[2].lower()
-    if not inside:
-        return name if mark[3] or (mark[2] and not mark[1]) else ""
-    return "" if inside == name and (mark[4] or mark[1]) else inside
 
 
 def soup_of(html: str, only: SoupStrainer | None = None) -> BeautifulSoup:
@@ -277,15 +279,16 @@ def _begins(words: str, markers: tuple[str, ...]) -> bool:
 
 def page_paths(text: str) -> list[str]:
     """Where the head says that the page stands: the paths of `og:url` and the canonical link."""
-    return [path for path in map(link_path, _page_links(text)) if path]
+    return [path for path in map(link_path, page_links(text)) if path]
 
 
 def page_kinds(text: str) -> list[tuple[str, int]]:
     """What the head says that the page is about: the ids of `og:url` and the canonical link, e.g. [('anime', 1)]."""
-    return [pair for pair in map(linked_id, _page_links(text)) if pair is not None]
+    return [pair for pair in map(linked_id, page_links(text)) if pair is not None]
 
 
-def _page_links(text: str) -> list[str]:
+def page_links(text: str) -> list[str]:
+    """`og:url` and the canonical link, as they stand in the head."""
     end = _BODY.search(text, 0, _HEAD)
     head = soup_of(text[: end.start()] if end else text[:60000], SoupStrainer(["meta", "link"]))
     found = [attribute(tag, "content") for tag in head.select('meta[property="og:url"]')]
