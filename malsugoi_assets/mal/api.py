@@ -184,6 +184,8 @@ def parse_api_list(body: str | bytes) -> ApiListPage:
 class ApiClient(MalClient):
     """`MalClient` for the API: the same pace, patience and cool-down, with the client id in a header."""
 
+    takes_validators = False
+
     def __init__(self, base_url: str, client_id: SecretStr, **options: Any) -> None:
         super().__init__(base_url, **options)
         self._client_id = client_id
@@ -194,6 +196,7 @@ class ApiClient(MalClient):
         params: Mapping[str, str | int] | None = None,
         *,
         check: Callable[[Answer], None] | None = None,
+        validators: Mapping[str, str] | None = None,
     ) -> Answer:
         """As `MalClient.get`. Raises also `ApiRefused`: nobody is private or missing because of a wrong client id."""
 

@@ -18,7 +18,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -93,13 +93,17 @@ class OffSiteRedirect(BadRedirect):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the site sent, unpacked; `url` is the last hop's, `sha256` the hex digest of `body`."""
+    """What the site sent, unpacked; `url` is the last hop's, `sha256` the hex digest of `body`.
+
+    `validators`: the headers that ask, next time, only for what has changed since.
+    """
 
     url: str
     status: int
     body: bytes
     fetched_at: datetime
     sha256: str
+    validators: Mapping[str, str] = field(default_factory=dict)
 
 
 class _TryAgain(Exception):
@@ -141,6 +145,8 @@ class MalClient:
     each further time. A process that starts then waits for the end of that and asks once.
     """
 
+    takes_validators = True
+
     def __init__(
         self,
         base_url: str,
@@ -179,8 +185,11 @@ class MalClient:
         params: Mapping[str, str | int] | None = None,
         *,
         check: Callable[[Answer], None] | None = None,
+        validators: Mapping[str, str] | None = None,
     ) -> Answer:
         """Ask for `path`; any status but 403, 405, 429 and 5xx comes back as an answer.
+
+        With the `validators` of an earlier answer the site may answer 304, without a body: that one still holds.
 
         `check` looks at an answer before it counts. Its PageErrors Captcha, BlockPage and LoginWall are refusals,
         Maintenance and TruncatedPage pass; both are tried again like a status that says so. So is a page of an
@@ -194,7 +203,7 @@ class MalClient:
         while True:
             attempt += 1
             try:
-                return self._attempt(url, check, attempt)
+                return self._attempt(url, check, attempt, validators or {})
             except _TryAgain as failure:
                 if failure.kind is Blocked:
                     self._refused(url, failure, attempt)
@@ -248,13 +257,15 @@ class MalClient:
         """Full jitter over an exponential: between a half and one and a half of back_off · 2^(attempt - 1) seconds."""
         return min(float(self._back_off * 2 ** (attempt - 1) * (0.5 + self._jitter())), _LONGEST_BACK_OFF)
 
-    def _attempt(self, url: str, check: Callable[[Answer], None] | None, attempt: int) -> Answer:
+    def _attempt(
+        self, url: str, check: Callable[[Answer], None] | None, attempt: int, validators: Mapping[str, str]
+    ) -> Answer:
         """One try: the request with all hops of its redirects."""
         left_at, asked = 0.0, url
         try:
             for _ in range(6):
                 left_at = self._limiter.acquire(self._max_wait)
-                hop = self._hop(url, left_at)
+                hop = self._hop(url, left_at, validators)
                 if isinstance(hop, Answer):
                     if check is not None:
                         _checked(hop, check)
@@ -271,11 +282,13 @@ class MalClient:
             failure.left_at = left_at
             raise
 
-    def _hop(self, url: str, left_at: float) -> Answer | str:
+    def _hop(self, url: str, left_at: float, validators: Mapping[str, str]) -> Answer | str:
         """The answer to the request that leaves now, or the address that it redirects to."""
         with Deadline(self._deadline) as deadline:
             try:
-                response = self._session().get(url, timeout=self._timeout, stream=True, allow_redirects=False)
+                response = self._session().get(
+                    url, headers=dict(validators), timeout=self._timeout, stream=True, allow_redirects=False
+                )
             except requests.exceptions.RequestException as error:
                 raise _TryAgain(SiteUnavailable, _no_answer(error, deadline)) from error
             finally:
@@ -321,7 +334,9 @@ class MalClient:
         if status >= 500:
             raise _TryAgain(SiteUnavailable, f"status {status}", status)
         fetched_at = datetime.fromtimestamp(self._clock(), UTC)
-        return Answer(url, status, body, fetched_at, hashlib.sha256(body).hexdigest())
+        said = {"If-None-Match": "ETag", "If-Modified-Since": "Last-Modified"}
+        validators = {ask: response.headers[name] for ask, name in said.items() if name in response.headers}
+        return Answer(url, status, body, fetched_at, hashlib.sha256(body).hexdigest(), validators)
 
     def _body(self, response: requests.Response, deadline: Deadline) -> bytes:
         status, most = response.status_code, self._max_body

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from malsugoi_assets.mal.client import Answer, ClientError
 from malsugoi_assets.mal.errors import NotFound, PageError, UnexpectedPage
 from malsugoi_assets.mal.freshness import GONE
-from malsugoi_assets.mal.store import PageKind, PageStore, StoredPage
+from malsugoi_assets.mal.store import MissingBody, PageKind, PageStore, StoredPage
 
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
@@ -62,8 +62,14 @@ class Fetcher:
     ) -> tuple[StoredPage, T]:
         """Ask for a page and keep it; `read` gives its content and a note to keep with it.
 
+        Where a good one is kept, and the site said how to, only a changed one is asked for: 304 means that it still
+        holds, and costs no new file.
+
         Raises: what `read` raises (the answer is kept as not good), or a `ClientError` (kept as a failure).
         """
+        kept = self._kept(kind, key, read)
+        known = self.store.validators(kept[0]) if kept is not None else {}
+        more: dict[str, Any] = {"validators": known} if known else {}
         found: list[tuple[T, str | None]] = []
         problem: list[PageError] = []
 
@@ -71,6 +77,9 @@ class Fetcher:
             found.clear()
             problem.clear()
             try:
+                if answer.status == 304 and kept is not None:
+                    found.append(kept[1])
+                    return
                 if answer.status in GONE:
                     raise NotFound(path, f"status {answer.status}")
                 found.append(read(answer.body))
@@ -81,7 +90,7 @@ class Fetcher:
                 raise
 
         try:
-            answer = self.client.get(path, params, check=check)
+            answer = self.client.get(path, params, check=check, **more)
         except ClientError as error:
             reason = f"{error.reason}" + (f" (tried {error.attempts} times)" if error.attempts > 1 else "")
             self.store.add_failure(kind, key, error.url, at=self.now(), http_status=error.status, note=reason)
@@ -92,7 +101,23 @@ class Fetcher:
             self.store.add(kind, key, answer, good=False, note=str(problem[0]))
             raise problem[0]
         content, note = found[0]
+        if answer.status == 304 and kept is not None:
+            return self.store.confirm(kept[0], at=answer.fetched_at, note=note), content
         return self.store.add(kind, key, answer, good=True, note=note), content
+
+    def _kept(
+        self, kind: PageKind, key: str, read: Callable[[bytes], tuple[T, str | None]]
+    ) -> tuple[StoredPage, tuple[T, str | None]] | None:
+        """The last good page and what it says, where the client can ask whether it still holds."""
+        if not getattr(self.client, "takes_validators", False):
+            return None
+        page = self.store.last_good(kind, key)
+        if page is None or not self.store.validators(page):
+            return None
+        try:
+            return page, read(self.store.body(page))
+        except (MissingBody, PageError):  # broken on disk, or a parser that knows better now
+            return None
 
 
 class Patience:

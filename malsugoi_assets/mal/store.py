@@ -15,7 +15,7 @@ import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +37,7 @@ CREATE INDEX IF NOT EXISTS pages_by_body ON pages (sha256);
 CREATE TABLE IF NOT EXISTS lists (
     user_key TEXT PRIMARY KEY, username TEXT NOT NULL, list_status TEXT NOT NULL, fetched_at TEXT,
     tried_at TEXT NOT NULL, error TEXT, pages TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS validators (page_id INTEGER PRIMARY KEY, headers TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS walks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 _PAGE = "id, kind, key, url, fetched_at, http_status, sha256, bytes, path, good, note"
@@ -98,7 +99,7 @@ class PageStore:
         if body is not answer.body:
             answer = replace(answer, body=body, sha256=hashlib.sha256(body).hexdigest())
         path = self._write(answer)
-        return self._insert(
+        page = self._insert(
             (
                 kind,
                 key,
@@ -112,6 +113,24 @@ class PageStore:
                 note,
             )
         )
+        return self._validated(page, answer.validators) if good else page
+
+    def validators(self, page: StoredPage) -> dict[str, str]:
+        """The headers that ask whether this page still holds; {} where the site gave none."""
+        row = self._sql.execute("SELECT headers FROM validators WHERE page_id = ?", (page.id,)).fetchone()
+        return dict(json.loads(row[0])) if row else {}
+
+    def confirm(self, page: StoredPage, *, at: datetime, note: str | None) -> StoredPage:
+        """Note that the site was asked again and that the page still holds: a new record of the same file."""
+        values = (page.kind, page.key, page.url, at, page.http_status, page.sha256, page.bytes, page.path, True, note)
+        return self._validated(self._insert(values), self.validators(page))
+
+    def _validated(self, page: StoredPage, headers: Mapping[str, str]) -> StoredPage:
+        if headers:
+            with self._sql:
+                values = (page.id, json.dumps(dict(headers)))
+                self._sql.execute("INSERT OR REPLACE INTO validators VALUES (?, ?)", values)
+        return page
 
     def add_failure(
         self, kind: PageKind, key: str, url: str, *, at: datetime, http_status: int | None, note: str
@@ -264,6 +283,8 @@ class PageStore:
             if (url, note) != (row[1], row[2] or ""):
                 with self._sql:
                     self._sql.execute("UPDATE pages SET url = ?, note = ? WHERE id = ?", (url, note or None, row[0]))
+        with self._sql:
+            self._sql.execute("DELETE FROM validators WHERE page_id NOT IN (SELECT id FROM pages)")
         # Rows that were deleted lie on in the file, until it is written anew.
         self._sql.execute("VACUUM")
         self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -175,6 +175,36 @@ class TestTitles:
         assert [r["sha256"] for r in records] == good
         assert sum("Favorites" in (r["error"] or "") for r in records) == 10
 
+    def test_what_has_not_changed_is_not_sent_again_and_costs_no_new_file(self, ours: Ours) -> None:
+        """The site is asked whether the page still holds; a 304 counts as fetched."""
+        ours.site.refresh_catalogue(20)
+        files = sorted(ours.data_dir.glob("pages/??/*.gz"))
+        before = ours.site.page_records()
+        ours.clock.now += 61 * DAY
+        ours.asked()
+        report = ours.site.refresh_catalogue(20)
+        assert (report.fetched, report.failed) == (20, ())
+        ours.clock.now += 61 * DAY
+        assert ours.site.refresh_catalogue(20).fetched == 20
+        statuses = [entry["status"] for entry in ours.replica.control("GET", "log")]
+        assert statuses == [304] * 2 * 21
+        assert sorted(ours.data_dir.glob("pages/??/*.gz")) == files
+        after = ours.site.page_records()
+        assert [{**r, "fetched_at": 0} for r in after] == [{**r, "fetched_at": 0} for r in before]
+        assert min(r["fetched_at"] for r in after) > max(r["fetched_at"] for r in before)
+        assert len(list(ours.site.anime_pages())) == 20
+        assert not ours.site.catalogue_due(20)
+
+    def test_a_page_whose_file_is_broken_is_asked_for_whole(self, ours: Ours) -> None:
+        ours.site.refresh_catalogue(2)
+        broken = ours.data_dir / ours.site.page_records()[0]["path"]
+        broken.write_bytes(b"rubbish")
+        ours.clock.now += 61 * DAY
+        ours.asked()
+        assert ours.site.refresh_catalogue(2).fetched == 2
+        assert sorted(e["status"] for e in ours.replica.control("GET", "log")) == [200, 304, 304]
+        assert len(list(ours.site.anime_pages())) == 2
+
 
 class TestLists:
     """Lists that change, move, or hide behind a layout."""

@@ -6,6 +6,7 @@ as the site would. Pages are made anew for each request; nothing depends on the 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import socketserver
@@ -13,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -146,12 +148,22 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None and KINDS[fault.kind].lasting:
             site.drift.strike(fault, self.path)
         page = (striking.instead(fault) if fault is not None else None) or self._page(method).reply()
+        if fault is None and page.status == 200:
+            page = self._unless_known(page)
         if fault is not None:
             page = striking.spoilt(fault, page)
             record["fault"] = fault.kind
         if fault is None or fault.kind not in ("reset", "timeout"):
             record["status"] = page.status
         self._send(page, fault)
+
+    def _unless_known(self, page: Reply) -> Reply:
+        """The page with its ETag; only a 304 for a client that has it."""
+        tag = f'"{hashlib.sha256(page.body).hexdigest()[:32]}"'
+        headers = {**page.headers, "ETag": tag}
+        if self.headers.get("If-None-Match") == tag:
+            return replace(page, status=304, body=b"", headers=headers)
+        return replace(page, headers=headers)
 
     def _page(self, method: str) -> Answer:
         if method != "GET":
