@@ -24,6 +24,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import SplitResult
@@ -108,6 +109,8 @@ def open_client(mode: Mode, base_url: str, **options: Any) -> MalClient | PagesO
 class PagesOrBrowser:
     """Asks without a browser, and with one where the answer is a page that only scripts fill."""
 
+    takes_validators = True
+
     def __init__(self, pages: MalClient, browser: MalClient) -> None:
         self.base_url = pages.base_url
         self._pages, self._browser = pages, browser
@@ -119,6 +122,7 @@ class PagesOrBrowser:
         params: Mapping[str, str | int] | None = None,
         *,
         check: Callable[[Answer], None] | None = None,
+        validators: Mapping[str, str] | None = None,
     ) -> Answer:
         """As `MalClient.get`. Where a page needs a browser and none is installed it comes back as it is, with a warning."""
         needs_scripts = False
@@ -132,7 +136,7 @@ class PagesOrBrowser:
                 except NeedsScripts:
                     needs_scripts = True
 
-        answer = self._pages.get(path, params, check=look)
+        answer = self._pages.get(path, params, check=look, validators=validators)
         if not needs_scripts:
             return answer
         if installed() is None:
@@ -146,7 +150,10 @@ class PagesOrBrowser:
 class BrowserClient(MalClient):
     """`MalClient` that asks through Chromium. What comes back is the rendered page, or what was received if it is none."""
 
-    def _hop(self, url: str, left_at: float) -> Answer | str:
+    # A page's own validators say nothing of what its scripts load.
+    takes_validators = False
+
+    def _hop(self, url: str, left_at: float, validators: Mapping[str, str]) -> Answer | str:
         with _visiting(self) as browser:
             visit = browser.open(url, left_at, self._deadline)
             content = browser.content(visit, self._deadline)
@@ -163,7 +170,8 @@ class BrowserClient(MalClient):
                 return self._target(url, response)
             response._content = content
             response._content_consumed = True  # type: ignore[attr-defined]
-            return self._read(url, response, Deadline(self._deadline))
+            found = self._read(url, response, Deadline(self._deadline))
+            return replace(found, validators={}) if isinstance(found, Answer) else found
 
     def _wait_turn(self) -> float:
         return self._limiter.acquire(self._max_wait)

@@ -398,7 +398,7 @@ class TestSecret:
     ) -> None:
         asked = client("http://127.0.0.1:9", tmp_path)
         echo = api.Answer("u", 200, answered({"data": [], "you": SECRET}), datetime.now(UTC), "0")
-        monkeypatch.setattr(asked, "_hop", lambda url, left_at: echo)
+        monkeypatch.setattr(asked, "_hop", lambda url, left_at, validators: echo)
         assert SECRET.encode() not in asked.get("/anime/ranking").body
 
     def test_no_file_log_or_text_of_ours_holds_it(
