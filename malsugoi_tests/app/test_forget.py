@@ -113,8 +113,8 @@ def traces(root: Path, name: str = NAME) -> list[str]:
             bodies.append(json.dumps(pl.read_parquet_metadata(path)).encode())
         elif path.suffix == ".duckdb":
             with duckdb.connect(str(path), read_only=True) as con:
-                for (table,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall():
-                    bodies.append(str(con.execute(f"FROM {table}").fetchall()).encode())
+                for place in con.execute("SELECT schema_name, table_name FROM duckdb_tables()").fetchall():
+                    bodies.append(str(con.execute(f"FROM {'.'.join(place)}").fetchall()).encode())
         elif bodies[0].startswith(b"SQLite format 3"):
             with sqlite3.connect(path) as con:
                 bodies.append("\n".join(con.iterdump()).encode())
