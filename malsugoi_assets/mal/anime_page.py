@@ -344,6 +344,16 @@ def _day(text: str) -> date | None:
 
 
 def _relations(text: str) -> tuple[Relation, ...]:
+    found = _relations_shown(text)
+    heading = _RELATED_HEADING.search(text)
+    if not found and heading is not None:
+        said = clean(_soup(_up_to_heading(text, heading.end())).get_text())
+        if not said:
+            raise UnexpectedPage(EXPECTED, "a heading of related entries with nothing under it")
+    return found
+
+
+def _relations_shown(text: str) -> tuple[Relation, ...]:
     start = _RELATED.search(text)
     heading = _RELATED_HEADING.search(text) if start is None else None
     if heading is not None:

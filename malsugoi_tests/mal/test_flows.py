@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from malsugoi_assets.mal import parse_anime_page
 from malsugoi_assets.mal.client import Answer
 from malsugoi_assets.mal.errors import PageError
 from malsugoi_assets.mal.replica import pages, server
@@ -51,6 +52,10 @@ def altering(ours: Ours, change: Change) -> None:
             return answer
 
     ours.wrap = Client
+
+
+def _page(ours: Ours, index: int) -> bytes:
+    return pages.anime_page(ours.replica.world, ours.replica.world.titles[index]).encode()
 
 
 def with_body(answer: Answer, body: str, **more: Any) -> Answer:
@@ -174,6 +179,29 @@ class TestTitles:
         records = ours.site.page_records()
         assert [r["sha256"] for r in records] == good
         assert sum("Favorites" in (r["error"] or "") for r in records) == 10
+
+    def test_a_heading_with_nothing_under_it_is_an_error_of_that_page_not_an_empty_list(self, ours: Ours) -> None:
+        """A changed block of related entries made titles look as if they had none, and the relations were lost."""
+        world = ours.replica.world
+        before = world.ranking[:20]
+        ours.site.refresh_catalogue(20)
+        related = [world.titles[i].anime_id for i in before if b"related_entries" in _page(ours, i)][:3]
+        ours.clock.now += 61 * DAY
+
+        def change(path: str, params: Mapping[str, str | int], answer: Answer) -> Answer:
+            body, end = answer.body.decode(), answer.body.decode().rfind("</body>")
+            start = body.find('<div class="related-entries">')
+            struck = path in {f"/anime/{anime_id}" for anime_id in related}
+            return with_body(answer, body[:start] + body[end:]) if struck else answer
+
+        altering(ours, change)
+        report = ours.site.refresh_catalogue(20)
+        assert sorted(i for i, _ in report.failed) == sorted(related)
+        assert all("nothing under it" in why for _, why in report.failed)
+        errors = {r["anime_id"]: r["error"] for r in ours.site.page_records() if r["error"]}
+        assert sorted(errors) == sorted(related)
+        parsed = {int(page.key): parse_anime_page(body) for page, body in ours.site.anime_pages()}
+        assert all(parsed[anime_id].relations for anime_id in related)
 
     def test_what_has_not_changed_is_not_sent_again_and_costs_no_new_file(self, ours: Ours) -> None:
         """The site is asked whether the page still holds; a 304 counts as fetched."""
