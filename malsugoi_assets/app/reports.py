@@ -90,7 +90,12 @@ def show_tables(found: dict[str, Any], console: Console) -> None:
 def read_recommendations(settings: Settings, username: str) -> list[dict[str, Any]]:
     """A user's recommendations by rank, with titles. Raises `UserError` for one who is not there."""
     with published(settings) as con:
-        known = rows(con, "SELECT username, list_status, error FROM users WHERE lower(username) = lower(?)", username)
+        known = rows(
+            con,
+            "SELECT username, list_status, error FROM users WHERE lower(username) = lower(?) ORDER BY username != ?",
+            username,
+            username,
+        )
         if not known:
             names = [r["username"] for r in rows(con, "SELECT username FROM users")]
             close = difflib.get_close_matches(username, names, n=3)

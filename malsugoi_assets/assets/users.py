@@ -24,7 +24,7 @@ def users(  # noqa: D103
     found = opened.usernames(context.log.info)
     gaps = opened.discovery_gaps()
     ledger = warehouse.dir.ledger
-    new = ledger.add(found, batch_size=source.load_settings().batch_size)
+    new = ledger.add(found, batch_size=source.load_settings().batch_size, ignore_case=opened.ignores_case)
     known = ledger.users()
     register_batches(context.instance, known["user_batch"].unique().to_list())
     sizes = known.group_by(batch=pl.col("user_batch")).agg(users=pl.len()).sort("batch", descending=True)

@@ -20,6 +20,8 @@ from malsugoi_assets.warehouse.tables import TABLES
 class FolderSource(Source):
     """Everything comes from the files; there are no pages, and all is due when a file changes."""
 
+    ignores_case = False
+
     def __init__(self, settings: Settings, say: Log = lambda _: None) -> None:
         """Read the folder, or find it read. Raises `FilesError`, naming file and line, where it cannot be used."""
         if settings.files_dir is None:

@@ -71,6 +71,9 @@ class Source(ABC):
         """Whom the last discovery may have missed, in words; [] where the source showed everybody."""
         return []
 
+    ignores_case: bool = True
+    """Whether two names that differ in case only are one user, as on the site."""
+
     in_parts: str = ""
     """Where lists lie at hand, and may be more than memory holds: a name for the state of all of them. They are then
     asked for one batch at a time. Empty where asking costs, and one call should see all users."""

@@ -1,6 +1,7 @@
 """Who is known, and which batch they belong to for good: a file that discovery adds to and that forgetting takes from.
 
-A user is one whatever the case of the name; the spelling that was seen first stays.
+On a site a user is one whatever the case of the name, and the spelling that was seen first stays. In files names are
+text: "Ann" and "ann" are two.
 """
 
 from __future__ import annotations
@@ -39,18 +40,20 @@ class UserLedger:
         """All known users: username, user_batch, discovered_at, in the order of their discovery."""
         return pl.read_parquet(self._file) if self._file.exists() else pl.DataFrame(schema=_SCHEMA)
 
-    def add(self, usernames: Iterable[str], *, batch_size: int) -> list[str]:
-        """Add those not yet known (whatever their case), into new batches of at most `batch_size`.
+    def add(self, usernames: Iterable[str], *, batch_size: int, ignore_case: bool = True) -> list[str]:
+        """Add those not yet known (with `ignore_case` whatever their case), into new batches of at most `batch_size`.
 
-        Whoever asked to be forgotten is left out. A user's batch never changes, and a batch never grows once it was made. Returns the new batches' keys.
+        Whoever asked to be forgotten is left out. A user's batch never changes, and a batch never grows once it was
+        made. Returns the new batches' keys.
         """
+        one_name = canonical if ignore_case else str
         with file_lock(self._lock, what="adding users"):
             known = self.users()
-            seen = set(map(canonical, known["username"]))
+            seen = set(map(one_name, known["username"]))
             new: list[str] = []
             for name in usernames:
-                if canonical(name) not in seen and not self.forgotten.has(name):
-                    seen.add(canonical(name))
+                if one_name(name) not in seen and not self.forgotten.has(name):
+                    seen.add(one_name(name))
                     new.append(name)
             if not new:
                 return []

@@ -55,6 +55,13 @@ def test_users_fill_batches_and_keep_theirs(tmp_path: Path) -> None:
     }
 
 
+def test_names_of_files_that_differ_in_case_only_are_two_users(tmp_path: Path) -> None:
+    """They were folded into one, and the second's rows were dropped without a word."""
+    ledger = UserLedger(tmp_path)
+    ledger.add(["Ann", "ann"], batch_size=5, ignore_case=False)
+    assert ledger.users()["username"].to_list() == ["Ann", "ann"]
+
+
 def test_a_lock_that_is_held_names_its_holder(tmp_path: Path) -> None:
     import os
 
