@@ -19,7 +19,11 @@ from malsugoi_assets.settings import Settings, SettingsError
 
 _FIRST = ("run", "status", "recommend", "similar")
 # Commands with a module of their own, imported when they are called.
-_ELSEWHERE = {"evaluate": "malsugoi_assets.app.evaluate", "forget": "malsugoi_assets.app.forget"}
+_ELSEWHERE = {
+    "evaluate": "malsugoi_assets.app.evaluate",
+    "forget": "malsugoi_assets.app.forget",
+    "import-list": "malsugoi_assets.app.import_list",
+}
 # The group without partitions: there the page launches all at once, and the sensors do the rest.
 _SOURCES_PAGE = "http://127.0.0.1:3000/locations/__repository__@malsugoi/asset-groups/sources"
 console = Console()
@@ -33,7 +37,7 @@ class _Ordered(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _ELSEWHERE:
-            found: click.Command = getattr(import_module(_ELSEWHERE[cmd_name]), cmd_name)
+            found: click.Command = getattr(import_module(_ELSEWHERE[cmd_name]), cmd_name.replace("-", "_"))
             return found
         return super().get_command(ctx, cmd_name)
 

@@ -25,6 +25,8 @@ from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.disk import LockedError, file_lock, replace_file
 from malsugoi_assets.mal.redaction import is_distinctive, mentions, without_name
 from malsugoi_assets.mal.store import PageStore
+from malsugoi_assets.resources.folder_source import FOLDER
+from malsugoi_assets.resources.imported import ImportedLists
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.lake import WHOLE
@@ -82,6 +84,7 @@ def _forget(settings: Settings, data_dir: DataDir, username: str, console: Conso
         raise UserError(f"{username}: nobody of that name is in {settings.root}; nothing was changed")
     forgotten.add(username)
     _clear(data_dir)
+    ImportedLists(data_dir.root).remove(username)
     with console.status("…") as spinner:
         rows = _from_tables(data_dir, username)
         pages = store.forget_user(username)
@@ -121,6 +124,8 @@ def _clear(data_dir: DataDir) -> None:
         if draft.is_file():
             draft.unlink()
     shutil.rmtree(data_dir.root / "tmp", ignore_errors=True)
+    # What was made ready of a folder of files is made again, without the person.
+    shutil.rmtree(data_dir.root / FOLDER, ignore_errors=True)
 
 
 def _is_known(data_dir: DataDir, store: PageStore, username: str) -> bool:

@@ -58,7 +58,7 @@ def run_pipeline(
             outcome.current.append(stage.__name__.strip("_"))
         for step in steps:
             started(f"{step.job}{f' {step.first} … {step.last}' if step.first else ''}: {step.why}")
-            seconds = _execute(instance, definitions, step)
+            seconds = execute_step(instance, definitions, step)
             outcome.ran.append((step, seconds))
             ended(f"{step.job} ({seconds:.1f} s)")
     source.mark_read()
@@ -115,7 +115,8 @@ def _ranges(instance: dg.DagsterInstance, job: str, keys: list[str], why: str) -
         yield Step(job, first, last, why)
 
 
-def _execute(instance: dg.DagsterInstance, definitions: dg.Definitions, step: Step) -> float:
+def execute_step(instance: dg.DagsterInstance, definitions: dg.Definitions, step: Step) -> float:
+    """Run it in this process; the seconds that it took. Raises `WorkError` with the reason where it fails."""
     tags = {"dagster/asset_partition_range_start": step.first, "dagster/asset_partition_range_end": step.last}
     begun = time.monotonic()
     try:

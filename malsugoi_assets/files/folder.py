@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,10 +49,16 @@ class Folder:
     report: Report
 
 
-def read_folder(folder: Path, store: Path, known: Sequence[str] = (), say: Say = lambda _: None) -> Folder:
+def read_folder(
+    folder: Path,
+    store: Path,
+    known: Sequence[str] = (),
+    say: Say = lambda _: None,
+    leave_out: Callable[[str], bool] = lambda _: False,
+) -> Folder:
     """Read the folder, or take from `store` what an earlier call made of the same files.
 
-    `known`: users in the order of their batches. Raises `FilesError`, naming file and line; nothing is left in `store`
+    `known`: users in the order of their batches; `leave_out`: whose rows are not kept at all. Raises `FilesError`, naming file and line; nothing is left in `store`
     then.
     """
     if not folder.is_dir():
@@ -62,7 +68,7 @@ def read_folder(folder: Path, store: Path, known: Sequence[str] = (), say: Say =
         try:
             with file_lock(store / "import.lock", what=f"reading {folder}"):
                 if not (kept / "report.json").exists():
-                    _make(folder, kept, known, say)
+                    _make(folder, kept, known, say, leave_out)
         except FilesError:
             _remove_empty(store)
             raise
@@ -76,7 +82,7 @@ def fingerprint(folder: Path) -> str:
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
 
 
-def _make(folder: Path, kept: Path, known: Sequence[str], say: Say) -> None:
+def _make(folder: Path, kept: Path, known: Sequence[str], say: Say, leave_out: Callable[[str], bool]) -> None:
     """Read all, into a draft that becomes `kept` in one step; earlier states are deleted but the last one."""
     for leftover in kept.parent.glob(".draft-*"):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -85,7 +91,7 @@ def _make(folder: Path, kept: Path, known: Sequence[str], say: Say) -> None:
     try:
         chosen = choose(folder)
         with connect(draft / "spill") as con:
-            _read(con, folder, chosen, draft, known, say)
+            _read(con, folder, chosen, draft, known, say, leave_out)
         shutil.rmtree(draft / "spill", ignore_errors=True)
         draft.rename(kept)
     finally:
@@ -96,12 +102,20 @@ def _make(folder: Path, kept: Path, known: Sequence[str], say: Say) -> None:
 
 
 def _read(
-    con: duckdb.DuckDBPyConnection, folder: Path, chosen: Chosen, target: Path, known: Sequence[str], say: Say
+    con: duckdb.DuckDBPyConnection,
+    folder: Path,
+    chosen: Chosen,
+    target: Path,
+    known: Sequence[str],
+    say: Say,
+    leave_out: Callable[[str], bool],
 ) -> None:
     for_lists, for_catalogue = crosswalks([folder])
     table = read_table(chosen.catalogue) if chosen.catalogue else _catalogue_within(con, chosen.lists, target)
     catalogue, catalogue_report = features_of(table, for_catalogue)
-    lists, listed, report = make_lists(con, chosen.lists, target, with_own_titles(for_lists, catalogue), known, say)
+    lists, listed, report = make_lists(
+        con, chosen.lists, target, with_own_titles(for_lists, catalogue), known, say, leave_out
+    )
     named = find_table(folder, "relations")
     relations, left = read_relations(named) if named else related(table)
     complete = complete_catalogue(catalogue, listed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +61,7 @@ def make_lists(
     crosswalk: pl.DataFrame,
     known: Sequence[str],
     say: Say,
+    leave_out: Callable[[str], bool] = lambda _: False,
 ) -> tuple[Lists, pl.DataFrame, dict[str, int]]:
     """(lists of the file `path`, kept in the folder `target`; listed: anime_id, title of each listed anime; counts).
 
@@ -70,9 +71,10 @@ def make_lists(
     rows = target / "rows.parquet"
     made = write_rows(con, path, rows, say)
     say(f"{path.name}: who stands in it")
-    spans = _spans(con, rows)
-    spans, folded = _one_spelling(spans, known)
-    if not _is_together(spans):
+    everybody = _spans(con, rows)
+    kept = everybody.filter([not leave_out(name) for name in everybody["spelling"]])
+    spans, folded = _one_spelling(kept, known)
+    if kept.height < everybody.height or not _is_together(spans):
         rows = _sorted(con, made, spans, target, say)
         spans = spans.with_columns(first=pl.col("rows").cum_sum().shift(1, fill_value=0))
     say(f"{path.name}: which titles stand in it")
@@ -86,6 +88,7 @@ def make_lists(
         "users": spans["username"].n_unique(),
         "rated_rows_read": int(spans["rated"].sum()),
         "users_folded_by_case": folded,
+        "users_left_out_as_forgotten": everybody.height - kept.height,
         "titles_by_crosswalk": found,
         "titles_without_mal_id": own,
         "rows_by_crosswalk": int(crossed),
@@ -112,11 +115,11 @@ def _one_spelling(spans: pl.DataFrame, known: Sequence[str]) -> tuple[pl.DataFra
     """The spans in the order of their users, with the name that counts: the known one, else the first; and how many
     spellings were folded into another one.
     """
-    names = {name.lower(): name for name in reversed(known)}
-    places = {name.lower(): place for place, name in enumerate(known)}
+    names = {name.casefold(): name for name in reversed(known)}
+    places = {name.casefold(): place for place, name in enumerate(known)}
     owners, orders = [], []
     for spelling in spans["spelling"]:
-        low = spelling.lower()
+        low = spelling.casefold()
         owners.append(names.setdefault(low, spelling))
         orders.append(places.setdefault(low, len(places)))
     frame = spans.with_columns(

@@ -16,6 +16,9 @@ from malsugoi_assets.warehouse.ledger import UserLedger
 from malsugoi_assets.warehouse.schema import polars_schema
 from malsugoi_assets.warehouse.tables import TABLES
 
+FOLDER = "folder"
+"""Where in the data dir lies what was made ready of the files."""
+
 
 class FolderSource(Source):
     """Everything comes from the files; there are no pages, and all is due when a file changes."""
@@ -29,8 +32,9 @@ class FolderSource(Source):
         self._path = settings.files_dir.expanduser()
         self._max_users = settings.max_users
         self._mark = settings.root / "state" / "folder.json"
-        known = UserLedger(settings.root).users()["username"].to_list()
-        self._folder = read_folder(self._path, settings.root / "folder", known, say)
+        ledger = UserLedger(settings.root)
+        known = ledger.users()["username"].to_list()
+        self._folder = read_folder(self._path, settings.root / FOLDER, known, say, ledger.forgotten.has)
         self._state = fingerprint(self._path)
         self.in_parts = self._state
 

@@ -106,6 +106,8 @@ def open_source(settings: Settings, say: Log = lambda _: None) -> Source:
     """The settings' source; `say` hears of the progress where a folder is read. Raises, and leaves nothing written,
     `FilesError` where the folder cannot be used, and `DataDirError` where the data dir belongs to another source.
     """
+    from malsugoi_assets.resources.imported import ImportedLists, WithImports
+
     data_dir = DataDir(settings.root)
     data_dir.check(settings)
     if settings.source == "files":
@@ -113,11 +115,11 @@ def open_source(settings: Settings, say: Log = lambda _: None) -> Source:
 
         folder = FolderSource(settings, say)
         data_dir.claim(settings)
-        return folder
+        return WithImports(folder, ImportedLists(settings.root))
     from malsugoi_assets.mal.browser import MISSING, installed
     from malsugoi_assets.resources.site_source import SiteSource
 
     if settings.browser == "always" and installed() is None:
         raise SettingsError(f"MALSUGOI_BROWSER=always: {MISSING}")
     data_dir.claim(settings)
-    return SiteSource(settings, data_dir)
+    return WithImports(SiteSource(settings, data_dir), ImportedLists(settings.root))

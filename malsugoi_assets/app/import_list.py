@@ -1,0 +1,157 @@
+"""`malsugoi import-list FILE`: one's own MyAnimeList export as a user of the data dir, with recommendations at once."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from pathlib import Path
+
+import click
+import dagster as dg
+from rich.console import Console
+
+from malsugoi_assets.app.errors import UserError, WorkError
+from malsugoi_assets.disk import LockedError, file_lock
+from malsugoi_assets.mal import PageError, parse_list_export
+from malsugoi_assets.mal.records import ListExport
+from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, WithImports, is_name
+from malsugoi_assets.resources.source import Source, SourceResource
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.tables import TABLES
+
+MOST_BYTES = 256 * 2**20
+_MODELS = ("title_baselines", "similarity_matrix", "item_weights", "dnn_model")
+
+
+@click.command("import-list")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--as", "name", help="The name to keep it under, instead of the one in the file.")
+def import_list(file: Path, name: str | None) -> None:
+    """Add the list that MyAnimeList exports (FILE.xml or FILE.xml.gz) as a user.
+
+    The list stays as it was imported, whatever is discovered later; importing again replaces it.
+
+    \b
+    Example:
+      malsugoi import-list animelist.xml.gz --as me && malsugoi recommend me
+    """
+    from malsugoi_assets.app.cli import console, load_settings
+
+    import_export(load_settings(), file, name, console)
+
+
+def import_export(settings: Settings, file: Path, name: str | None, console: Console) -> None:
+    """Do it. Raises `UserError` before anything is written, `WorkError` where the work fails."""
+    begun = time.monotonic()
+    data_dir = DataDir(settings.root)
+    _check_place(data_dir)
+    export = _read(file)
+    username = name if name is not None else export.username
+    if username is None:
+        raise UserError(f"{file} does not say whose list it is: add --as NAME")
+    if not is_name(username):
+        raise UserError(
+            f"{username[:40]!r} cannot be a user's name here (letters, digits, '_', '-' and '.', at most 64): "
+            "add --as NAME"
+        )
+    imported = ImportedLists(settings.root)
+    known = data_dir.ledger.spelling(username)
+    if known is not None and not imported.has(username):
+        raise UserError(
+            f"{known} is a user of {settings.root} already, with a list of their own: add --as ANOTHER_NAME"
+        )
+    if data_dir.ledger.forgotten.has(username):
+        raise UserError(f"{username} asked to be forgotten in {settings.root}: add --as ANOTHER_NAME")
+    try:
+        with file_lock(data_dir.lock("run"), what=f"`malsugoi run` on {settings.root}", wait_seconds=0):
+            imported.put(known or username, export.entries)
+            predicted = _publish(settings, data_dir, known or username, console)
+    except LockedError as error:
+        raise UserError(f"{error}; nothing was changed: wait for it, then import again") from error
+    except OSError as error:
+        raise WorkError(f"{error}; what was published stands, run the same command again to go on") from error
+    _tell(console, known or username, export, predicted, time.monotonic() - begun)
+
+
+def _check_place(data_dir: DataDir) -> None:
+    """Raise `UserError` where an own list would meet no real titles."""
+    claim = data_dir.root / "source.json"
+    if not claim.exists() or data_dir.lake.provenance("anime_features") is None:
+        raise UserError(
+            f"no titles are in {data_dir.root} yet: `malsugoi run` with MALSUGOI_SOURCE=live or files first "
+            "(or set MALSUGOI_DATA_DIR)"
+        )
+    try:
+        source = json.loads(claim.read_text())["source"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{claim} cannot be read ({error!r}): restore it, or set MALSUGOI_DATA_DIR") from error
+    if source == "replica":
+        raise UserError(
+            f"{data_dir.root} holds the replica's invented titles, among which no real list has a meaning: set "
+            "MALSUGOI_DATA_DIR to the folder of a run with MALSUGOI_SOURCE=live or files"
+        )
+
+
+def _read(file: Path) -> ListExport:
+    try:
+        if not file.is_file():
+            raise UserError(f"{file}: there is no such file")
+        if file.stat().st_size > MOST_BYTES:
+            raise UserError(f"{file}: more than {MOST_BYTES // 2**20} MiB, which no export is")
+        return parse_list_export(file.read_bytes())
+    except PageError as error:
+        raise UserError(f"{file}: {error}") from error
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise UserError(f"{str(file)[:80]!r}: {error}") from error
+
+
+class _Imports(SourceResource):
+    """Lets the assets see the imported lists, and nothing else: no site is asked, no folder read."""
+
+    def open(self) -> Source:
+        return WithImports(NobodysSource(), ImportedLists(self.load_settings().root))
+
+
+def _publish(settings: Settings, data_dir: DataDir, username: str, console: Console) -> bool:
+    """Make the rows of the user's batch, and predictions where there are models; whether there were."""
+    warnings.filterwarnings("ignore", module="dagster")
+    from malsugoi_assets.app.instance import open_instance
+    from malsugoi_assets.app.pipeline import Step, execute_step, quiet_logger
+    from malsugoi_assets.automation.partitions import register_batches
+    from malsugoi_assets.definitions import build_definitions
+
+    ledger = data_dir.ledger
+    ledger.add([username], batch_size=settings.batch_size)
+    users = ledger.users()
+    batch = str(users.filter(users["username"] == username)["user_batch"][0])
+    # What discovery would do, for one user: it is the ledger that says who there is.
+    data_dir.lake.write(TABLES["users"], users, code_version="1")
+    instance = open_instance(settings)
+    register_batches(instance, [batch])
+    source = _Imports(settings=settings.model_dump(mode="json", exclude_none=True))
+    predicted = all(data_dir.lake.provenance(table) is not None for table in _MODELS)
+    with console.status("…") as spinner:
+        definitions: dg.Definitions = build_definitions(
+            settings, loggers={"console": quiet_logger(lambda text: spinner.update(text))}, source=source
+        )
+        for job in ("user_batch", "batch_predictions") if predicted else ("user_batch",):
+            execute_step(instance, definitions, Step(job, batch, batch))
+    return predicted
+
+
+def _tell(console: Console, username: str, export: ListExport, predicted: bool, seconds: float) -> None:
+    rated = sum(entry.score is not None for entry in export.entries)
+    mended = f" ({export.repaired} broken characters mended)" if export.repaired else ""
+    console.print(
+        f"{username}: {len(export.entries)} titles, {rated} rated{mended}, in {seconds:.1f} s", markup=False
+    )
+    if not export.entries:
+        console.print("The list is empty: nothing to go by.")
+    elif predicted:
+        console.print(f"Next: malsugoi recommend {username}", markup=False)
+    else:
+        console.print("Recommendations come with the models: `malsugoi run`.")

@@ -1,0 +1,169 @@
+"""Lists that people imported themselves: kept beside the source, and standing for it whenever their users are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from malsugoi_assets.disk import replace_file
+from malsugoi_assets.mal.records import ListEntry
+from malsugoi_assets.resources.source import Harvest, Log, Source
+from malsugoi_assets.warehouse.ledger import canonical
+from malsugoi_assets.warehouse.schema import polars_schema
+from malsugoi_assets.warehouse.tables import TABLES
+
+_LISTS = {name: kind for name, kind in polars_schema(TABLES["user_lists"]).items() if name != "user_batch"}
+_OUTCOMES = {name: kind for name, kind in polars_schema(TABLES["list_outcomes"]).items() if name != "user_batch"}
+_NAME = re.compile(r"\w[\w.\-]{0,63}")
+
+
+def is_name(text: str) -> bool:
+    """Whether a user may be called so here: letters, digits, '_', '-' and '.', at most 64, not beginning with a mark."""
+    return _NAME.fullmatch(text) is not None
+
+
+class ImportedLists:
+    """The imported lists of a data dir, two small files a user; no file carries a user's name."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / "imported"
+
+    def put(self, username: str, entries: Iterable[ListEntry]) -> None:
+        """Keep the list, in place of an earlier one."""
+        rows = [{"username": username, **asdict(entry)} for entry in entries]
+        outcome = {
+            "username": username,
+            "list_status": "ok" if rows else "empty",
+            "fetched_at": datetime.now(UTC),
+            "error": None,
+        }
+        with replace_file(self._path(username, "rows")) as draft:
+            pl.DataFrame(rows, schema=_LISTS).write_parquet(draft)
+        with replace_file(self._path(username, "outcome")) as draft:
+            pl.DataFrame([outcome], schema=_OUTCOMES).write_parquet(draft)
+
+    def remove(self, username: str) -> None:
+        """Forget the list, where there is one."""
+        for part in ("outcome", "rows"):
+            self._path(username, part).unlink(missing_ok=True)
+
+    def has(self, username: str) -> bool:
+        """Whether the user's list was imported, however the name is written."""
+        return self._path(username, "outcome").exists()
+
+    def read(self, usernames: Sequence[str]) -> Harvest:
+        """The lists of those users who imported one, as a source gives them."""
+        ours = [name for name in usernames if self.has(name)]
+        rows = [pl.read_parquet(self._path(name, "rows"), memory_map=False) for name in ours]
+        outcomes = [pl.read_parquet(self._path(name, "outcome"), memory_map=False) for name in ours]
+        return Harvest(
+            pl.concat([pl.DataFrame(schema=_LISTS), *rows]),
+            {"imported_lists": len(ours)},
+            {"list_outcomes": pl.concat([pl.DataFrame(schema=_OUTCOMES), *outcomes])},
+        )
+
+    def _path(self, username: str, part: str) -> Path:
+        digest = hashlib.blake2b(canonical(username).encode(), digest_size=12).hexdigest()
+        return self._folder / f"{digest}-{part}.parquet"
+
+
+class WithImports(Source):
+    """A source, but for the users whose lists were imported: they are never asked of it."""
+
+    def __init__(self, source: Source, imported: ImportedLists) -> None:
+        self.source = source
+        self.imported = imported
+        self.in_parts = source.in_parts
+
+    def pages(self, log: Log) -> Harvest:
+        """As the source."""
+        return self.source.pages(log)
+
+    def features(self, pages: pl.DataFrame) -> Harvest:
+        """As the source."""
+        return self.source.features(pages)
+
+    def relations(self, pages: pl.DataFrame) -> Harvest:
+        """As the source."""
+        return self.source.relations(pages)
+
+    def usernames(self, log: Log) -> list[str]:
+        """As the source."""
+        return self.source.usernames(log)
+
+    def lists(self, usernames: Sequence[str], log: Log) -> Harvest:
+        """The source's lists, and the imported ones."""
+        theirs = [name for name in usernames if not self.imported.has(name)]
+        if len(theirs) == len(usernames):
+            return self.source.lists(usernames, log)
+        found, ours = self.source.lists(theirs, log) if theirs else None, self.imported.read(usernames)
+        if found is None:
+            return ours
+        outcomes = [h.companions["list_outcomes"].select(_OUTCOMES.keys()) for h in (found, ours)]
+        return Harvest(
+            pl.concat([found.frame.select(_LISTS.keys()), ours.frame], how="vertical_relaxed"),
+            {**found.metadata, **ours.metadata},
+            {"list_outcomes": pl.concat(outcomes, how="vertical_relaxed")},
+        )
+
+    def catalogue_is_due(self) -> bool:
+        """As the source."""
+        return self.source.catalogue_is_due()
+
+    def discovery_is_due(self) -> bool:
+        """As the source."""
+        return self.source.discovery_is_due()
+
+    def lists_due(self, usernames: Sequence[str]) -> list[str]:
+        """Those of the source; an imported list is new when it is imported."""
+        return self.source.lists_due([name for name in usernames if not self.imported.has(name)])
+
+    def discovery_gaps(self) -> list[str]:
+        """As the source."""
+        return self.source.discovery_gaps()
+
+    def mark_read(self) -> None:
+        """As the source."""
+        self.source.mark_read()
+
+
+class NobodysSource(Source):
+    """Shows nothing; with imported lists before it, only those can be read."""
+
+    def pages(self, log: Log) -> Harvest:
+        """No pages."""
+        return Harvest(pl.DataFrame(schema=polars_schema(TABLES["raw_anime_pages"])))
+
+    def features(self, pages: pl.DataFrame) -> Harvest:
+        """No titles."""
+        return Harvest(pl.DataFrame(schema=polars_schema(TABLES["anime_features"])))
+
+    def relations(self, pages: pl.DataFrame) -> Harvest:
+        """No relations."""
+        return Harvest(pl.DataFrame(schema=polars_schema(TABLES["anime_relations"])))
+
+    def usernames(self, log: Log) -> list[str]:
+        """Nobody."""
+        return []
+
+    def lists(self, usernames: Sequence[str], log: Log) -> Harvest:
+        """Nobody's."""
+        return Harvest(pl.DataFrame(schema=_LISTS), {}, {"list_outcomes": pl.DataFrame(schema=_OUTCOMES)})
+
+    def catalogue_is_due(self) -> bool:
+        """Never."""
+        return False
+
+    def discovery_is_due(self) -> bool:
+        """Never."""
+        return False
+
+    def lists_due(self, usernames: Sequence[str]) -> list[str]:
+        """Nobody's."""
+        return []

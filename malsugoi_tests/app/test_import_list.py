@@ -1,0 +1,197 @@
+"""Importing one's own export: a user like others, whose list stays whatever the source shows later.
+
+The story: a folder of files with three users is read; ann imports her own export and is recommended to; somebody tries
+names and files that mean harm.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from rich.console import Console
+
+from malsugoi_assets.app import pipeline
+from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.app.import_list import import_export
+from malsugoi_assets.app.instance import open_instance
+from malsugoi_assets.app.reports import read_recommendations
+from malsugoi_assets.definitions import build_definitions
+from malsugoi_assets.resources.imported import ImportedLists, WithImports, is_name
+from malsugoi_assets.resources.source import Source, open_source
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_tests.warehouse.frames import frame
+
+CATALOGUE = "anime_id,title,type,genres\n" + "".join(f"{n},Title {n},TV,Action\n" for n in range(1, 9))
+RATINGS = "username,anime_id,score\n" + "".join(
+    f"{user},{n},{(n + place) % 10 + 1}\n" for place, user in enumerate(("bea", "cem", "dee")) for n in range(1, 7)
+)
+
+
+def export(path: Path, name: str | None, scores: dict[int, int]) -> Path:
+    who = f"<myinfo><user_name>{name}</user_name></myinfo>" if name else ""
+    entries = "".join(
+        f"<anime><series_animedb_id>{n}</series_animedb_id><series_title><![CDATA[Title {n}]]></series_title>"
+        f"<my_score>{score}</my_score><my_status>Completed</my_status></anime>"
+        for n, score in scores.items()
+    )
+    text = f'<?xml version="1.0" encoding="UTF-8" ?><myanimelist>{who}{entries}</myanimelist>'.encode()
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    return path
+
+
+def settings_of(root: Path, **more: object) -> Settings:
+    return Settings.load(
+        {}, source="files", files_dir=str(root / "folder"), data_dir=str(root / "data"), device="cpu", **more
+    )
+
+
+def run_stages(settings: Settings, *stages: str) -> None:
+    source = open_source(settings)
+    data_dir = DataDir(settings.root)
+    instance = open_instance(settings)
+    definitions = build_definitions(settings)
+    with instance:
+        for stage in stages:
+            for step in getattr(pipeline, f"_{stage}")(instance, data_dir, source):
+                pipeline.execute_step(instance, definitions, step)
+    source.mark_read()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """A data dir with catalogue, users and lists, and no models yet."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "anime.csv").write_text(CATALOGUE)
+    (tmp_path / "folder" / "ratings.csv").write_text(RATINGS)
+    found = settings_of(tmp_path)
+    run_stages(found, "catalogue", "discovery", "lists")
+    yield found
+    os.environ.pop("DAGSTER_HOME", None)
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Settings:
+    """A data dir of files with one title and one user, and nothing else: enough to refuse an import."""
+    (tmp_path / "folder").mkdir()
+    found = settings_of(tmp_path)
+    data_dir = DataDir(found.root)
+    data_dir.claim(found)
+    data_dir.lake.write(TABLES["anime_features"], frame("anime_features", {"anime_id": 1}))
+    data_dir.ledger.add(["bea"], batch_size=10)
+    return found
+
+
+def rows(settings: Settings, sql: str) -> list[tuple[object, ...]]:
+    path = DataDir(settings.root).publisher.current()
+    assert path is not None
+    with duckdb.connect(str(path), read_only=True) as con:
+        return con.execute(sql).fetchall()
+
+
+ANNS = "SELECT anime_id, score, status FROM user_lists WHERE username = 'ann' ORDER BY 1"
+
+
+def test_an_imported_list_is_a_user_that_stays_through_later_runs_and_is_replaced_by_the_next_import(
+    settings: Settings, tmp_path: Path
+) -> None:
+    console = Console(quiet=True)
+    import_export(settings, export(tmp_path / "ann.xml.gz", "ann", {1: 9, 2: 0, 99: 5}), None, console)
+    assert rows(settings, ANNS) == [(1, 9, "completed"), (2, None, "completed"), (99, 5, "completed")]
+    assert rows(settings, "SELECT user_batch, list_status, entries, rated FROM users WHERE username = 'ann'") == [
+        ("batch-000001", "ok", 3, 2)
+    ]
+    ratings = "SELECT anime_id, rating FROM rating_matrix WHERE username = 'ann' ORDER BY 1"
+    assert rows(settings, ratings) == [(1, 9), (99, 5)]
+    # The files change, so that every list is read again: hers is not among them, and stays.
+    (tmp_path / "folder" / "ratings.csv").write_text(RATINGS + "eve,1,5\n")
+    run_stages(settings, "catalogue", "discovery", "lists")
+    assert rows(settings, "SELECT count(*) FROM users") == [(5,)]
+    assert len(rows(settings, ANNS)) == 3
+    import_export(settings, export(tmp_path / "ann.xml", "ANN", {3: 10}), None, console)
+    assert rows(settings, ANNS) == [(3, 10, "completed")]
+    assert rows(settings, "SELECT count(*) FROM users") == [(5,)]
+    import_export(settings, export(tmp_path / "empty.xml", "zoe", {}), None, console)
+    assert rows(settings, "SELECT list_status, entries FROM users WHERE username = 'zoe'") == [("empty", 0)]
+
+
+@pytest.mark.slow
+def test_recommendations_are_there_at_once_where_there_are_models(settings: Settings, tmp_path: Path) -> None:
+    run_stages(settings, "collaborative", "deep")
+    import_export(settings, export(tmp_path / "ann.xml", None, {1: 9, 2: 3}), "ann", Console(quiet=True))
+    found = read_recommendations(settings, "ann")
+    assert found
+    assert {1, 2}.isdisjoint(row["anime_id"] for row in found)
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "..", "../../x", "%00", "a\0b", "", " ", ".hidden", "-x", "a" * 300, "a b", "a\nb"]
+)
+def test_names_that_mean_harm_are_refused_before_anything_is_written(
+    bare: Settings, tmp_path: Path, name: str
+) -> None:
+    file = export(tmp_path / "list.xml", None, {1: 9})
+    before = sorted(bare.root.rglob("*"))
+    with pytest.raises(UserError, match="cannot be a user's name here") as error:
+        import_export(bare, file, name, Console(quiet=True))
+    assert "\n" not in error.value.message
+    assert sorted(bare.root.rglob("*")) == before
+
+
+def test_names_of_the_site_and_of_other_scripts_are_names() -> None:
+    assert all(is_name(name) for name in ("Xinil", "a_b-c", "名前", "user.name", "0"))
+
+
+def test_what_cannot_be_imported_ends_in_one_sentence(bare: Settings, tmp_path: Path) -> None:
+    console, good = Console(quiet=True), export(tmp_path / "good.xml", "BEA", {1: 9})
+    with pytest.raises(UserError, match=r"bea is a user of .* already.*--as"):
+        import_export(bare, good, None, console)
+    with pytest.raises(UserError, match=r"bea is a user of .* already.*--as"):
+        import_export(bare, good, "Bea", console)
+    with pytest.raises(UserError, match="does not say whose list it is"):
+        import_export(bare, export(tmp_path / "nameless.xml", None, {1: 9}), None, console)
+    with pytest.raises(UserError, match=r"nowhere\.xml: there is no such file"):
+        import_export(bare, tmp_path / "nowhere.xml", None, console)
+    (tmp_path / "page.xml").write_text("<html><body>hello</body></html>")
+    with pytest.raises(UserError, match=r"page\.xml: "):
+        import_export(bare, tmp_path / "page.xml", "me", console)
+    (tmp_path / "cut.xml.gz").write_bytes(gzip.compress(good.read_bytes())[:-12])
+    with pytest.raises(UserError, match=r"cut\.xml\.gz: .*ends in the middle"):
+        import_export(bare, tmp_path / "cut.xml.gz", "me", console)
+    assert not (bare.root / "imported").exists()
+
+
+def test_the_replicas_invented_titles_take_no_real_list(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    file = export(tmp_path / "a.xml", "ann", {1: 9})
+    replica = Settings.load({}, data_dir=str(data))
+    with pytest.raises(UserError, match="no titles are in"):
+        import_export(replica, file, None, Console(quiet=True))
+    data.mkdir()
+    (data / "source.json").write_text('{"source": "replica", "site": "replica"}')
+    (data / "lake" / "anime_features").mkdir(parents=True)
+    DataDir(data).lake.write(TABLES["anime_features"], frame("anime_features", {"anime_id": 1}))
+    with pytest.raises(UserError, match="the replica's invented titles"):
+        import_export(replica, file, None, Console(quiet=True))
+
+
+def test_whatever_a_source_offers_is_passed_on_past_the_imports() -> None:
+    """A method that is added to `Source` and not here would be answered by its default, silently."""
+    public = {name for name in vars(Source) if not name.startswith("_")}
+    assert public - vars(WithImports).keys() == {"in_parts"}
+
+
+def test_a_forgotten_import_is_gone(tmp_path: Path) -> None:
+    lists = ImportedLists(tmp_path)
+    lists.put("ann", [])
+    assert lists.has("ANN")
+    lists.remove("Ann")
+    assert not lists.has("ann")
+    assert not any(tmp_path.rglob("*.parquet"))
