@@ -61,6 +61,7 @@ def choose(folder: Path) -> Chosen:
     """
     named_lists, named_catalogue = find_table(folder, "ratings"), find_table(folder, "anime")
     lists, catalogues, broken = _candidates(folder)
+    every = {found.path for found in (*lists, *catalogues)}
     if named_lists:
         # Its name says what it has to be: a column that it lacks is for its reader to say.
         lists = [_lists(named_lists, column_names(named_lists))]
@@ -79,7 +80,7 @@ def choose(folder: Path) -> Chosen:
     chosen = max(lists if catalogues else itself, key=lambda found: found.fullness)
     catalogue = max(catalogues, key=lambda found: found.fullness) if catalogues else None
     used = {chosen.path, catalogue.path if catalogue else chosen.path}
-    others = [found.path.name for found in (*lists, *catalogues) if found.path not in used]
+    others = [path.name for path in every - used]
     return Chosen(
         chosen.path,
         chosen.shape.name,

@@ -162,7 +162,9 @@ def _copy_csv(con: duckdb.DuckDBPyConnection, path: Path, columns: dict[str, str
         mended = target.with_name(target.name + ".csv")
         try:
             with mended.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows([header.names, *Rows(path, header)])
+                csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(
+                    [header.names, *Rows(path, header)]
+                )
             run(con, _copy(_csv_source(mended, Header(header.names, ",")), columns, target), path.name, say)
         except duckdb.InvalidInputException:
             raise FilesError(path, f"broken CSV ({first_line(error)})") from error
