@@ -13,7 +13,7 @@ import polars as pl
 
 from malsugoi_assets.disk import replace_file
 from malsugoi_assets.mal.records import ListEntry
-from malsugoi_assets.resources.source import Harvest, Log, Source
+from malsugoi_assets.resources.source import Harvest, Log, Source, silent
 from malsugoi_assets.warehouse.ledger import canonical
 from malsugoi_assets.warehouse.schema import polars_schema
 from malsugoi_assets.warehouse.tables import TABLES
@@ -80,18 +80,19 @@ class WithImports(Source):
         self.source = source
         self.imported = imported
         self.in_parts = source.in_parts
+        self.ignores_case = source.ignores_case
 
     def pages(self, log: Log) -> Harvest:
         """As the source."""
         return self.source.pages(log)
 
-    def features(self, pages: pl.DataFrame) -> Harvest:
+    def features(self, pages: pl.DataFrame, log: Log = silent) -> Harvest:
         """As the source."""
-        return self.source.features(pages)
+        return self.source.features(pages, log)
 
-    def relations(self, pages: pl.DataFrame) -> Harvest:
+    def relations(self, pages: pl.DataFrame, log: Log = silent) -> Harvest:
         """As the source."""
-        return self.source.relations(pages)
+        return self.source.relations(pages, log)
 
     def usernames(self, log: Log) -> list[str]:
         """As the source."""
@@ -140,11 +141,11 @@ class NobodysSource(Source):
         """No pages."""
         return Harvest(pl.DataFrame(schema=polars_schema(TABLES["raw_anime_pages"])))
 
-    def features(self, pages: pl.DataFrame) -> Harvest:
+    def features(self, pages: pl.DataFrame, log: Log = silent) -> Harvest:
         """No titles."""
         return Harvest(pl.DataFrame(schema=polars_schema(TABLES["anime_features"])))
 
-    def relations(self, pages: pl.DataFrame) -> Harvest:
+    def relations(self, pages: pl.DataFrame, log: Log = silent) -> Harvest:
         """No relations."""
         return Harvest(pl.DataFrame(schema=polars_schema(TABLES["anime_relations"])))
 

@@ -185,7 +185,7 @@ def test_the_replicas_invented_titles_take_no_real_list(tmp_path: Path) -> None:
 def test_whatever_a_source_offers_is_passed_on_past_the_imports() -> None:
     """A method that is added to `Source` and not here would be answered by its default, silently."""
     public = {name for name in vars(Source) if not name.startswith("_")}
-    assert public - vars(WithImports).keys() == {"in_parts"}
+    assert public - vars(WithImports).keys() == {"in_parts", "ignores_case"}
 
 
 def test_a_forgotten_import_is_gone(tmp_path: Path) -> None:
