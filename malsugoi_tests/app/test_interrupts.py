@@ -55,8 +55,8 @@ def test_ctrl_c_ends_a_process_that_handles_it_otherwise_and_its_children_say_no
 def test_after_the_block_ctrl_c_is_what_it_was() -> None:
     process = start(
         "import signal, time\nfrom malsugoi_assets.app.interrupts import ending_at_once\n"
-        "with ending_at_once():\n    pass\nprint('begins', flush=True)\n"
-        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('interrupted')\n"
+        "with ending_at_once():\n    pass\n"
+        "try:\n    print('begins', flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('interrupted')\n"
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "begins\n"
