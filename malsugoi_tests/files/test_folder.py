@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -14,6 +15,7 @@ import pytest
 
 from malsugoi_assets.files import FilesError, Folder, title_id
 from malsugoi_assets.files import read_folder as read_into
+from malsugoi_assets.files.shapes import CATALOGUE_SHAPES, LIST_SHAPES
 from malsugoi_assets.files.titles import title_ids
 from malsugoi_tests.support.shared import shared_path
 
@@ -286,3 +288,10 @@ def test_ids_made_from_titles_are_stable_and_collisions_are_refused() -> None:
                 title_ids(Path("x"), [other, f"title {number}"])
             return
     pytest.fail("no two of 300,000 titles share one of 2**31 ids, which is as good as impossible")
+
+
+def test_the_documentation_shows_every_shape() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "files.md").read_text().lower()
+    words = set(re.findall(r"\w+", re.sub(r"(?<=\w) (?=\w+,|\w+`)", "_", page)))
+    told = {word for shape in (*LIST_SHAPES, *CATALOGUE_SHAPES) for word in shape.columns}
+    assert told - words == set()
