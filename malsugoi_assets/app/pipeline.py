@@ -17,6 +17,7 @@ from malsugoi_assets.automation.partitions import register_batches
 from malsugoi_assets.automation.state import mark_dead_runs, read_state
 from malsugoi_assets.resources.source import Source
 from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.publish import PublishError
 
 Tell = Callable[[str], None]
 
@@ -61,6 +62,11 @@ def run_pipeline(
             seconds = execute_step(instance, definitions, step)
             outcome.ran.append((step, seconds))
             ended(f"{step.job} ({seconds:.1f} s)")
+    try:
+        # A run killed after its last file was written left nothing to do but this.
+        data_dir.publisher.publish()
+    except PublishError as error:
+        raise WorkError(f"{error}; what was finished is kept, run the same command again to go on") from error
     source.mark_read()
     return outcome
 

@@ -102,6 +102,14 @@ def test_a_second_run_asks_for_no_page_and_changes_nothing(finished: Finished) -
     assert contents(finished.data_dir) == before
 
 
+def test_what_a_run_wrote_and_was_killed_before_publishing_is_published_by_the_next(finished: Finished) -> None:
+    """All files were current, so the next run had nothing to do, and left the database without recommendations."""
+    before = contents(finished.data_dir)
+    (finished.data_dir / "malsugoi.duckdb").unlink()
+    run(finished.data_dir, **SETTINGS)
+    assert contents(finished.data_dir) == before
+
+
 def test_runs_that_are_killed_and_run_again_end_like_an_undisturbed_one(finished: Finished, tmp_path: Path) -> None:
     """Each kill falls anywhere in what an undisturbed run takes; a run that ends before its kill is compared, and the
     next one begins from nothing.
