@@ -50,6 +50,7 @@ _PART_OF_ANIME = re.compile(r"/?anime/\d+/[^/]*/([^/]+)")
 _RELATED = re.compile(r"<(?:table|div)\b[^<>]*\b(?:anime_detail_related_anime|related-entries)\b", re.I)
 _RELATED_HEADING = re.compile(r">\s*Related (?:Anime|Entries)\s*</h2>", re.I)
 _CELL_END = re.compile(r"</td\s*>", re.I)
+_FOOTNOTE, _FOOTNOTE_END = re.compile(r"<sup\b", re.I), re.compile(r"</sup\b", re.I)
 _H2 = re.compile(r"<h2\b", re.I)
 _ID_INPUT = re.compile(r"<input\b[^<>]*\bmyinfo_anime_id\b[^<>]*>", re.I)
 _COUNT = re.compile(r"#?(\d{1,3}(?:,\d{3})+|\d{1,9})")
@@ -100,6 +101,8 @@ def parse_anime_page(page: str | bytes) -> AnimePage:
     start = min(heading.start() if heading else labels_at[0], labels_at[0])
     end = _CELL_END.search(text, labels_at[-1], labels_at[-1] + _AFTER_LAST_LABEL)
     piece = text[start : end.start() if end else labels_at[-1] + _AFTER_LAST_LABEL]
+    if len(_FOOTNOTE.findall(piece)) != len(_FOOTNOTE_END.findall(piece)):
+        raise UnexpectedPage(EXPECTED, "a footnote mark without its markup, which would pass for a digit")
     soup = _soup(piece)
     labels_of = soup.select(selectors.LABEL)
     labels = _Labels(labels_of)
@@ -368,6 +371,8 @@ def _relations_shown(text: str) -> tuple[Relation, ...]:
         if tile.select_one(selectors.RELATION_TILE) is not None:
             raise UnexpectedPage(EXPECTED, "a related entry inside another")
         name = tile.select_one(selectors.RELATION_TILE_NAME)
+        if name is not None and name.find("a") is not None:
+            raise UnexpectedPage(EXPECTED, "a related entry inside its relation")
         found += _related(shown_text(name) if name else "", tile.select(selectors.RELATION_TILE_LINK))
     for label in soup.select(selectors.RELATION_LABEL):
         cell = label.find_next_sibling("td")

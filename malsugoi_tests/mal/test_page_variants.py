@@ -153,15 +153,16 @@ def same_or_unknown(found: AnimePage, wanted: AnimePage) -> list[str]:
     ]
 
 
-@given(st.data())
-@settings(max_examples=80, deadline=None)
-def test_a_detail_page_that_lost_a_tag_has_no_wrong_value(data: st.DataObject) -> None:
-    """Tiles of related entries without their end once gave the next entries the first one's relation."""
+def test_a_detail_page_that_lost_any_one_tag_has_no_wrong_value() -> None:
+    """Tiles of related entries without their end once gave the next entries the first one's relation, a relation without
+    its end took in the title, and a footnote mark without its start made rank 14 rank 142."""
     _, page = replica_pages()["detail"]
-    lost = tags("detail")[data.draw(st.integers(0, len(tags("detail")) - 1))]
-    with contextlib.suppress(PageError):
-        found = parse_anime_page(page[: lost.start()] + page[lost.end() :])
-        assert same_or_unknown(found, whole("detail")) == []
+    wrong = {}
+    for lost in tags("detail"):
+        with contextlib.suppress(PageError):
+            found = parse_anime_page(page[: lost.start()] + page[lost.end() :])
+            wrong[lost[0], lost.start()] = same_or_unknown(found, whole("detail"))
+    assert {lost: fields for lost, fields in wrong.items() if fields} == {}
 
 
 @given(KINDS_AND_TAGS)
