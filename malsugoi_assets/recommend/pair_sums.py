@@ -18,14 +18,14 @@ from malsugoi_assets.machine import available_threads, memory_bytes
 from malsugoi_assets.recommend.compiled import compiled, on_threads
 from malsugoi_assets.recommend.pairs import (
     Layout,
+    Rows,
     Strongest,
     TitleSums,
     count_row,
-    empty_heaps,
     lay_out,
-    merged,
     offer_row,
     shares_of,
+    strongest_offered,
     work_of,
 )
 from malsugoi_assets.recommend.ratings import Ratings
@@ -70,16 +70,12 @@ class PairSums:
     def strongest(self, most: int, shrinkage: float, min_support: int, threads: int | None = None) -> Strongest:
         """As `pairs.strongest_pairs` of everything counted."""
         mean, scale = self.titles.centring()
-        shares = shares_of(np.arange(self.n_items, dtype=np.float64), threads or available_threads())
-        heaps = empty_heaps(len(shares), self.n_items, most)
 
-        def one(t: int) -> None:
-            _strongest_of_sums(
-                shares[t], self.pairs, mean, scale, float(shrinkage), min_support, *(part[t] for part in heaps)
-            )
+        def offer(rows: Rows, *heaps: npt.NDArray[np.generic]) -> None:
+            _strongest_of_sums(rows, self.pairs, mean, scale, float(shrinkage), min_support, *heaps)
 
-        on_threads(one, len(shares))
-        return merged(heaps)
+        work = np.arange(self.n_items, dtype=np.float64)
+        return strongest_offered(shares_of(work, threads or available_threads()), most, offer)
 
     def save(self, path: Path) -> None:
         """Write the sums, whole or not at all."""

@@ -13,6 +13,7 @@ interpreter's lock and are run on plain threads; no result depends on how many.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +26,8 @@ from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 # Ratings count from 0 (0-9) in the word: 13 bits for n, 16 for A_i, 16 for A_j, 19 for S hold so many raters.
 _MOST_RATERS = 6_472
 
-# sizes, partners, strengths, supports, each with the thread as its first axis.
-Heaps = tuple[IntArray, IntArray, FloatArray, IntArray]
+Rows = npt.NDArray[np.int64]
+"""Places whose pairs with all earlier places one thread works on."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,18 @@ def _is_worse(strength, partner, than_strength, than_partner):  # type: ignore[n
 
 
 @compiled
+def _put(item, place, strength, partner, support, partners, strengths, supports):  # type: ignore[no-untyped-def]
+    strengths[item, place], partners[item, place], supports[item, place] = strength, partner, support
+
+
+@compiled
+def _move(item, place, source, partners, strengths, supports):  # type: ignore[no-untyped-def]
+    strengths[item, place] = strengths[item, source]
+    partners[item, place] = partners[item, source]
+    supports[item, place] = supports[item, source]
+
+
+@compiled
 def _sift_down(item, held, partner, strength, support, partners, strengths, supports):  # type: ignore[no-untyped-def]
     """Put a partner in the place of the worst, of `held` on the item's heap, and let it sink."""
     place = 0
@@ -177,11 +190,9 @@ def _sift_down(item, held, partner, strength, support, partners, strengths, supp
             child += 1
         if not _is_worse(strengths[item, child], partners[item, child], strength, partner):
             break
-        strengths[item, place] = strengths[item, child]
-        partners[item, place] = partners[item, child]
-        supports[item, place] = supports[item, child]
+        _move(item, place, child, partners, strengths, supports)
         place = child
-    strengths[item, place], partners[item, place], supports[item, place] = strength, partner, support
+    _put(item, place, strength, partner, support, partners, strengths, supports)
 
 
 @compiled
@@ -198,11 +209,9 @@ def _offer(item, partner, strength, support, size, partners, strengths, supports
         parent = (place - 1) // 2
         if not _is_worse(strength, partner, strengths[item, parent], partners[item, parent]):
             break
-        strengths[item, place] = strengths[item, parent]
-        partners[item, place] = partners[item, parent]
-        supports[item, place] = supports[item, parent]
+        _move(item, place, parent, partners, strengths, supports)
         place = parent
-    strengths[item, place], partners[item, place], supports[item, place] = strength, partner, support
+    _put(item, place, strength, partner, support, partners, strengths, supports)
 
 
 @compiled
@@ -259,9 +268,7 @@ def _merged(sizes, partners, strengths, supports):  # type: ignore[no-untyped-de
         # The worst on top goes behind those that are left, again and again: the best come to stand first.
         for last in range(sizes[0, item] - 1, 0, -1):
             strength, partner, support = strengths[0, item, last], partners[0, item, last], supports[0, item, last]
-            strengths[0, item, last] = strengths[0, item, 0]
-            partners[0, item, last] = partners[0, item, 0]
-            supports[0, item, last] = supports[0, item, 0]
+            _move(item, last, 0, partners[0], strengths[0], supports[0])
             _sift_down(item, last, partner, strength, support, partners[0], strengths[0], supports[0])
 
 
@@ -270,36 +277,33 @@ def strongest_pairs(
 ) -> Strongest:
     """The `most` strongest partners of each title by shrunk centred cosine; exact, ties to the lower index."""
     mean, scale = layout.sums.centring()
-    shares = shares_of(work_of(layout), threads or available_threads())
-    heaps = empty_heaps(len(shares), layout.n_items, most)
 
-    def one(t: int) -> None:
+    def offer(rows: Rows, *heaps: npt.NDArray[np.generic]) -> None:
         _strongest_of_rows(
-            shares[t], layout.order, layout.entries, layout.of_title, layout.begins, layout.first, mean, scale,
-            float(shrinkage), min_support, *(part[t] for part in heaps),
+            rows, layout.order, layout.entries, layout.of_title, layout.begins, layout.first, mean, scale,
+            float(shrinkage), min_support, *heaps,
         )  # fmt: skip
 
-    on_threads(one, len(shares))
-    return merged(heaps)
+    return strongest_offered(shares_of(work_of(layout), threads or available_threads()), most, offer)
 
 
-def merged(heaps: Heaps) -> Strongest:
-    """The threads' heaps as one table."""
-    _merged(*heaps)
-    size, partner, strength, support = (part[0] for part in heaps)
-    return Strongest(size, partner, strength, support)
+def strongest_offered(shares: Sequence[Rows], most: int, offer: Callable[..., None]) -> Strongest:
+    """The `most` strongest partners among those that `offer(rows, size, partners, strengths, supports)` offers.
 
-
-def empty_heaps(threads: int, n_items: int, most: int) -> Heaps:
-    """Room for the `most` strongest partners of each title on each thread."""
-    most = max(1, min(most, n_items - 1))
-    shape = (threads, n_items, most)
-    return (
-        np.zeros((threads, n_items), np.int32),
+    `shares`: the rows (titles) of each thread, all of them together; every thread fills heaps of its own.
+    """
+    n_items = sum(map(len, shares))
+    shape = (len(shares), n_items, max(1, min(most, n_items - 1)))
+    heaps = (
+        np.zeros(shape[:2], np.int32),
         np.empty(shape, np.int32),
         np.empty(shape, np.float32),
         np.empty(shape, np.int32),
     )
+    on_threads(lambda t: offer(shares[t], *(part[t] for part in heaps)), len(shares))
+    _merged(*heaps)
+    size, partner, strength, support = (part[0] for part in heaps)
+    return Strongest(size, partner, strength, support)
 
 
 def work_of(layout: Layout) -> npt.NDArray[np.float64]:
@@ -310,7 +314,7 @@ def work_of(layout: Layout) -> npt.NDArray[np.float64]:
     return steps_of_title + 4.0 * np.arange(layout.n_items)
 
 
-def shares_of(work: npt.NDArray[np.float64], threads: int) -> list[npt.NDArray[np.int64]]:
+def shares_of(work: npt.NDArray[np.float64], threads: int) -> list[Rows]:
     """Rows for each thread, of about equal work: dealt out from the dearest on, forth and back."""
     dearest = np.argsort(-work, kind="stable")
     turn = np.arange(len(work)) % (2 * threads)
