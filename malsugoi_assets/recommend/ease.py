@@ -49,12 +49,7 @@ def ease_matrix(ratings: Ratings, settings: EaseSettings) -> tuple[npt.NDArray[n
     the matrices would not fit `settings.memory_gib`.
     """
     chosen = most_listed(ratings, settings.max_titles)
-    needed = 4 * len(chosen) ** 2 * (8 if len(chosen) <= 2_000 else 4) / 2**30
-    if needed > settings.memory_gib:
-        raise MemoryError(
-            f"EASE over {len(chosen):,} titles needs {needed:.1f} GiB, {settings.memory_gib:g} are allowed: "
-            "raise `memory_gib` or lower `max_titles`"
-        )
+    need_memory("EASE", len(chosen), 8 if len(chosen) <= 2_000 else 4, settings.memory_gib)
     lists = preferences(ratings, settings.liked, settings.liked_from)[:, chosen]
     gram = (lists.T @ lists).toarray().astype(np.float64 if len(chosen) <= 2_000 else np.float32)
     gram[np.diag_indices(len(chosen))] += settings.ridge
@@ -93,7 +88,37 @@ def preferences(ratings: Ratings, liked: float, liked_from: float) -> sp.csr_mat
     return sp.csr_matrix((value.astype(np.float32), (ratings.user, ratings.item)), shape=shape)
 
 
-class Ease:
+def need_memory(what: str, n_titles: int, matrices: int, allowed_gib: float) -> None:
+    """Raise MemoryError where so many dense float32 matrices over the titles are more than is allowed."""
+    needed = 4 * n_titles**2 * matrices / 2**30
+    if needed > allowed_gib:
+        raise MemoryError(
+            f"{what} over {n_titles:,} titles needs {needed:.1f} GiB, {allowed_gib:g} are allowed: "
+            "raise `memory_gib` or lower `max_titles`"
+        )
+
+
+class ListRanker:
+    """Ranks users by the sum of their lists' weights: what `Ease` and `Slim` share once their weights are learnt."""
+
+    _lists: sp.csr_matrix | None = None
+
+    def keep(self, lists: sp.csr_matrix, titles: npt.NDArray[np.int64], weights: FloatArray | sp.csr_matrix) -> None:
+        """`lists`: X; `weights`: over `titles`, row = neighbour, column = scored title."""
+        self._lists, self._titles, self._weights = lists, titles, weights
+
+    def scores(self, users: IntArray) -> FloatArray:
+        """Scores over all titles, float32 (len(users), n_items); titles without weights score 0."""
+        if self._lists is None:
+            raise RuntimeError("fit() comes before scores()")
+        lists = self._lists[users]
+        found = lists[:, self._titles] @ self._weights
+        result = np.zeros(lists.shape, dtype=np.float32)
+        result[:, self._titles] = found.toarray() if sp.issparse(found) else found
+        return result
+
+
+class Ease(ListRanker):
     """The model `ease`: ranks by the full weights; by default a liked title counts twice, in learning and in scoring.
 
     The stored weights are sums over plain lists and do without: liked titles in learning alone rank worse.
@@ -101,19 +126,9 @@ class Ease:
 
     def __init__(self, seed: int = 0, settings: EaseSettings | None = None) -> None:
         self.settings = settings or EaseSettings(liked=1.0, ridge=200.0)
-        self._lists: sp.csr_matrix | None = None
 
     def fit(self, ratings: Ratings, items: Items) -> Ease:
         """Learn from the listings in `ratings`; nothing is random."""
-        self._titles, self._weights = ease_matrix(ratings, self.settings)
-        self._lists = preferences(ratings, self.settings.liked, self.settings.liked_from)
+        lists = preferences(ratings, self.settings.liked, self.settings.liked_from)
+        self.keep(lists, *ease_matrix(ratings, self.settings))
         return self
-
-    def scores(self, users: IntArray) -> FloatArray:
-        """Scores over all titles, float32 (len(users), n_items); titles without weights score 0."""
-        if self._lists is None:
-            raise RuntimeError("fit() comes before scores()")
-        lists = self._lists[users]
-        result = np.zeros(lists.shape, dtype=np.float32)
-        result[:, self._titles] = lists[:, self._titles] @ self._weights
-        return result

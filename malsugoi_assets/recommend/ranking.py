@@ -20,12 +20,16 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from malsugoi_assets.recommend.items import Items
-from malsugoi_assets.recommend.ranking_scores import LIKED_FROM, ListScores
+from malsugoi_assets.recommend.ranking_scores import LIKED_FROM, SCORES, ListScores
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 
 _USERS_AT_A_TIME = 64
-# The scores whose sum picks the candidates, by their place in `SCORES`, with their weights.
-_PICKS = {1: 1.0, 4: 1.0, 7: 0.3}
+# The scores whose sum picks the candidates, with their weights.
+_PICKS = {
+    "ease, liked titles counted twice": 1.0,
+    "slim, liked titles counted half more": 1.0,
+    "co-listing cosine": 0.3,
+}
 Matrix = npt.NDArray[np.float32]
 
 
@@ -96,19 +100,19 @@ class Ranking:
         """Float32 (len(users), n_items): the candidates by the network, before the rest by the scores that pick them."""
         if self._known is None:
             raise RuntimeError("fit() comes before scores()")
-        result = np.empty((len(users), self._known.n_items), dtype=np.float32)
-        for start in range(0, len(users), _USERS_AT_A_TIME):
-            some = users[start : start + _USERS_AT_A_TIME]
-            standard = _standardised(self._known.of(some), self._known.listed[some].toarray() == 0)
-            picked = _picks(standard)
-            result[start : start + len(some)] = picked - picked.max(axis=1, keepdims=True) - 1
-            found = _candidates(self._known, some, self.settings.candidates, standard)
-            order = self._predict(found.inputs)
-            there = found.item >= 0
-            order -= np.where(there, order, np.inf).min(axis=1, keepdims=True)
-            row = np.repeat(np.arange(start, start + len(some)), there.sum(axis=1))
-            result[row, found.item[there]] = order[there]
-        return result
+        empty = np.empty((0, self._known.n_items), dtype=np.float32)
+        return np.concatenate([empty, *(self._scores_of(self._known, some) for some in _blocks(users))])
+
+    def _scores_of(self, known: ListScores, users: IntArray) -> FloatArray:
+        standard = _standardised(known.of(users), known.listed[users].toarray() == 0)
+        picked = _picks(standard)
+        result = picked - picked.max(axis=1, keepdims=True) - 1
+        found = _candidates(known, users, self.settings.candidates, standard)
+        order = self._predict(found.inputs)
+        there = found.item >= 0
+        order -= np.where(there, order, np.inf).min(axis=1, keepdims=True)
+        result[np.repeat(np.arange(len(users)), there.sum(axis=1)), found.item[there]] = order[there]
+        return np.asarray(result, dtype=np.float32)
 
     def _learn(self, inputs: Matrix, liked: npt.NDArray[np.bool_]) -> None:
         import torch
@@ -176,7 +180,8 @@ def _standardised(scores: Matrix, free: npt.NDArray[np.bool_]) -> Matrix:
 def _picks(standard: Matrix) -> Matrix:
     """What picks the candidates: (users, n_items)."""
     finite = np.where(np.isfinite(standard), standard, -5)
-    return np.asarray(sum(weight * finite[:, :, place] for place, weight in _PICKS.items()), dtype=np.float32)
+    picked = sum(weight * finite[:, :, SCORES.index(score)] for score, weight in _PICKS.items())
+    return np.asarray(picked, dtype=np.float32)
 
 
 def _candidates(scores: ListScores, users: IntArray, most: int, standard: Matrix | None = None) -> _Candidates:

@@ -128,8 +128,9 @@ class ListScores:
         """Float32 (len(users), n_items, len(SCORES))."""
         found = [score.of(users) for score in self._linear]
         found += [(self._alike[users] @ theirs).toarray() for theirs in self._of_alike]
-        for block in self._predictor.blocks(users):
-            found += [block.predicted, np.log1p(block.support)] if len(block.users) == len(users) else []
+        blocks = list(self._predictor.blocks(users))
+        found.append(np.concatenate([block.predicted for block in blocks]))
+        found.append(np.log1p(np.concatenate([block.support for block in blocks])))
         return np.stack(found, axis=-1).astype(np.float32)
 
     def _cosine(self, lists: sp.csr_matrix) -> sp.csr_matrix:
@@ -137,34 +138,30 @@ class ListScores:
         common = sp.csr_matrix(lists.T @ lists).tocoo()
         size = np.maximum(common.diagonal(), 1)
         value = common.data / np.sqrt(size[common.row] * size[common.col]) * common.data / (common.data + 20)
-        return self._strongest(sp.csr_matrix((value, (common.row, common.col)), shape=common.shape))
+        return _strongest(sp.csr_matrix((value, (common.row, common.col)), shape=common.shape), self.neighbours)
 
     def _walk(self, lists: sp.csr_matrix) -> sp.csr_matrix:
         """RP³β (Christoffel et al. 2015): title → user → title at random, over the target's lists to the power β."""
         length, on_lists = (np.maximum(np.asarray(lists.sum(axis)).ravel(), 1) for axis in (1, 0))
         steps = sp.diags(1 / on_lists) @ lists.T @ sp.diags(1 / length) @ lists @ sp.diags(on_lists**-self.walk_back)
-        return self._strongest(sp.csr_matrix(steps))
-
-    def _strongest(self, weights: sp.csr_matrix) -> sp.csr_matrix:
-        """The `neighbours` strongest of each column (the scored title) off the diagonal; ties go to the lower row."""
-        coo = weights.tocoo()
-        off = coo.row != coo.col
-        row, column, value = coo.row[off], coo.col[off], coo.data[off]
-        order = np.lexsort((row, -value, column))
-        row, column, value = row[order], column[order], value[order]
-        kept = np.arange(len(column)) - np.searchsorted(column, column) < self.neighbours
-        shape = weights.shape
-        return sp.csr_matrix((value[kept].astype(np.float32), (row[kept], column[kept])), shape=shape)
+        return _strongest(sp.csr_matrix(steps), self.neighbours)
 
     def _like_users(self, listed: sp.csr_matrix) -> sp.csr_matrix:
         """Cosine of the users' rows, the strongest of each row."""
         length = np.sqrt(np.maximum(np.asarray(listed.sum(axis=1)).ravel(), 1))
         scaled = sp.csr_matrix(sp.diags((1 / length).astype(np.float32)) @ listed)
-        kept, self.neighbours = self.neighbours, self.like_users
-        try:
-            return self._strongest(sp.csr_matrix((scaled @ scaled.T).T)).T.tocsr()
-        finally:
-            self.neighbours = kept
+        return _strongest(sp.csr_matrix(scaled @ scaled.T), self.like_users).T.tocsr()
+
+
+def _strongest(weights: sp.csr_matrix, most: int) -> sp.csr_matrix:
+    """The `most` strongest of each column off the diagonal; ties go to the lower row."""
+    coo = weights.tocoo()
+    off = coo.row != coo.col
+    row, column, value = coo.row[off], coo.col[off], coo.data[off]
+    order = np.lexsort((row, -value, column))
+    row, column, value = row[order], column[order], value[order]
+    kept = np.arange(len(column)) - np.searchsorted(column, column) < most
+    return sp.csr_matrix((value[kept].astype(np.float32), (row[kept], column[kept])), shape=weights.shape)
 
 
 def _slim(ratings: Ratings, settings: SlimSettings) -> tuple[npt.NDArray[np.int64], sp.csr_matrix]:

@@ -17,9 +17,9 @@ import scipy.sparse as sp
 from pydantic import BaseModel, ConfigDict, Field
 
 from malsugoi_assets.machine import available_threads
-from malsugoi_assets.recommend.ease import ItemWeights, most_listed, preferences
+from malsugoi_assets.recommend.ease import ItemWeights, ListRanker, most_listed, need_memory, preferences
 from malsugoi_assets.recommend.items import Items
-from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
+from malsugoi_assets.recommend.ratings import Ratings
 
 
 class SlimSettings(BaseModel):
@@ -50,12 +50,7 @@ def slim_matrix(
     from malsugoi_assets.recommend.descent import sparse_columns  # compiled code takes a moment to load
 
     chosen = most_listed(ratings, settings.max_titles)
-    needed = 4 * len(chosen) ** 2 / 2**30
-    if needed > settings.memory_gib:
-        raise MemoryError(
-            f"SLIM over {len(chosen):,} titles needs {needed:.1f} GiB, {settings.memory_gib:g} are allowed: "
-            "raise `memory_gib` or lower `max_titles`"
-        )
+    need_memory("SLIM", len(chosen), 1, settings.memory_gib)
     lists = preferences(ratings, settings.liked, settings.liked_from)[:, chosen]
     gram = np.ascontiguousarray((lists.T @ lists).toarray(), dtype=np.float32)
     return chosen, sparse_columns(
@@ -78,24 +73,14 @@ def slim_top_weights(ratings: Ratings, settings: SlimSettings | None = None) -> 
     )
 
 
-class Slim:
+class Slim(ListRanker):
     """The model `slim`: ranks by the weights; by default a liked title counts half more, in learning and in scoring."""
 
     def __init__(self, seed: int = 0, settings: SlimSettings | None = None) -> None:
         self.settings = settings or SlimSettings(liked=0.5)
-        self._lists: sp.csr_matrix | None = None
 
     def fit(self, ratings: Ratings, items: Items) -> Slim:
         """Learn from the listings in `ratings`; nothing is random."""
-        self._titles, self._weights = slim_matrix(ratings, self.settings)
-        self._lists = preferences(ratings, self.settings.liked, self.settings.liked_from)
+        titles, weights = slim_matrix(ratings, self.settings)
+        self.keep(preferences(ratings, self.settings.liked, self.settings.liked_from), titles, weights.T.tocsr())
         return self
-
-    def scores(self, users: IntArray) -> FloatArray:
-        """Scores over all titles, float32 (len(users), n_items); titles without weights score 0."""
-        if self._lists is None:
-            raise RuntimeError("fit() comes before scores()")
-        lists = self._lists[users]
-        result = np.zeros(lists.shape, dtype=np.float32)
-        result[:, self._titles] = (lists[:, self._titles] @ self._weights.T).toarray()
-        return result
