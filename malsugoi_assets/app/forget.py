@@ -58,11 +58,11 @@ def forget(username: str) -> None:
 def forget_user(settings: Settings, username: str, console: Console) -> None:
     """Do it. Raises `UserError` for a name that is nowhere, or while a run is under way; `WorkError` where it fails."""
     data_dir = DataDir(settings.root)
-    if not (settings.root / "source.json").exists():
+    if not data_dir.is_claimed:
         raise UserError(f"nothing is in {settings.root} yet (or set MALSUGOI_DATA_DIR)")
     try:
         with (
-            file_lock(data_dir.lock("run"), what=f"`malsugoi run` on {settings.root}", wait_seconds=0),
+            data_dir.alone(),
             file_lock(work_lock(settings.root), what=f"a run on {settings.root}", wait_seconds=0),
         ):
             _forget(settings, data_dir, username, console)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from pathlib import Path
@@ -12,13 +11,13 @@ import dagster as dg
 from rich.console import Console
 
 from malsugoi_assets.app.errors import UserError, WorkError
-from malsugoi_assets.disk import LockedError, file_lock
+from malsugoi_assets.disk import LockedError
 from malsugoi_assets.mal import PageError, parse_list_export
 from malsugoi_assets.mal.records import ListExport
 from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, WithImports, is_name
 from malsugoi_assets.resources.source import Source, SourceResource
 from malsugoi_assets.settings import Settings
-from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
 from malsugoi_assets.warehouse.tables import TABLES
 
 MOST_BYTES = 256 * 2**20
@@ -65,7 +64,7 @@ def import_export(settings: Settings, file: Path, name: str | None, console: Con
     if data_dir.ledger.forgotten.has(username):
         raise UserError(f"{username} asked to be forgotten in {settings.root}: add --as ANOTHER_NAME")
     try:
-        with file_lock(data_dir.lock("run"), what=f"`malsugoi run` on {settings.root}", wait_seconds=0):
+        with data_dir.alone():
             imported.put(known or username, export.entries)
             predicted = _publish(settings, data_dir, known or username, console)
     except LockedError as error:
@@ -77,17 +76,16 @@ def import_export(settings: Settings, file: Path, name: str | None, console: Con
 
 def _check_place(data_dir: DataDir) -> None:
     """Raise `UserError` where an own list would meet no real titles."""
-    claim = data_dir.root / "source.json"
-    if not claim.exists() or data_dir.lake.provenance("anime_features") is None:
+    try:
+        claimed = data_dir.claimed_by()
+    except DataDirError as error:
+        raise UserError(str(error)) from error
+    if claimed is None or data_dir.lake.provenance("anime_features") is None:
         raise UserError(
             f"no titles are in {data_dir.root} yet: `malsugoi run` with MALSUGOI_SOURCE=live or files first "
             "(or set MALSUGOI_DATA_DIR)"
         )
-    try:
-        source = json.loads(claim.read_text())["source"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{claim} cannot be read ({error!r}): restore it, or set MALSUGOI_DATA_DIR") from error
-    if source == "replica":
+    if claimed[0] == "replica":
         raise UserError(
             f"{data_dir.root} holds the replica's invented titles, among which no real list has a meaning: set "
             "MALSUGOI_DATA_DIR to the folder of a run with MALSUGOI_SOURCE=live or files"

@@ -13,7 +13,7 @@ from malsugoi_assets.app.instance import open_instance, write_dot_env
 from malsugoi_assets.app.interrupts import ending_at_once
 from malsugoi_assets.app.pipeline import quiet_logger, run_pipeline
 from malsugoi_assets.app.reports import read_recommendations, read_status, show_tables
-from malsugoi_assets.disk import LockedError, file_lock
+from malsugoi_assets.disk import LockedError
 from malsugoi_assets.files import FilesError
 from malsugoi_assets.mal.replica import ReplicaError
 from malsugoi_assets.recommend.devices import DeviceError, resolve_device
@@ -37,7 +37,7 @@ def _run(settings: Settings, console: Console) -> None:
     source = _open(settings, console)
     data_dir = DataDir(settings.root)
     try:
-        with file_lock(data_dir.lock("run"), what=f"`malsugoi run` on {settings.root}", wait_seconds=0):
+        with data_dir.alone():
             instance = open_instance(settings)
             write_dot_env(settings, Path.cwd())
             from malsugoi_assets.definitions import build_definitions

@@ -111,8 +111,7 @@ def item_weights(  # noqa: D103
     user_lists: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
     # Unrated entries say what a user chooses to watch as much as rated ones do; merely planned ones less.
-    chosen = user_lists.filter((pl.col("status") != "plan_to_watch").fill_null(True) | pl.col("score").is_not_null())
-    ratings, index = index_ratings(chosen.select("username", "anime_id", "score").collect())
+    ratings, index = index_ratings(_not_merely_planned(user_lists).select("username", "anime_id", "score").collect())
     weights = ease_top_weights(ratings, config.settings)  # type: ignore[attr-defined]
     frame = pl.DataFrame(
         {
@@ -155,8 +154,8 @@ def cf_predictions(  # noqa: D103
     known = title_baselines.collect().sort("anime_id")
     baselines, anime_ids = _baselines(known), known["anime_id"].to_numpy()
     neighbours = _neighbours(similarity_matrix.collect(), anime_ids)
-    taken = user_lists.filter((pl.col("status") != "plan_to_watch").fill_null(True) | pl.col("score").is_not_null())
-    history, index = index_ratings(taken.select("username", "anime_id", "score").collect(), anime_ids=anime_ids)
+    taken = _not_merely_planned(user_lists).select("username", "anime_id", "score").collect()
+    history, index = index_ratings(taken, anime_ids=anime_ids)
     better = None
     if titles := _learnt_titles(known):
         items = align_items(anime_ids, anime_features.collect(), anime_relations.collect())
@@ -185,6 +184,11 @@ def cf_predictions(  # noqa: D103
         },
         shown=previews.most_shown(frame, previews.names(anime_features), 10),
     )
+
+
+def _not_merely_planned(user_lists: pl.LazyFrame) -> pl.LazyFrame:
+    """List rows but those that are planned and not rated."""
+    return user_lists.filter((pl.col("status") != "plan_to_watch").fill_null(True) | pl.col("score").is_not_null())
 
 
 def _baselines(known: pl.DataFrame) -> TitleBaselines:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from malsugoi_assets.mal.client import Answer, ClientError
 from malsugoi_assets.mal.errors import NotFound, PageError, UnexpectedPage
@@ -17,9 +18,13 @@ Progress = Callable[[str, int, int], None]
 
 
 class Client(Protocol):
-    """What the flows need of a client."""
+    """What the flows need of a client.
+
+    `takes_validators`: whether it can ask for a page only if that has changed.
+    """
 
     base_url: str
+    takes_validators: bool
 
     def get(
         self,
@@ -27,6 +32,7 @@ class Client(Protocol):
         params: Mapping[str, str | int] | None = None,
         *,
         check: Callable[[Answer], None] | None = None,
+        validators: Mapping[str, str] | None = None,
     ) -> Answer:
         """Ask for a page; see `MalClient.get`."""
         ...
@@ -44,6 +50,15 @@ class SiteStopped(RuntimeError):
             f"Run the same command again{when}: it goes on from there"
         )
         self.done, self.total, self.cause = done, total, cause
+
+
+@dataclass(frozen=True)
+class _Kept(Generic[T]):
+    """A page in the store, what is read of it (with its note), and the headers that ask whether it still holds."""
+
+    page: StoredPage
+    content: tuple[T, str | None]
+    validators: Mapping[str, str]
 
 
 class Fetcher:
@@ -68,8 +83,6 @@ class Fetcher:
         Raises: what `read` raises (the answer is kept as not good), or a `ClientError` (kept as a failure).
         """
         kept = self._kept(kind, key, read)
-        known = self.store.validators(kept[0]) if kept is not None else {}
-        more: dict[str, Any] = {"validators": known} if known else {}
         found: list[tuple[T, str | None]] = []
         problem: list[PageError] = []
 
@@ -78,7 +91,7 @@ class Fetcher:
             problem.clear()
             try:
                 if answer.status == 304 and kept is not None:
-                    found.append(kept[1])
+                    found.append(kept.content)
                     return
                 if answer.status in GONE:
                     raise NotFound(path, f"status {answer.status}")
@@ -90,7 +103,7 @@ class Fetcher:
                 raise
 
         try:
-            answer = self.client.get(path, params, check=check, **more)
+            answer = self.client.get(path, params, check=check, validators=kept.validators if kept else None)
         except ClientError as error:
             reason = f"{error.reason}" + (f" (tried {error.attempts} times)" if error.attempts > 1 else "")
             self.store.add_failure(kind, key, error.url, at=self.now(), http_status=error.status, note=reason)
@@ -102,20 +115,18 @@ class Fetcher:
             raise problem[0]
         content, note = found[0]
         if answer.status == 304 and kept is not None:
-            return self.store.confirm(kept[0], at=answer.fetched_at, note=note), content
+            return self.store.confirm(kept.page, at=answer.fetched_at, note=note), content
         return self.store.add(kind, key, answer, good=True, note=note), content
 
-    def _kept(
-        self, kind: PageKind, key: str, read: Callable[[bytes], tuple[T, str | None]]
-    ) -> tuple[StoredPage, tuple[T, str | None]] | None:
-        """The last good page and what it says, where the client can ask whether it still holds."""
-        if not getattr(self.client, "takes_validators", False):
+    def _kept(self, kind: PageKind, key: str, read: Callable[[bytes], tuple[T, str | None]]) -> _Kept[T] | None:
+        """The last good page, where the client can ask whether it still holds."""
+        if not self.client.takes_validators:
             return None
         page = self.store.last_good(kind, key)
-        if page is None or not self.store.validators(page):
+        if page is None or not (validators := self.store.validators(page)):
             return None
         try:
-            return page, read(self.store.body(page))
+            return _Kept(page, read(self.store.body(page)), validators)
         except (MissingBody, PageError):  # broken on disk, or a parser that knows better now
             return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from malsugoi_assets.disk import file_lock, replace_file
@@ -33,7 +34,7 @@ class DataDir:
         wanted = {"source": settings.source, "site": settings.site}
         try:
             with file_lock(self.root / "locks" / "claim.lock", what="claiming the data dir"):
-                if not self._claim.exists():
+                if not self.is_claimed:
                     with replace_file(self._claim) as draft:
                         draft.write_text(json.dumps(wanted))
         except OSError as error:
@@ -42,28 +43,41 @@ class DataDir:
             ) from error
         self.check(settings)
 
-    def check(self, settings: Settings) -> None:
-        """Raise `DataDirError` where the dir belongs to another source or site; nothing is written."""
-        if not self._claim.exists():
-            return
+    @property
+    def is_claimed(self) -> bool:
+        """Whether anything was ever in it."""
+        return self._claim.exists()
+
+    def claimed_by(self) -> tuple[str, str] | None:
+        """The source and the site that the dir belongs to, None where nothing was ever in it. Raises `DataDirError`."""
+        if not self.is_claimed:
+            return None
         try:
             found = json.loads(self._claim.read_text())
-            found = {"source": found["source"], "site": found["site"]}
+            return found["source"], found["site"]
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise DataDirError(
                 f"{self._claim} cannot be read ({error!r}), so the source of {self.root} is not known: "
                 "restore it, or set MALSUGOI_DATA_DIR to another folder"
             ) from error
-        if found != {"source": settings.source, "site": settings.site}:
+
+    def check(self, settings: Settings) -> None:
+        """Raise `DataDirError` where the dir belongs to another source or site; nothing is written."""
+        found = self.claimed_by()
+        if found is not None and found != (settings.source, settings.site):
             raise DataDirError(
-                f"{self.root} holds data of {found['source']} ({found['site']}), not of {settings.source} "
-                f"({settings.site}): set MALSUGOI_DATA_DIR to another folder, or MALSUGOI_SOURCE={found['source']}"
+                f"{self.root} holds data of {found[0]} ({found[1]}), not of {settings.source} "
+                f"({settings.site}): set MALSUGOI_DATA_DIR to another folder, or MALSUGOI_SOURCE={found[0]}"
             )
 
     def batches(self) -> list[str]:
         """The batches that have users, as `users` has them."""
         known = self.lake.read("users").select("user_batch").unique().sort("user_batch").collect()
         return [str(key) for key in known["user_batch"]]
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold the dir as `malsugoi run` does; `LockedError` where another command holds it."""
+        return file_lock(self.lock("run"), what=f"`malsugoi run` on {self.root}", wait_seconds=0)
 
     def lock(self, name: str) -> Path:
         """The path of a lock file of this dir."""

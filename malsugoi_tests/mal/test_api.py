@@ -304,9 +304,9 @@ class TestFlows:
         """G25: some calls answer 400 past the end; that is the end, not a failure."""
 
         class Stub:
-            base_url = "http://127.0.0.1"
+            base_url, takes_validators = "http://127.0.0.1", False
 
-            def get(self, path: str, params: Any = None, *, check: Any = None) -> api.Answer:
+            def get(self, path: str, params: Any = None, *, check: Any = None, validators: Any = None) -> api.Answer:
                 past = params.get("offset", 0) > 0
                 body = (
                     {"error": "bad_request", "message": "offset"}

@@ -234,10 +234,19 @@ class TestCatalogue:
         moved.insert(target, moved.pop(source))
 
         class Moving:
+            takes_validators = False
+
             def __init__(self, client: Any) -> None:
                 self.client, self.base_url, self.count = client, client.base_url, 0
 
-            def get(self, path: str, params: Mapping[str, str | int] | None = None, *, check: Any = None) -> Answer:
+            def get(
+                self,
+                path: str,
+                params: Mapping[str, str | int] | None = None,
+                *,
+                check: Any = None,
+                validators: Any = None,
+            ) -> Answer:
                 answer: Answer = self.client.get(path, params, check=check)
                 self.count += path == "/topanime.php"
                 if self.count == 2:
@@ -303,10 +312,19 @@ class TestDiscovery:
 
     def test_a_name_met_again_in_another_case_is_the_same_user(self, ours: Ours) -> None:
         class Doubling:
+            takes_validators = False
+
             def __init__(self, client: Any) -> None:
                 self.client, self.base_url = client, client.base_url
 
-            def get(self, path: str, params: Mapping[str, str | int] | None = None, *, check: Any = None) -> Answer:
+            def get(
+                self,
+                path: str,
+                params: Mapping[str, str | int] | None = None,
+                *,
+                check: Any = None,
+                validators: Any = None,
+            ) -> Answer:
                 answer: Answer = self.client.get(path, params)
                 shown = ours.replica.world.users[:24] if params and params["show"] == 0 else [
                     replace(user, username=user.username.upper()) for user in ours.replica.world.users[:5]
