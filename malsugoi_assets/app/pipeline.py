@@ -17,7 +17,6 @@ from malsugoi_assets.automation.partitions import register_batches
 from malsugoi_assets.automation.state import mark_dead_runs, read_state
 from malsugoi_assets.resources.source import Source
 from malsugoi_assets.warehouse.data_dir import DataDir
-from malsugoi_assets.warehouse.publish import PublishError
 
 Tell = Callable[[str], None]
 
@@ -48,7 +47,7 @@ def run_pipeline(
     started: Tell,
     ended: Tell,
 ) -> Outcome:
-    """Bring everything up to date. Raises `WorkError` with the reason where a job fails."""
+    """Bring everything up to date. Raises `WorkError` with the reason where a job fails, `PublishError` as it comes."""
     mark_dead_runs(instance, data_dir)
     # A discovery that was cut off, or somebody in the page, may have left batches of ours unregistered.
     register_batches(instance, data_dir.ledger.users()["user_batch"].unique().to_list())
@@ -62,11 +61,8 @@ def run_pipeline(
             seconds = execute_step(instance, definitions, step)
             outcome.ran.append((step, seconds))
             ended(f"{step.job} ({seconds:.1f} s)")
-    try:
-        # A run killed after its last file was written left nothing to do but this.
-        data_dir.publisher.publish()
-    except PublishError as error:
-        raise WorkError(f"{error}; what was finished is kept, run the same command again to go on") from error
+    # However the last run ended, whatever became of the database: after this one it shows what there is.
+    data_dir.publisher.publish()
     source.mark_read()
     return outcome
 

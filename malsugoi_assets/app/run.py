@@ -20,6 +20,7 @@ from malsugoi_assets.recommend.devices import DeviceError, resolve_device
 from malsugoi_assets.resources.source import Source, open_source
 from malsugoi_assets.settings import Settings, SettingsError
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
+from malsugoi_assets.warehouse.publish import PublishError
 
 
 def run_all(settings: Settings, console: Console) -> None:
@@ -53,7 +54,7 @@ def _run(settings: Settings, console: Console) -> None:
                 )
     except LockedError as error:
         raise UserError(f"{error}; wait for it, or use another MALSUGOI_DATA_DIR") from error
-    except OSError as error:
+    except (OSError, PublishError) as error:
         raise WorkError(f"{error}; what was finished is kept, run the same command again to go on") from error
     for name in outcome.current:
         console.print(f"[dim]= {name}: current[/]")

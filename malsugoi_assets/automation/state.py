@@ -91,12 +91,15 @@ def read_state(instance: dg.DagsterInstance, data_dir: DataDir) -> State:
 def mark_dead_runs(instance: dg.DagsterInstance, data_dir: DataDir, now: datetime | None = None) -> list[str]:
     """Mark runs of ours as failed whose process is gone, and forget the marks of ended ones; returns the dead's ids.
 
-    A process that died before it could leave a mark is given up when its run has not moved for a while.
+    A process that died before it could leave a mark is given up when its run has not moved for a while. What the dead
+    wrote is published first: its files count as current, so nobody else would. Raises `PublishError` with nothing
+    marked, so that the next look tries again.
     """
     now = now or datetime.now(UTC)
     # The marks first: one that is made after this belongs to a run that is not looked at here.
     marked = marks(data_dir.root)
-    under_way, dead = set(), []
+    under_way: set[str] = set()
+    dead: list[DagsterRun] = []
     for record in instance.get_run_records(RunsFilter(statuses=UNDER_WAY[1:])):
         run = record.dagster_run
         under_way.add(run.run_id)
@@ -106,10 +109,14 @@ def mark_dead_runs(instance: dg.DagsterInstance, data_dir: DataDir, now: datetim
             and bool(targets(run, []))
         )
         if silent or is_dead(data_dir.root, run.run_id):
-            instance.report_run_failed(run, "The run's process died; what it had finished is kept, run it again.")
-            dead.append(run.run_id)
-    forget_runs(data_dir.root, set(marked) - (under_way - set(dead)))
-    return dead
+            dead.append(run)
+    if dead and any(data_dir.lake.snapshot().values()):
+        data_dir.publisher.publish()
+    for run in dead:
+        instance.report_run_failed(run, "The run's process died; what it had finished is kept, run it again.")
+    ids = [run.run_id for run in dead]
+    forget_runs(data_dir.root, set(marked) - (under_way - set(ids)))
+    return ids
 
 
 def _runs(instance: dg.DagsterInstance) -> tuple[frozenset[Target], dict[Target, tuple[datetime, ...]]]:

@@ -20,6 +20,8 @@ from dagster._core.test_utils import create_run_for_test
 from malsugoi_assets.automation.state import mark_dead_runs, targets
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.run_marks import hold_run, marks
+from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_tests.warehouse.frames import rows
 
 A, B, C = "batch-000000", "batch-000001", "batch-000002"
 STARTED, STARTING, QUEUED = DagsterRunStatus.STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.QUEUED
@@ -59,6 +61,27 @@ def test_a_run_whose_process_died_is_marked_as_failed_and_one_that_works_is_not(
     assert mark_dead_runs(instance, DataDir(tmp_path)) == [killed]
     assert status(instance, killed) == DagsterRunStatus.FAILURE
     assert status(instance, working) == STARTED
+
+
+def test_what_a_dead_run_wrote_and_had_no_time_to_publish_is_published(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """Its files were current, so no sensor requested anything, and the database never showed them."""
+    data_dir = DataDir(tmp_path)
+    data_dir.ledger.add(["ann"], batch_size=5)
+    data_dir.lake.write(TABLES["users"], data_dir.ledger.users(), code_version="1")
+    killed = begin(instance)
+    leave_mark(tmp_path, killed)
+    assert mark_dead_runs(instance, data_dir) == [killed]
+    assert rows(data_dir, "SELECT username FROM users") == [("ann",)]
+
+
+def test_a_run_that_died_before_it_wrote_anything_leaves_no_empty_database(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    leave_mark(tmp_path, begin(instance))
+    mark_dead_runs(instance, DataDir(tmp_path))
+    assert DataDir(tmp_path).publisher.current() is None
 
 
 def test_the_marks_of_ended_runs_are_swept(instance: dg.DagsterInstance, tmp_path: Path) -> None:
