@@ -15,6 +15,7 @@ import pytest
 from malsugoi_assets.mal import parse_anime_page
 from malsugoi_assets.mal.client import Answer
 from malsugoi_assets.mal.errors import PageError
+from malsugoi_assets.mal.lists import UserList
 from malsugoi_assets.mal.replica import pages, server
 from malsugoi_assets.mal.replica.world import User
 from malsugoi_assets.mal.site import SiteStopped
@@ -250,6 +251,16 @@ class TestLists:
     def long_list(ours: Ours) -> User:
         return next(u for u in ours.replica.world.users if u.style == "modern" and len(u.entries) > 300)
 
+    @staticmethod
+    def read_while_it_changes(ours: Ours, user: User, change: Change) -> UserList:
+        """The user's list as it is read while `change` puts others in the user's place, who comes back at the end."""
+        altering(ours, change)
+        try:
+            (found,) = ours.site.fetch_lists([user.username])
+        finally:
+            ours.replica.world._by_name[user.username.casefold()] = user
+        return found
+
     def test_a_row_deleted_while_the_list_is_read_loses_no_other(self, ours: Ours) -> None:
         """The row behind the page's edge moved up to where nobody looked any more."""
         world, user = ours.replica.world, self.long_list(ours)
@@ -260,11 +271,7 @@ class TestLists:
                 world._by_name[user.username.casefold()] = shorter
             return answer
 
-        altering(ours, change)
-        try:
-            (found,) = ours.site.fetch_lists([user.username])
-        finally:
-            world._by_name[user.username.casefold()] = user
+        found = self.read_while_it_changes(ours, user, change)
         assert rows(found) == entries_of(world, shorter)
         assert len(ours.asked()) == 2 + 3
 
@@ -278,11 +285,7 @@ class TestLists:
             world._by_name[user.username.casefold()] = now[0]
             return answer
 
-        altering(ours, change)
-        try:
-            (found,) = ours.site.fetch_lists([user.username])
-        finally:
-            world._by_name[user.username.casefold()] = user
+        found = self.read_while_it_changes(ours, user, change)
         assert found.list_status == "ok"
         assert rows(found) == entries_of(world, user)
         assert len(ours.asked()) == 2 + 3 + 3
@@ -294,11 +297,7 @@ class TestLists:
             world._by_name[user.username.casefold()] = replace(user, kind="private")
             return answer
 
-        altering(ours, change)
-        try:
-            (found,) = ours.site.fetch_lists([user.username])
-        finally:
-            world._by_name[user.username.casefold()] = user
+        found = self.read_while_it_changes(ours, user, change)
         assert (found.list_status, found.entries) == ("private", ())
         assert "does not share" in str(found.error)
 
