@@ -58,8 +58,8 @@ def read_folder(
 ) -> Folder:
     """Read the folder, or take from `store` what an earlier call made of the same files.
 
-    `known`: users in the order of their batches; `leave_out`: whose rows are not kept at all. Raises `FilesError`, naming file and line; nothing is left in `store`
-    then.
+    `known`: users in the order of their batches; `leave_out`: whose rows are not kept at all. Raises `FilesError`,
+    naming file and line; nothing is left in `store` then.
     """
     if not folder.is_dir():
         raise FilesError(folder, "there is no such folder")
