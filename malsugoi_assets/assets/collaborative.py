@@ -42,25 +42,13 @@ def title_baselines(  # noqa: D103
     settings: PredictionSettings = config.settings  # type: ignore[attr-defined]
     ratings, index = index_ratings(rating_matrix.collect(), rating="rating")
     learnt = learn_baselines(ratings, settings)
-    frame = pl.DataFrame(
-        {
-            "anime_id": index.anime_ids,
-            "ratings": learnt.ratings,
-            "mean": learnt.mean,
-            "shrunk_mean": learnt.shrunk_mean,
-            "bias": learnt.bias,
-            "global_mean": np.full(len(index.anime_ids), learnt.global_mean, dtype=np.float32),
-        }
-    ).with_columns(effect=None, listing=None)
+    titles = None
     if 0 < len(ratings) <= settings.most_joint:
         lists = user_lists.select("username", "anime_id", "score").collect()
         listed, _ = index_ratings(lists, anime_ids=index.anime_ids)
         items = align_items(index.anime_ids, anime_features.collect(), anime_relations.collect())
         titles = learn_titles(listed, encode(items, learn_code(items)))
-        frame = frame.with_columns(
-            effect=pl.Series(titles.base) - pl.col("global_mean"),
-            listing=pl.Series(titles.listing).arr.to_list(),
-        )
+    frame = _stored(index.anime_ids, learnt, titles)
     shown = frame.join(previews.names(anime_features), on="anime_id").sort(
         "ratings", "anime_id", descending=[True, False]
     )
@@ -189,6 +177,25 @@ def cf_predictions(  # noqa: D103
 def _not_merely_planned(user_lists: pl.LazyFrame) -> pl.LazyFrame:
     """List rows but those that are planned and not rated."""
     return user_lists.filter((pl.col("status") != "plan_to_watch").fill_null(True) | pl.col("score").is_not_null())
+
+
+def _stored(anime_ids: IntArray, learnt: TitleBaselines, titles: LearntTitles | None) -> pl.DataFrame:
+    """Rows of `title_baselines`; `_baselines` and `_learnt_titles` are the way back."""
+    frame = pl.DataFrame(
+        {
+            "anime_id": anime_ids,
+            "ratings": learnt.ratings,
+            "mean": learnt.mean,
+            "shrunk_mean": learnt.shrunk_mean,
+            "bias": learnt.bias,
+            "global_mean": np.full(len(anime_ids), learnt.global_mean, dtype=np.float32),
+        }
+    )
+    if titles is None:
+        return frame.with_columns(effect=None, listing=None)
+    return frame.with_columns(
+        effect=pl.Series(titles.base) - pl.col("global_mean"), listing=pl.Series(titles.listing).arr.to_list()
+    )
 
 
 def _baselines(known: pl.DataFrame) -> TitleBaselines:

@@ -147,7 +147,7 @@ def writer(path: Path, name: str, count: int) -> subprocess.Popen[str]:
 
 def test_processes_write_side_by_side(tmp_path: Path) -> None:
     workers = [writer(tmp_path, name, 80) for name in "ab"]
-    assert [worker.wait(30) for worker in workers] == [0, 0]
+    assert [worker.wait(300) for worker in workers] == [0, 0]
     store = PageStore(tmp_path)
     assert len(store.newest("anime")) == 160
     assert len(files(store)) == 80

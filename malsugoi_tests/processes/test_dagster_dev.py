@@ -6,16 +6,9 @@ look every 30 seconds, so this takes minutes; the tests poll, and sleep no longe
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
@@ -26,8 +19,8 @@ from malsugoi_assets.automation.jobs import JOB_ASSETS
 from malsugoi_assets.automation.state import UNDER_WAY
 from malsugoi_assets.mal.replica import ensure_replica, stop_replica
 from malsugoi_assets.warehouse.data_dir import DataDir
-from malsugoi_tests.support.processes import control, environment, execute, pages_asked, query, run
-from malsugoi_tests.support.shared import REPO
+from malsugoi_tests.support.dagster_dev import DagsterDev
+from malsugoi_tests.support.processes import control, execute, pages_asked, query, run
 
 pytestmark = pytest.mark.slow
 PATIENCE_SECONDS = 420.0
@@ -35,60 +28,12 @@ NEW_USERS = 20
 SETTINGS = {"MALSUGOI_BATCH_SIZE": str(NEW_USERS)}
 
 
-@dataclass
-class Dev:
-    """`dagster dev` on a data dir, with everything it starts."""
-
-    data_dir: Path
-    process: subprocess.Popen[bytes] | None = None
-    log: Path = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.log = self.data_dir.parent / "dagster-dev.log"
-
-    def start(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        command = [sys.executable, "-m", "dagster", "dev", "-w", str(REPO / "workspace.yaml")]
-        home = str(self.data_dir / "dagster")
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--host", "127.0.0.1", "--port", port],
-                cwd=self.data_dir.parent,
-                env=environment(self.data_dir, DAGSTER_HOME=home, **SETTINGS),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def kill(self) -> None:
-        """Kill -9: the page, the daemon, the code server, and the runs."""
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-        for pid in self.descendants():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-    def descendants(self) -> list[int]:
-        """Processes that work on this data dir's instance, where the system shows them."""
-        mark, found = f"DAGSTER_HOME={self.data_dir / 'dagster'}".encode(), []
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if mark in (folder / "environ").read_bytes().split(b"\0"):
-                    found.append(int(folder.name))
-        return found
-
-
 @pytest.fixture(scope="module")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dev, str]]:
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DagsterDev, str]]:
     """`dagster dev` on a small data dir that is finished, and the replica's address."""
     data_dir = tmp_path_factory.mktemp("dev") / "data"
     url = ensure_replica(data_dir, n_anime=60, n_users=2 * NEW_USERS, seed=3)
-    running = Dev(data_dir)
+    running = DagsterDev(data_dir, SETTINGS)
     try:
         run(data_dir, **SETTINGS)
         running.start()
@@ -99,12 +44,11 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dev, str]]:
         assert running.descendants() == []
 
 
-def wait_until(what: str, done: Callable[[], bool], dev: Dev) -> None:
+def wait_until(what: str, done: Callable[[], bool], dev: DagsterDev) -> None:
     until = time.monotonic() + PATIENCE_SECONDS
     while not done():
-        assert time.monotonic() < until, f"{what}: not after {PATIENCE_SECONDS:.0f} s\n{dev.log.read_text()[-4000:]}"
-        assert dev.process is not None
-        assert dev.process.poll() is None, dev.log.read_text()[-4000:]
+        assert time.monotonic() < until, f"{what}: not after {PATIENCE_SECONDS:.0f} s\n{dev.last_words()}"
+        dev.check_alive()
         time.sleep(0.25)
 
 
@@ -156,7 +100,7 @@ def asked_twice(url: str) -> list[str]:
     ]
 
 
-def test_users_who_appear_get_everything_without_another_touch(dev: tuple[Dev, str]) -> None:
+def test_users_who_appear_get_everything_without_another_touch(dev: tuple[DagsterDev, str]) -> None:
     running, url = dev
     before = lists_of(running.data_dir)
     added = add_and_discover(running.data_dir, url)
@@ -167,7 +111,7 @@ def test_users_who_appear_get_everything_without_another_touch(dev: tuple[Dev, s
     assert not [path for path in pages_asked(url) if path.startswith("/anime/")]
 
 
-def test_the_same_where_all_was_killed_in_the_middle_and_started_again(dev: tuple[Dev, str]) -> None:
+def test_the_same_where_all_was_killed_in_the_middle_and_started_again(dev: tuple[DagsterDev, str]) -> None:
     """The run of a killed process stays STARTED in Dagster for good: it must not stand in the way of another."""
     running, url = dev
     before = lists_of(running.data_dir)

@@ -65,7 +65,7 @@ def test_a_run_that_is_terminated_ends_within_seconds_and_is_not_retried(world: 
             assert process.poll() is None
             time.sleep(0.1)
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=120)
     finally:
         process.kill()
         process.wait()

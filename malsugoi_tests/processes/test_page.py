@@ -8,12 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -27,8 +22,7 @@ from malsugoi_assets.app.instance import open_instance
 from malsugoi_assets.mal.replica import ensure_replica, stop_replica
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.tables import TABLES
-from malsugoi_tests.support.processes import environment
-from malsugoi_tests.support.shared import REPO
+from malsugoi_tests.support.dagster_dev import DagsterDev, free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -73,20 +67,20 @@ def until(is_so: Callable[[], Any], what: Callable[[], str]) -> Any:
 class Page:
     """Dagster's page in a browser."""
 
-    url: str
+    dev: DagsterDev
     browser: Any
-    log: Path
 
     def ask(self, query: str) -> Any:
         """What GraphQL answers."""
         body = json.dumps({"query": query}).encode()
-        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
+        self.dev.check_alive()
+        request = urllib.request.Request(f"{self.dev.url}/graphql", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)["data"]
 
     def open(self, path: str, *expected: str) -> str:
         """The text of the page at `path`, as soon as it holds what is expected."""
-        self.browser.get(self.url + path)
+        self.browser.get(self.dev.url + path)
         until(lambda: all(word in self.text() for word in expected), lambda: f"{path}: {self.text()}")
         return self.text()
 
@@ -109,49 +103,19 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """The page of a fresh instance over a small replica; everything that was started ends with it."""
     root = tmp_path_factory.mktemp("page")
     data_dir = root / "data"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = environment(data_dir, DAGSTER_HOME=str(data_dir / "dagster"), MALSUGOI_BATCH_SIZE="25")
+    # PYTHONWARNINGS: what a user's terminal shows is looked at.
+    dev = DagsterDev(data_dir, {"MALSUGOI_BATCH_SIZE": "25", "PYTHONWARNINGS": None})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", "")  # `open_instance` sets it for this process
         open_instance(Settings.load({"MALSUGOI_DATA_DIR": str(data_dir)})).dispose()
-    log = root / "dagster-dev.log"
     with contextlib.ExitStack() as stack:
         ensure_replica(data_dir, n_anime=60, n_users=25, seed=3)
         stack.callback(stop_replica, data_dir)
-        stack.enter_context(_dagster_dev(env, port, log, data_dir))
-        page = Page(f"http://127.0.0.1:{port}", stack.enter_context(_browser(root / "profile")), log)
-        until(lambda: page.ask("{ version }"), log.read_text)
+        stack.callback(dev.kill)
+        dev.start()
+        page = Page(dev, stack.enter_context(_browser(root / "profile")))
+        until(lambda: page.ask("{ version }"), dev.last_words)
         yield page
-
-
-@contextlib.contextmanager
-def _dagster_dev(env: dict[str, str], port: int, log: Path, data_dir: Path) -> Iterator[None]:
-    env = {k: v for k, v in env.items() if k != "PYTHONWARNINGS"}  # what a user's terminal shows is looked at
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(REPO / "workspace.yaml")]
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
-            cwd=data_dir.parent,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-        )
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        # Runs and code servers start sessions of their own.
-        mark = f"DAGSTER_HOME={data_dir / 'dagster'}".encode()
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if mark in (folder / "environ").read_bytes().split(b"\0"):
-                    os.kill(int(folder.name), signal.SIGKILL)
 
 
 @contextlib.contextmanager
@@ -165,7 +129,7 @@ def _browser(profile: Path) -> Iterator[Any]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     for argument in (*OPTIONS, f"--user-data-dir={profile}"):
         options.add_argument(argument)
-    browser = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    browser = webdriver.Chrome(options=options, service=Service(str(DRIVER), port=free_port()))
     try:
         yield browser
     finally:
@@ -247,7 +211,7 @@ def test_a_page_shows_what_it_is_for_and_no_error(finished: Page, path: str, exp
 
 
 def test_the_terminal_shows_no_warning_of_ours(finished: Page) -> None:
-    shown = finished.log.read_text()
+    shown = finished.dev.log.read_text()
     assert not [line for line in shown.splitlines() if "BetaWarning" in line or "PreviewWarning" in line]
     assert "telemetry" not in shown.lower()
     assert "Traceback" not in shown

@@ -24,7 +24,7 @@ def running_replica(tmp_path: Path, n_anime: int = 60, n_users: int = 30, seed: 
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    assert started.wait(30), "the replica did not start in 30 s"
+    assert started.wait(120), "the replica did not start in 120 s"
     if failures:
         raise failures[0]
     try:
