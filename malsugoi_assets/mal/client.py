@@ -140,9 +140,11 @@ class MalClient:
     `deadline` seconds, however steadily it trickles in; `max_body` is in bytes, as sent and unpacked; `max_wait` is
     the longest pause, in seconds, that a request sits out. Every hop of a redirect counts as a request.
 
-    A refusal makes all processes pause, `back_off` · 2, 4, 8 … seconds. After `attempts` refusals in a row nobody tries
-    a page twice, and after `refusals` nobody tries at all: the site is closed for `block_pause` seconds, twice as long
-    each further time. A process that starts then waits for the end of that and asks once.
+    A refusal makes all processes pause. Where there is a pace, a block (any refusal but 429) means `block_pause`
+    seconds, twice as long each further time, and a page is tried twice. Else it is `back_off` · 2, 4, 8 … seconds, and
+    after `attempts` refusals in a row nobody tries a page twice. After `refusals`, or where the pause is longer than
+    `max_wait`, nobody tries at all: the site is closed, for `block_pause` seconds at least. A process that starts then
+    waits for the end of that and asks once.
     """
 
     takes_validators = True
@@ -175,6 +177,7 @@ class MalClient:
         self._attempts, self._back_off, self._max_wait = attempts, back_off, max_wait
         self._refusals, self._block_pause = refusals, block_pause
         self._clock, self._sleep, self._jitter = clock, sleep, jitter
+        self._is_paced = requests_per_second is not None
         self._limiter = Limiter(state_dir, requests_per_second, most_refusals=refusals, clock=clock, sleep=sleep)
         self._agent = "MALSugoi/0.1" + (f" (+{contact})" if contact else "")
         self._sessions: dict[int, requests.Session] = {}
@@ -215,24 +218,23 @@ class MalClient:
     def _refused(self, url: str, failure: _TryAgain, attempt: int) -> None:
         """Make everybody pause; the end of that is waited for when the next request wants to leave."""
         pauses: list[float] = []
+        is_block = self._is_paced and failure.wait is None and failure.status != 429
+        # A page that is always refused must not close the site: the second time another one finds out.
+        attempts, first_long = (2, 1) if is_block else (self._attempts, self._refusals)
 
         def pause(refusals: int) -> float:
             if failure.wait is not None:
                 pauses.append(failure.wait)
-            elif refusals < self._refusals:
+            elif refusals < first_long:
                 pauses.append(self._pause(refusals + 1))
             else:
-                pauses.append(min(self._block_pause * 2 ** min(refusals - self._refusals, 20), _LONGEST_BLOCK))
+                pauses.append(min(self._block_pause * 2 ** min(refusals - first_long, 20), _LONGEST_BLOCK))
             return pauses[-1]
 
         refusals = self._limiter.refused(failure.left_at, pause)
-        closed = failure.wait is None and refusals >= self._refusals
-        if (
-            closed
-            or attempt >= self._attempts
-            or refusals >= self._attempts
-            or any(p > self._max_wait for p in pauses)
-        ):
+        too_long = any(seconds > self._max_wait for seconds in pauses)
+        closed = failure.wait is None and (too_long or refusals >= self._refusals)
+        if closed or too_long or attempt >= attempts or refusals >= attempts:
             known = closed or failure.wait is not None
             self._give_up(url, failure, attempt, retry_at=self._limiter.cool_until() if known else 0.0)
 

@@ -305,9 +305,28 @@ def test_a_site_that_refuses_is_asked_a_few_times_by_all_together_and_then_no_mo
     assert clients[0].get("/topanime.php").status == 200
 
 
-def test_a_page_that_is_always_refused_does_not_close_the_site(site: Replica, tmp_path: Path) -> None:
+def test_where_there_is_a_pace_nobody_asks_for_a_minute_after_a_block(site: Replica, tmp_path: Path) -> None:
+    """Then one request finds out, after two more minutes another, and then the site is closed: three in all."""
+    clock = Clock()
+    clients = [client_of(site, tmp_path, clock, requests_per_second=1) for _ in range(4)]
+    site.fault(kind="block_page")
+    begun, refused = clock(), []
+    for number in range(8):
+        with pytest.raises(Blocked) as caught:
+            clients[number % 4].get(f"/anime/{number}")
+        refused.append(caught.value)
+    assert site.asked() == ["/anime/0", "/anime/0", "/anime/1"]
+    assert clock() - begun == pytest.approx(60 + 120, abs=5)
+    assert [error.retry_at is None for error in refused] == [True] + [False] * 7
+    assert {error.retry_at for error in refused[1:]} == {datetime.fromtimestamp(round(begun + 60 + 120 + 240), UTC)}
+
+
+@pytest.mark.parametrize("pace", [None, 1.0])
+def test_a_page_that_is_always_refused_does_not_close_the_site(
+    site: Replica, tmp_path: Path, pace: float | None
+) -> None:
     site.fault(kind="status", status=403, path="/anime/7")
-    client = client_of(site, tmp_path)
+    client = client_of(site, tmp_path, requests_per_second=pace)
     for _ in range(4):
         with pytest.raises(Blocked) as caught:
             client.get("/anime/7")

@@ -218,11 +218,11 @@ def test_the_command_says_where_it_listens_and_ctrl_c_ends_it_quietly(tmp_path: 
         [sys.executable, "-c", code, "replica", "--anime", "20", "--users", "4"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=environment, cwd=tmp_path,
     )  # fmt: skip
-    assert eventually(lambda: replica_status(tmp_path) is not None, 30)
+    assert eventually(lambda: replica_status(tmp_path) is not None, 120)
     status = replica_status(tmp_path)
     assert status is not None
     process.send_signal(signal.SIGINT)
-    said, complaints = process.communicate(timeout=10)
+    said, complaints = process.communicate(timeout=120)
     assert said.strip() == f"{status['url']} serves 20 titles and 4 users; Ctrl-C ends it"
     assert (process.returncode, complaints) == (0, "")
     assert replica_status(tmp_path) is None
