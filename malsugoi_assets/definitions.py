@@ -8,7 +8,7 @@ from typing import Any
 import click
 import dagster as dg
 
-from malsugoi_assets.assets import catalogue, collaborative, deep, recommendations, users
+from malsugoi_assets.assets import catalogue, collaborative, deep, ranking, recommendations, users
 from malsugoi_assets.automation.executor import in_process
 from malsugoi_assets.automation.jobs import JOBS
 from malsugoi_assets.automation.schedules import SCHEDULES
@@ -40,7 +40,7 @@ def build_definitions(
     except (SettingsError, DataDirError) as error:
         raise click.ClickException(str(error)) from error
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([catalogue, users, collaborative, deep, recommendations]),
+        assets=dg.load_assets_from_modules([catalogue, users, collaborative, ranking, deep, recommendations]),
         asset_checks=[*DECLARED, *PLAUSIBLE],
         jobs=list(JOBS.values()),
         sensors=[new_users, catch_up],

@@ -1,4 +1,4 @@
-"""Collaborative filtering: baselines, similarity, ranking weights, predictions, and how good they are."""
+"""Collaborative filtering: baselines, similarity, predictions, and how good they are."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ import polars as pl
 from malsugoi_assets.assets import previews
 from malsugoi_assets.assets.config import config_of
 from malsugoi_assets.assets.evaluation import build_id, measured, metrics_metadata, metrics_shown, predictions_of
+from malsugoi_assets.assets.lists import not_merely_planned
 from malsugoi_assets.assets.plots import bars
 from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.evaluation.hold_out import hold_out
 from malsugoi_assets.recommend.content import encode, learn_code
-from malsugoi_assets.recommend.ease import EaseSettings, ease_top_weights
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.joint import JointNeighbourhood, LearntTitles, learn_titles
 from malsugoi_assets.recommend.neighbourhood import (
@@ -27,7 +27,6 @@ from malsugoi_assets.recommend.ratings import IntArray, index_ratings
 from malsugoi_assets.recommend.similarity import Neighbours, SimilaritySettings, similar_titles
 
 SimilarityConfig = config_of(SimilaritySettings)
-EaseConfig = config_of(EaseSettings)
 PredictionConfig = config_of(PredictionSettings)
 
 
@@ -92,31 +91,6 @@ def similarity_matrix(  # noqa: D103
     )
 
 
-@table_asset("item_weights", code_version="1", kinds=["numpy"])
-def item_weights(  # noqa: D103
-    config: EaseConfig,  # type: ignore[valid-type]
-    rating_matrix: pl.LazyFrame,
-    user_lists: pl.LazyFrame,
-) -> dg.MaterializeResult[Any]:
-    # Unrated entries say what a user chooses to watch as much as rated ones do; merely planned ones less.
-    ratings, index = index_ratings(_not_merely_planned(user_lists).select("username", "anime_id", "score").collect())
-    weights = ease_top_weights(ratings, config.settings)  # type: ignore[attr-defined]
-    frame = pl.DataFrame(
-        {
-            "anime_id": index.anime_ids[weights.item],
-            "neighbour_id": index.anime_ids[weights.neighbour],
-            "weight": weights.weight,
-        }
-    ).with_columns(method=pl.lit("ease"))
-    known = user_lists.select("anime_id").collect()
-    return table_result(
-        "item_weights",
-        frame,
-        {"titles": frame["anime_id"].n_unique()},
-        shown=previews.neighbours(frame, "weight", known, previews.names(user_lists)),
-    )
-
-
 @table_asset("cf_metrics", code_version="2")
 def cf_metrics(  # noqa: D103
     rating_matrix: pl.LazyFrame,
@@ -142,7 +116,7 @@ def cf_predictions(  # noqa: D103
     known = title_baselines.collect().sort("anime_id")
     baselines, anime_ids = _baselines(known), known["anime_id"].to_numpy()
     neighbours = _neighbours(similarity_matrix.collect(), anime_ids)
-    taken = _not_merely_planned(user_lists).select("username", "anime_id", "score").collect()
+    taken = not_merely_planned(user_lists).select("username", "anime_id", "score").collect()
     history, index = index_ratings(taken, anime_ids=anime_ids)
     better = None
     if titles := _learnt_titles(known):
@@ -172,11 +146,6 @@ def cf_predictions(  # noqa: D103
         },
         shown=previews.most_shown(frame, previews.names(anime_features), 10),
     )
-
-
-def _not_merely_planned(user_lists: pl.LazyFrame) -> pl.LazyFrame:
-    """List rows but those that are planned and not rated."""
-    return user_lists.filter((pl.col("status") != "plan_to_watch").fill_null(True) | pl.col("score").is_not_null())
 
 
 def _stored(anime_ids: IntArray, learnt: TitleBaselines, titles: LearntTitles | None) -> pl.DataFrame:

@@ -21,7 +21,7 @@ from malsugoi_assets.resources.warehouse import Warehouse
 RecommendationConfig = config_of(RecommendationSettings)
 
 
-@table_asset("recommendations", code_version="1", kinds=["pytorch"])
+@table_asset("recommendations", code_version="2", kinds=["pytorch"])
 def recommendations(  # noqa: D103
     config: RecommendationConfig,  # type: ignore[valid-type]
     warehouse: Warehouse,
@@ -46,7 +46,9 @@ def recommendations(  # noqa: D103
         item = np.searchsorted(ids, pairs["anime_id"].to_numpy()).astype(np.int32)
         return pl.Series(network.predict(history, user, item))
 
-    weights = item_weights.filter(pl.col("method") == "ease").collect()
+    stored = item_weights.collect()
+    method = "slim" if "slim" in stored["method"] else "ease"
+    weights = stored.filter(pl.col("method") == method)
     made = recommend(lists, weights, features, relations, predictions, config.settings)  # type: ignore[attr-defined]
     made = made.join(lists.select("username", "user_batch").unique(), on="username")
     predicted = previews.histogram(made["predicted_rating"], [1, 5, 6, 7, 7.5, 8, 8.5, 9])
@@ -55,6 +57,7 @@ def recommendations(  # noqa: D103
         made,
         {
             "users": made["username"].n_unique(),
+            "ranked_by": f"the weights of {method}",
             "reasons_a_title": previews.rounded(made["because"].list.len().mean(), 1),
             "predicted_ratings": bars(predicted, "predicted rating, 1–10", "recommendations"),
         },

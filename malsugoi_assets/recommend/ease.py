@@ -49,7 +49,7 @@ def ease_matrix(ratings: Ratings, settings: EaseSettings) -> tuple[npt.NDArray[n
     the matrices would not fit `settings.memory_gib`.
     """
     chosen = most_listed(ratings, settings.max_titles)
-    need_memory("EASE", len(chosen), 8 if len(chosen) <= 2_000 else 4, settings.memory_gib)
+    need_memory("EASE", len(chosen), ease_memory_gib(len(chosen)), settings.memory_gib)
     lists = preferences(ratings, settings.liked, settings.liked_from)[:, chosen]
     gram = (lists.T @ lists).toarray().astype(np.float64 if len(chosen) <= 2_000 else np.float32)
     gram[np.diag_indices(len(chosen))] += settings.ridge
@@ -88,12 +88,16 @@ def preferences(ratings: Ratings, liked: float, liked_from: float) -> sp.csr_mat
     return sp.csr_matrix((value.astype(np.float32), (ratings.user, ratings.item)), shape=shape)
 
 
-def need_memory(what: str, n_titles: int, matrices: int, allowed_gib: float) -> None:
-    """Raise MemoryError where so many dense float32 matrices over the titles are more than is allowed."""
-    needed = 4 * n_titles**2 * matrices / 2**30
-    if needed > allowed_gib:
+def ease_memory_gib(n_titles: int) -> float:
+    """What EASE over so many titles needs: four dense matrices, float64 up to 2,000 titles, float32 beyond."""
+    return 4 * n_titles**2 * (8 if n_titles <= 2_000 else 4) / 2**30
+
+
+def need_memory(what: str, n_titles: int, needed_gib: float, allowed_gib: float) -> None:
+    """Raise MemoryError where dense matrices over the titles are more than is allowed."""
+    if needed_gib > allowed_gib:
         raise MemoryError(
-            f"{what} over {n_titles:,} titles needs {needed:.1f} GiB, {allowed_gib:g} are allowed: "
+            f"{what} over {n_titles:,} titles needs {needed_gib:.1f} GiB, {allowed_gib:g} are allowed: "
             "raise `memory_gib` or lower `max_titles`"
         )
 

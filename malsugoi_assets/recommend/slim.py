@@ -50,7 +50,7 @@ def slim_matrix(
     from malsugoi_assets.recommend.descent import sparse_columns  # compiled code takes a moment to load
 
     chosen = most_listed(ratings, settings.max_titles)
-    need_memory("SLIM", len(chosen), 1, settings.memory_gib)
+    need_memory("SLIM", len(chosen), slim_memory_gib(len(chosen)), settings.memory_gib)
     lists = preferences(ratings, settings.liked, settings.liked_from)[:, chosen]
     gram = np.ascontiguousarray((lists.T @ lists).toarray(), dtype=np.float32)
     return chosen, sparse_columns(
@@ -62,6 +62,11 @@ def slim_matrix(
         settings.tolerance,
         threads or available_threads(),
     )
+
+
+def slim_memory_gib(n_titles: int) -> float:
+    """What SLIM over so many titles needs: one dense float32 matrix."""
+    return 4 * n_titles**2 / 2**30
 
 
 def slim_top_weights(ratings: Ratings, settings: SlimSettings | None = None) -> ItemWeights:
