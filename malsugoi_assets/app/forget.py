@@ -30,6 +30,7 @@ from malsugoi_assets.resources.imported import ImportedLists
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.lake import WHOLE
+from malsugoi_assets.warehouse.ledger import canonical
 from malsugoi_assets.warehouse.publish import DATABASE, PublishError
 from malsugoi_assets.warehouse.run_marks import work_lock
 from malsugoi_assets.warehouse.tables import TABLES
@@ -142,7 +143,10 @@ def _has(data_dir: DataDir, table: str, username: str) -> bool:
 
 
 def _is(username: str, column: str = "username") -> pl.Expr:
-    return pl.col(column).str.to_lowercase() == username.lower()
+    def same(names: pl.Series) -> pl.Series:
+        return names.is_in([name for name in names.unique().drop_nulls() if canonical(name) == canonical(username)])
+
+    return pl.col(column).map_batches(same, return_dtype=pl.Boolean)
 
 
 def _from_tables(data_dir: DataDir, username: str) -> int:
@@ -241,7 +245,7 @@ def _mentions(path: Path, username: str) -> bool:
         if kind == "sqlite":
             raw = b"".join(p.read_bytes() for p in (path, *_side_files(path)))
             # Rows that were deleted lie on in the file; only a distinctive name can be told among them.
-            return username.lower().encode() in raw.lower() and (
+            return username.encode().lower() in raw.lower() and (
                 is_distinctive(username) or any(True for _ in _cells(path, username))
             )
         body = path.read_bytes()
@@ -293,7 +297,7 @@ def _cells(path: Path, username: str) -> Iterator[tuple[str, str, int, str]]:
                 found = con.execute(
                     f'SELECT rowid, "{column}" FROM "{table}" WHERE typeof("{column}") = \'text\' '  # noqa: S608
                     f'AND instr(lower("{column}"), ?) > 0',
-                    (username.lower(),),
+                    (username.encode().lower().decode(),),  # like SQLite's lower(): the letters of ASCII
                 ).fetchall()
                 for number, text in found:
                     if mentions(text.encode(), username):

@@ -27,7 +27,7 @@ from malsugoi_assets.mal.errors import NotFound, PageError, PrivateList, Unexpec
 from malsugoi_assets.mal.fetching import Fetcher
 from malsugoi_assets.mal.freshness import AIRING
 from malsugoi_assets.mal.genre_groups import grouped
-from malsugoi_assets.mal.list_json import load, parse_list_json, score_of, state_of, whole_number
+from malsugoi_assets.mal.list_json import count_of, load, parse_list_json, score_of, state_of, whole_number
 from malsugoi_assets.mal.records import AnimePage, ListEntry, Relation, TopEntry
 from malsugoi_assets.mal.soup import clean, decode, explain, refuse_undecodable
 from malsugoi_assets.mal.store import MissingBody, PageKind, StoredPage, user_key
@@ -175,7 +175,7 @@ def parse_api_list(body: str | bytes) -> ApiListPage:
             _text(node.get("title")),
             score=score_of(said.get("score"), f"row {number}", EXPECTED),
             status=state_of(said.get("status")),
-            episodes_watched=whole_number(said.get("num_episodes_watched")),
+            episodes_watched=count_of(said.get("num_episodes_watched"), f"row {number}", EXPECTED),
             updated_at=_moment(said.get("updated_at")),
         )
     return ApiListPage(tuple(found.values()), _next_offset(value))

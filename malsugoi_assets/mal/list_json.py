@@ -23,7 +23,7 @@ from malsugoi_assets.mal.soup import clean, decode, explain
 EXPECTED = "the rows of a list as JSON"
 
 _NO_TEXT = re.compile("[\x00\ud800-\udfff\ufffd]")  # JSON can spell characters that no text can hold
-_WHOLE = re.compile(r"(\d{1,2})\.0{1,6}")
+_WHOLE = re.compile(r"(\d{1,5})\.0{1,6}")
 
 STATES: dict[str, ListState] = {
     "1": "watching",
@@ -107,7 +107,7 @@ def _entry(row: Any, number: int, expected: str) -> ListEntry:
         title=clean(str(title)),
         score=score_of(row.get("score"), f"row {number}", expected),
         status=state_of(row.get("status")),
-        episodes_watched=whole_number(row.get("num_watched_episodes")),
+        episodes_watched=count_of(row.get("num_watched_episodes"), f"row {number}", expected),
         updated_at=moment_of(row.get("updated_at")),
     )
 
@@ -131,6 +131,18 @@ def score_of(value: Any, where: str, expected: str) -> int | None:
     if score is None or score > 10:
         raise UnexpectedPage(expected, f"{where}: {str(value)[:20]!r} is no score from 0 to 10")
     return score or None
+
+
+def count_of(value: Any, where: str, expected: str) -> int | None:
+    """Watched episodes, also written as 12.0; None for '-' or nothing; else an error."""
+    if isinstance(value, str):
+        value = _WHOLE.sub(r"\1", value.strip())
+    if value is None or value in ("", "-"):
+        return None
+    count = whole_number(value)
+    if count is None:
+        raise UnexpectedPage(expected, f"{where}: {str(value)[:20]!r} is no number of episodes")
+    return count
 
 
 def state_of(value: Any) -> ListState | None:

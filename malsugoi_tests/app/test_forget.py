@@ -287,3 +287,13 @@ def test_two_forgotten_people_on_a_page_stay_two() -> None:
     page = b"<a href='/profile/ann_1'>ann_1</a><a href='/profile/bob_2'>bob_2</a>"
     once = without_name(without_name(page, "ann_1"), "bob_2")
     assert set(re.findall(rb"/profile/([\w-]+)", once)) == {b"forgotten-person-1", b"forgotten-person-2"}
+
+
+def test_a_name_is_the_same_however_its_letters_are_folded(settings: Settings) -> None:
+    """`lower` tells STRASSE from straße; who registers names does not."""
+    data_dir = DataDir(settings.root)
+    data_dir.ledger.add(["Straße_9"], batch_size=10)
+    write_lists(data_dir, "batch-000000", {"ann": {1: 7}, "Straße_9": {2: 5}})
+    data_dir.publisher.publish()
+    forget(settings, "STRASSE_9")
+    assert rows(DataDir(settings.root), "SELECT username FROM user_lists ORDER BY 1") == [("ann",), ("zoe",)]

@@ -88,6 +88,17 @@ def test_rewatching_and_more_episodes_than_there_are_stay_as_the_site_says() -> 
     assert one(num_watched_episodes=38, anime_num_episodes=24).episodes_watched == 38
 
 
+@pytest.mark.parametrize(("written", "count"), [("12", 12), ("1120.0", 1120), ("-", None), ("", None), (None, None)])
+def test_watched_episodes_as_they_are_written(written: Any, count: int | None) -> None:
+    assert one(num_watched_episodes=written).episodes_watched == count
+
+
+@pytest.mark.parametrize("odd", [-1, "many", "1.5", True, [], {"of": 3}, 10**12])
+def test_watched_episodes_that_are_no_number_are_an_error(odd: Any) -> None:
+    with pytest.raises(UnexpectedPage, match=r"row 1: .* is no number of episodes"):
+        one(num_watched_episodes=odd)
+
+
 @pytest.mark.parametrize("moment", ["Today, 4:12 AM", "Yesterday", "01-00-17", 0, None, -5, "2024-11", 10**12, True])
 def test_moments_written_for_a_visitor_are_not_converted(moment: Any) -> None:
     assert one(updated_at=moment).updated_at is None
