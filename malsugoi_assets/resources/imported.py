@@ -53,9 +53,12 @@ class ImportedLists:
         for part in ("outcome", "rows"):
             self._path(username, part).unlink(missing_ok=True)
 
-    def has(self, username: str) -> bool:
-        """Whether the user's list was imported, however the name is written."""
-        return self._path(username, "outcome").exists()
+    def has(self, username: str, *, ignore_case: bool = True) -> bool:
+        """Whether the user's list was imported; with `ignore_case` however the name is written."""
+        outcome = self._path(username, "outcome")
+        if ignore_case or not outcome.exists():
+            return outcome.exists()
+        return bool(pl.read_parquet(outcome, memory_map=False)["username"].item() == username)
 
     def read(self, usernames: Sequence[str]) -> Harvest:
         """The lists of those users who imported one, as a source gives them."""
@@ -100,10 +103,11 @@ class WithImports(Source):
 
     def lists(self, usernames: Sequence[str], log: Log) -> Harvest:
         """The source's lists, and the imported ones."""
-        theirs = [name for name in usernames if not self.imported.has(name)]
+        theirs = self._not_imported(usernames)
         if len(theirs) == len(usernames):
             return self.source.lists(usernames, log)
-        found, ours = self.source.lists(theirs, log) if theirs else None, self.imported.read(usernames)
+        imported = [name for name in usernames if name not in set(theirs)]
+        found, ours = self.source.lists(theirs, log) if theirs else None, self.imported.read(imported)
         if found is None:
             return ours
         outcomes = [h.companions["list_outcomes"].select(_OUTCOMES.keys()) for h in (found, ours)]
@@ -123,7 +127,7 @@ class WithImports(Source):
 
     def lists_due(self, usernames: Sequence[str]) -> list[str]:
         """Those of the source; an imported list is new when it is imported."""
-        return self.source.lists_due([name for name in usernames if not self.imported.has(name)])
+        return self.source.lists_due(self._not_imported(usernames))
 
     def discovery_gaps(self) -> list[str]:
         """As the source."""
@@ -132,6 +136,10 @@ class WithImports(Source):
     def mark_read(self) -> None:
         """As the source."""
         self.source.mark_read()
+
+    def _not_imported(self, usernames: Sequence[str]) -> list[str]:
+        """In files "ann" who imported a list and "Ann" who stands in the folder are two."""
+        return [name for name in usernames if not self.imported.has(name, ignore_case=self.ignores_case)]
 
 
 class NobodysSource(Source):

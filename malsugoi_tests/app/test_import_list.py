@@ -21,7 +21,8 @@ from malsugoi_assets.app.import_list import import_export
 from malsugoi_assets.app.instance import open_instance
 from malsugoi_assets.app.reports import read_recommendations
 from malsugoi_assets.definitions import build_definitions
-from malsugoi_assets.resources.imported import ImportedLists, WithImports, is_name
+from malsugoi_assets.mal.records import ListEntry
+from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, WithImports, is_name
 from malsugoi_assets.resources.source import Source, open_source
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
@@ -186,6 +187,21 @@ def test_whatever_a_source_offers_is_passed_on_past_the_imports() -> None:
     """A method that is added to `Source` and not here would be answered by its default, silently."""
     public = {name for name in vars(Source) if not name.startswith("_")}
     assert public - vars(WithImports).keys() == {"in_parts", "ignores_case"}
+
+
+@pytest.mark.parametrize(("ignores_case", "asked"), [(True, []), (False, ["ANN"])])
+def test_who_is_called_alike_in_a_folder_keeps_their_own_list(
+    tmp_path: Path, ignores_case: bool, asked: list[str]
+) -> None:
+    """On a site ANN is ann, whose list was imported; in files they are two."""
+    lists = ImportedLists(tmp_path)
+    lists.put("ann", [ListEntry(1, "A", score=7)])
+    source = NobodysSource()
+    source.ignores_case, seen = ignores_case, []
+    source.lists_due = lambda names: seen.extend(names) or []  # type: ignore[method-assign, func-returns-value]
+    WithImports(source, lists).lists_due(["ann", "ANN"])
+    assert seen == asked
+    assert WithImports(source, lists).lists(["ann"], print).frame["anime_id"].to_list() == [1]
 
 
 def test_a_forgotten_import_is_gone(tmp_path: Path) -> None:
