@@ -3,7 +3,6 @@
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import polars as pl
 
 from malsugoi_assets.assets import previews
@@ -15,16 +14,16 @@ from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.evaluation.hold_out import hold_out
 from malsugoi_assets.recommend.content import encode, learn_code
 from malsugoi_assets.recommend.items import align_items
-from malsugoi_assets.recommend.joint import JointNeighbourhood, LearntTitles, learn_titles
+from malsugoi_assets.recommend.joint import JointNeighbourhood, learn_titles
 from malsugoi_assets.recommend.neighbourhood import (
     ItemNeighbourhood,
     PredictionSettings,
-    TitleBaselines,
     predict_top,
 )
 from malsugoi_assets.recommend.neighbourhood import title_baselines as learn_baselines
-from malsugoi_assets.recommend.ratings import IntArray, index_ratings
-from malsugoi_assets.recommend.similarity import Neighbours, SimilaritySettings, similar_titles
+from malsugoi_assets.recommend.ratings import index_ratings
+from malsugoi_assets.recommend.similarity import SimilaritySettings, similar_titles
+from malsugoi_assets.recommend.stored_titles import baselines_of, learnt_titles_of, neighbours_of, stored_baselines
 
 SimilarityConfig = config_of(SimilaritySettings)
 PredictionConfig = config_of(PredictionSettings)
@@ -47,7 +46,7 @@ def title_baselines(  # noqa: D103
         listed, _ = index_ratings(lists, anime_ids=index.anime_ids)
         items = align_items(index.anime_ids, anime_features.collect(), anime_relations.collect())
         titles = learn_titles(listed, encode(items, learn_code(items)))
-    frame = _stored(index.anime_ids, learnt, titles)
+    frame = stored_baselines(index.anime_ids, learnt, titles)
     shown = frame.join(previews.names(anime_features), on="anime_id").sort(
         "ratings", "anime_id", descending=[True, False]
     )
@@ -114,12 +113,12 @@ def cf_predictions(  # noqa: D103
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
     known = title_baselines.collect().sort("anime_id")
-    baselines, anime_ids = _baselines(known), known["anime_id"].to_numpy()
-    neighbours = _neighbours(similarity_matrix.collect(), anime_ids)
+    baselines, anime_ids = baselines_of(known), known["anime_id"].to_numpy()
+    neighbours = neighbours_of(similarity_matrix.collect(), anime_ids)
     taken = not_merely_planned(user_lists).select("username", "anime_id", "score").collect()
     history, index = index_ratings(taken, anime_ids=anime_ids)
     better = None
-    if titles := _learnt_titles(known):
+    if titles := learnt_titles_of(known):
         items = align_items(anime_ids, anime_features.collect(), anime_relations.collect())
         better = JointNeighbourhood().with_titles(history, items, titles, neighbours).predict
     top = predict_top(history, baselines, neighbours, config.settings, better)  # type: ignore[attr-defined]
@@ -145,51 +144,4 @@ def cf_predictions(  # noqa: D103
             "predictions": bars(predicted, "predicted rating, 1–10", "predictions"),
         },
         shown=previews.most_shown(frame, previews.names(anime_features), 10),
-    )
-
-
-def _stored(anime_ids: IntArray, learnt: TitleBaselines, titles: LearntTitles | None) -> pl.DataFrame:
-    """Rows of `title_baselines`; `_baselines` and `_learnt_titles` are the way back."""
-    frame = pl.DataFrame(
-        {
-            "anime_id": anime_ids,
-            "ratings": learnt.ratings,
-            "mean": learnt.mean,
-            "shrunk_mean": learnt.shrunk_mean,
-            "bias": learnt.bias,
-            "global_mean": np.full(len(anime_ids), learnt.global_mean, dtype=np.float32),
-        }
-    )
-    if titles is None:
-        return frame.with_columns(effect=None, listing=None)
-    return frame.with_columns(
-        effect=pl.Series(titles.base) - pl.col("global_mean"), listing=pl.Series(titles.listing).arr.to_list()
-    )
-
-
-def _baselines(known: pl.DataFrame) -> TitleBaselines:
-    """The stored table as the arrays that it was; sorted by title."""
-    global_mean = float(known["global_mean"][0]) if len(known) else 5.5
-    columns = {name: known[name].to_numpy() for name in ("ratings", "mean", "shrunk_mean", "bias")}
-    return TitleBaselines(**columns, global_mean=global_mean)
-
-
-def _learnt_titles(known: pl.DataFrame) -> LearntTitles | None:
-    """What jointly weighted neighbours need of the titles; None where there were too many ratings for it, or none."""
-    if known.is_empty() or known["effect"].null_count():
-        return None
-    base = (known["global_mean"] + known["effect"]).to_numpy()
-    return LearntTitles(base, np.stack(known["listing"].to_list()).astype(np.float32))
-
-
-def _neighbours(similarity: pl.DataFrame, anime_ids: IntArray) -> Neighbours:
-    """The stored table as the arrays that it was, over the given titles (sorted)."""
-    ids = anime_ids.tolist()
-    known = similarity.filter(pl.col("anime_id").is_in(ids) & pl.col("neighbour_id").is_in(ids))
-    return Neighbours(
-        np.searchsorted(anime_ids, known["anime_id"].to_numpy()).astype(np.int32),
-        np.searchsorted(anime_ids, known["neighbour_id"].to_numpy()).astype(np.int32),
-        known["rank"].to_numpy(),
-        known["similarity"].to_numpy(),
-        known["support"].to_numpy(),
     )

@@ -151,18 +151,29 @@ class JointNeighbourhood:
         """Predict for the users of `history`, some or all, with what was learnt of the titles before."""
         return self._take(history, items, titles, neighbours, encode(items, learn_code(items)))
 
+    def for_lists(self, history: Ratings) -> JointNeighbourhood:
+        """The same predictor for the users of `history` instead, with what it learnt of titles and of their spread."""
+        other = JointNeighbourhood(self.settings, self.seed)
+        other._kernel, other._base, other._unit = self._kernel, self._base, self._unit
+        other._remember(history)
+        return other
+
     def _take(
         self, history: Ratings, items: Items, titles: LearntTitles, neighbours: Neighbours, content: Content
     ) -> Self:
         self._kernel = title_kernel(neighbours, items, titles.listing, content, self.settings)
         self._base = titles.base
+        self._remember(history)
+        rated = history.rated
+        above = rated.rating - self._base[rated.item]
+        self._unit = float(np.mean(above**2)) if len(above) else 1.5
+        return self
+
+    def _remember(self, history: Ratings) -> None:
         rated = history.rated
         order = np.lexsort((rated.item, rated.user))
         self._item, self._rating = rated.item[order], rated.rating[order]
         self._starts = np.searchsorted(rated.user[order], np.arange(history.n_users + 1))
-        above = rated.rating - self._base[rated.item]
-        self._unit = float(np.mean(above**2)) if len(above) else 1.5
-        return self
 
     def predict(self, user: IntArray, item: IntArray) -> FloatArray:
         """Predicted ratings, float32 in [1, 10], one a pair; the pair's own rating is not used if it is known."""

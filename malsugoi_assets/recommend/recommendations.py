@@ -46,6 +46,48 @@ class _Person:
     shunned: set[int]
 
 
+class Recommender:
+    """What recommending needs beside the lists, made ready once: a list is then answered in milliseconds."""
+
+    def __init__(
+        self, weights: pl.DataFrame, features: pl.DataFrame, relations: pl.DataFrame, listed: pl.DataFrame
+    ) -> None:
+        """`weights`: anime_id, neighbour_id, weight of one method; `features`, `relations`: as the tables.
+
+        `listed`: anime_id, lists (how many hold the title), which is its popularity where the site's is not known.
+        """
+        self.ids = features["anime_id"].sort().to_numpy().astype(np.int32)
+        self.franchises = learn_franchises(features, relations)
+        self._columns = _weight_matrix(weights, self.ids)
+        self._rows = self._columns.tocsr()
+        self._features = features
+        self._by_popularity = np.lexsort((self.ids, -_popularity(features, listed)))
+
+    def recommend(
+        self, lists: pl.DataFrame, predictions: Predictions, settings: RecommendationSettings | None = None
+    ) -> pl.DataFrame:
+        """Recommendations of every user with a list row: username, anime_id, rank, score, predicted_rating, because.
+
+        `lists`: username, anime_id, title, score, status. `predictions` is called once, with the chosen
+        (username, anime_id).
+        """
+        settings = settings or RecommendationSettings()
+        ids, allowed = self.ids, _allowed(self._features, settings)
+        rows: list[tuple[object, ...]] = []
+        people = list(_people(lists, self.franchises, settings))
+        for start in range(0, len(people), _USERS_AT_A_TIME):
+            some = people[start : start + _USERS_AT_A_TIME]
+            scores = (_membership(some, ids) @ self._rows).toarray()
+            for person, score in zip(some, scores, strict=True):
+                chosen = _choose(person, score, ids, allowed, self._by_popularity, self.franchises, settings)
+                for rank, place in enumerate(chosen, start=1):
+                    because = _reasons(person, place, ids, self._columns, settings)
+                    rows.append((person.username, int(ids[place]), rank, float(score[place]), because))
+        chosen_rows = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+        predicted = predictions(chosen_rows.select("username", "anime_id")).cast(pl.Float32).clip(1, 10)
+        return chosen_rows.with_columns(predicted.alias("predicted_rating"))
+
+
 def recommend(
     lists: pl.DataFrame,
     weights: pl.DataFrame,
@@ -54,30 +96,9 @@ def recommend(
     predictions: Predictions,
     settings: RecommendationSettings | None = None,
 ) -> pl.DataFrame:
-    """Recommendations of every user with a list row: username, anime_id, rank, score, predicted_rating, because.
-
-    `lists`: username, anime_id, title, score, status; `weights`: anime_id, neighbour_id, weight of one method;
-    `features`, `relations`: as the tables. `predictions` is called once, with the chosen (username, anime_id).
-    """
-    settings = settings or RecommendationSettings()
-    franchises = learn_franchises(features, relations)
-    ids = features["anime_id"].sort().to_numpy().astype(np.int32)
-    matrix = _weight_matrix(weights, ids)
-    allowed = _allowed(features, ids, settings)
-    by_popularity = np.lexsort((ids, -_popularity(features, lists, ids)))
-    rows: list[tuple[object, ...]] = []
-    people = list(_people(lists, franchises, settings))
-    for start in range(0, len(people), _USERS_AT_A_TIME):
-        some = people[start : start + _USERS_AT_A_TIME]
-        scores = (_membership(some, ids) @ matrix).toarray()
-        for person, score in zip(some, scores, strict=True):
-            chosen = _choose(person, score, ids, allowed, by_popularity, franchises, settings)
-            for rank, place in enumerate(chosen, start=1):
-                because = _reasons(person, place, ids, matrix, settings)
-                rows.append((person.username, int(ids[place]), rank, float(score[place]), because))
-    chosen_rows = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
-    predicted = predictions(chosen_rows.select("username", "anime_id")).cast(pl.Float32).clip(1, 10)
-    return chosen_rows.with_columns(predicted.alias("predicted_rating"))
+    """`Recommender.recommend` for all lists at once; their own rows are what `listed` counts."""
+    listed = lists.group_by("anime_id").len("lists")
+    return Recommender(weights, features, relations, listed).recommend(lists, predictions, settings)
 
 
 def _people(lists: pl.DataFrame, franchises: Franchises, settings: RecommendationSettings) -> Iterator[_Person]:
@@ -168,7 +189,7 @@ def _membership(people: list[_Person], ids: IntArray) -> sp.csr_matrix:
     return sp.csr_matrix((ones, (row[known], place[known])), shape=(len(people), len(ids)))
 
 
-def _allowed(features: pl.DataFrame, ids: IntArray, settings: RecommendationSettings) -> npt.NDArray[np.bool_]:
+def _allowed(features: pl.DataFrame, settings: RecommendationSettings) -> npt.NDArray[np.bool_]:
     aired = pl.col("status").str.to_lowercase().str.starts_with("not yet").fill_null(False)
     adult = pl.col("age_rating").str.starts_with("Rx").fill_null(False) | pl.col("genres").list.contains(
         "Hentai"
@@ -177,9 +198,8 @@ def _allowed(features: pl.DataFrame, ids: IntArray, settings: RecommendationSett
     return features.sort("anime_id").select(fit.alias("fit"))["fit"].to_numpy().astype(np.bool_)
 
 
-def _popularity(features: pl.DataFrame, lists: pl.DataFrame, ids: IntArray) -> npt.NDArray[np.float64]:
-    """Members on the site where known; how many of the given lists hold the title where not."""
-    here = lists.group_by("anime_id").len("lists")
-    both = features.sort("anime_id").select("anime_id", "members").join(here, on="anime_id", how="left")
+def _popularity(features: pl.DataFrame, listed: pl.DataFrame) -> npt.NDArray[np.float64]:
+    """Members on the site where known; how many lists hold the title where not. One entry a title, by id."""
+    both = features.select("anime_id", "members").join(listed, on="anime_id", how="left")
     both = both.sort("anime_id").with_columns(pl.col("members", "lists").fill_null(0).cast(pl.Float64))
     return (both["members"] + both["lists"] * 1e-3).to_numpy()

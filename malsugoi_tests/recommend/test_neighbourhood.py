@@ -125,6 +125,17 @@ def test_a_batch_of_users_is_predicted_as_among_all_of_them() -> None:
     np.testing.assert_array_equal(batch.predict(*asked), everybody.predict(*asked))
 
 
+def test_one_list_is_predicted_by_a_predictor_made_for_others() -> None:
+    items, ratings = small_items(36), small_ratings()
+    whole = JointNeighbourhood().fit(ratings, items)
+    few = ratings.take(ratings.user == 3)
+    alone = whole.for_lists(Ratings(np.zeros_like(few.user), few.item, few.rating, 1, ratings.n_items))
+    titles = np.arange(ratings.n_items, dtype=np.int32)
+    expected = whole.predict_with_deviation(np.full_like(titles, 3), titles)
+    for got, wanted in zip(alone.predict_with_deviation(np.zeros_like(titles), titles), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-6)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_threads_change_no_prediction(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     ratings, items = small_ratings(), small_items()
