@@ -16,7 +16,7 @@ from rich.table import Table
 from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.evaluation.data import evaluation_rows
 from malsugoi_assets.evaluation.protocols import NAMES, ProtocolError, make_protocol
-from malsugoi_assets.evaluation.registry import MODELS, UnknownModel, chosen_models
+from malsugoi_assets.evaluation.registry import GROUPS, INSTALL, MODELS, UnknownModel, chosen_models, left_out
 from malsugoi_assets.evaluation.reports import write_json
 from malsugoi_assets.evaluation.results import Result
 from malsugoi_assets.evaluation.run import EvaluationError, Progress
@@ -43,7 +43,7 @@ MOST_WORKERS = 4
     show_default=True,
     help="Learn from all other rows, or only from those that the protocol names as train.",
 )
-@click.option("--models", default="own,baselines", show_default=True, help="Names and groups (own, baselines, all).")
+@click.option("--models", default="own,baselines", show_default=True, help=f"Names and groups ({', '.join(GROUPS)}).")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of all that is random.")
 @click.option("--json", "out", type=FILE, help="Write all figures here.")
 def evaluate(
@@ -67,6 +67,9 @@ def evaluate(
         raise UserError(f"{out} is a folder; name a file")
     try:
         names = chosen_models(models.split(","))
+        for package, absent in left_out(models.split(",")).items():
+            line = f"{', '.join(absent)} skipped: {package} is not installed ({INSTALL})"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
         data = load_evaluation(ratings, anime, relations)
         rows = evaluation_rows(data.rows, data.catalogue, data.relations)
         chosen = make_protocol(protocol, rows, seed)

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from malsugoi_assets.app.evaluate import evaluate
+from malsugoi_assets.evaluation import registry
 from malsugoi_tests.support.shared import shared_path
 
 METRICS = {
@@ -113,6 +114,20 @@ def test_a_device_that_is_not_there_is_a_mistake(folder: Path, monkeypatch: pyte
     result = run(folder, "--models", "dnn-original")
     assert (result.exit_code, "gpu7" in result.output) == (2, True)
     assert run(folder, "--models", "bias").exit_code == 0
+
+
+def test_peers_that_are_not_installed_are_named_and_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = registry.find_spec
+    monkeypatch.setattr(registry, "find_spec", lambda name: found(name) if name.startswith("malsugoi") else None)
+    result = run(folder, "--models", "bias,peers", "--json", str(folder / "out.json"))
+    assert result.exit_code == 0, result.output
+    assert {row["model"] for row in json.loads((folder / "out.json").read_text())} == {"bias"}
+    skipped = [line for line in result.stderr.splitlines() if "skipped" in line]
+    assert any(line.startswith("myfm skipped: myfm is not installed (pip install") for line in skipped)
+    assert len(skipped) == 5  # a line a library
+    for models in ("peers", "bias,implicit-als"):
+        result = run(folder, "--models", models)
+        assert (result.exit_code, "pip install" in result.output, "Traceback" in result.output) == (2, True, False)
 
 
 def test_the_bias_of_the_original_rows_is_what_others_measured(tmp_path: Path) -> None:

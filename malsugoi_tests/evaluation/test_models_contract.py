@@ -225,6 +225,8 @@ def _turned(rows: EvaluationRows, targets: Positions) -> EvaluationRows:
 def _brief(name: str) -> Any:
     """A model as the registry makes it; a network with one pass over the rows, since only its face is tested here."""
     model = MODELS[name].make(0)
+    if MODELS[name].group == "peers":
+        model.budget_seconds = 0  # the library's first setting, untuned
     if name in SLOW:
         less = {"epochs": 1, "members": 1, "threads": 1}
         known = type(model.settings).model_fields

@@ -1,0 +1,112 @@
+"""Peer from LightGBM: boosted trees on the very inputs that our network gets, out of fold as there.
+
+Its settings and number of trees are chosen on a fifth of those out-of-fold rows, not on a split of the lists: the
+inputs are what costs the time, and every row of them was made without its own rating.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+
+from malsugoi_assets.evaluation.peers.peer import RatingPeer, Setting
+from malsugoi_assets.machine import available_threads
+from malsugoi_assets.recommend.content import encode, learn_code
+from malsugoi_assets.recommend.dnn import out_of_fold_inputs
+from malsugoi_assets.recommend.dnn_settings import DnnSettings
+from malsugoi_assets.recommend.features import Catalogue, Inputs, pair_inputs
+from malsugoi_assets.recommend.item_state import learn_item_state
+from malsugoi_assets.recommend.items import Items
+from malsugoi_assets.recommend.likeness import learn_likeness
+from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    catalogue: Catalogue
+    history: Ratings
+    trees: Any
+
+
+class LightGbm(RatingPeer):
+    """Trees predict what the inputs' own base leaves over, in the user's unit of residuals."""
+
+    grid: ClassVar[tuple[Setting, ...]] = (
+        {"num_leaves": 31, "min_child_samples": 20},
+        {"num_leaves": 15, "min_child_samples": 80},
+        {"num_leaves": 63, "min_child_samples": 80},
+    )
+    common: ClassVar[Setting] = {
+        "objective": "regression",
+        "learning_rate": 0.03,
+        "feature_fraction": 0.4,
+        "bagging_fraction": 0.7,
+        "bagging_freq": 1,
+        "lambda_l2": 10.0,
+        "verbosity": -1,
+        "deterministic": True,
+    }
+    most_trees: ClassVar[int] = 1500
+
+    def choose(self, ratings: Ratings, items: Items) -> Setting:
+        """The setting and number of trees with the least error on a fifth of the out-of-fold rows."""
+        self._inputs, self._target, self._weight = self._out_of_fold(ratings, items)
+        self.tried = []
+        if len(self._target) < 50:
+            return {**self.grid[0], "trees": 10}
+        held = np.random.default_rng(self.seed).random(len(self._target)) < 0.2
+        for setting in self.grid:
+            parts = [
+                lightgbm.Dataset(self._inputs.matrix[rows], self._target[rows], weight=self._weight[rows])
+                for rows in (~held, held)
+            ]
+            trees = lightgbm.train(
+                self._parameters(setting),
+                parts[0],
+                self.most_trees,
+                valid_sets=[parts[1]],
+                callbacks=[lightgbm.early_stopping(50, verbose=False)],
+            )
+            loss = float(trees.best_score["valid_0"]["l2"])
+            self.tried.append(({**setting, "trees": max(trees.best_iteration, 1)}, loss))
+        return min(self.tried, key=lambda pair: pair[1])[0]
+
+    def learn(self, ratings: Ratings, items: Items, setting: Setting) -> _Learnt:
+        """Trees on all out-of-fold rows; the inputs of later questions come from all of `ratings`."""
+        parameters = self._parameters({name: value for name, value in setting.items() if name != "trees"})
+        data = lightgbm.Dataset(self._inputs.matrix, self._target, weight=self._weight)
+        trees = lightgbm.train(parameters, data, setting["trees"])
+        state = self._state(ratings)
+        learnt = _Learnt(Catalogue(state, self._content, self._likeness), ratings, trees)
+        del self._inputs, self._target, self._weight
+        return learnt
+
+    def answer(self, learnt: _Learnt, user: IntArray, item: IntArray) -> npt.NDArray[np.float64]:
+        """The base of the inputs, corrected by the trees."""
+        threads = available_threads()
+        most = DnnSettings().max_history
+        inputs = pair_inputs(learnt.catalogue, learnt.history, user, item, most, threads)
+        return np.asarray(inputs.base + inputs.scale * learnt.trees.predict(inputs.matrix))
+
+    def memory(self, ratings: Ratings) -> float:
+        """About 200 inputs a row, and their bins."""
+        return 1200.0 * min(len(ratings.rated), DnnSettings().max_train_rows)
+
+    def _parameters(self, setting: Setting) -> dict[str, Any]:
+        return {**self.common, **setting, "seed": self.seed, "num_threads": available_threads()}
+
+    def _state(self, ratings: Ratings) -> Any:
+        size = DnnSettings().embedding_size
+        return learn_item_state(ratings, self._content.matrix, embedding_size=size, seed=self.seed)
+
+    def _out_of_fold(self, ratings: Ratings, items: Items) -> tuple[Inputs, FloatArray, FloatArray]:
+        """The inputs, what is to be predicted from them, and weights that make its error one of rating points."""
+        self._content, self._likeness = encode(items, learn_code(items)), learn_likeness(items)
+        catalogue = Catalogue(self._state(ratings), self._content, self._likeness)
+        rows, inputs = out_of_fold_inputs(ratings, catalogue, DnnSettings(), self.seed)
+        target = (ratings.rating[rows] - inputs.base) / inputs.scale
+        return inputs, target.astype(np.float32), (inputs.scale**2).astype(np.float32)
