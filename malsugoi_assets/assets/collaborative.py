@@ -7,11 +7,12 @@ import polars as pl
 
 from malsugoi_assets.assets import previews
 from malsugoi_assets.assets.config import config_of
-from malsugoi_assets.assets.evaluation import build_id, measured, metrics_metadata, metrics_shown, predictions_of
+from malsugoi_assets.assets.evaluation import build_id, error_along, measured, metrics_metadata, metrics_shown
 from malsugoi_assets.assets.lists import not_merely_planned
 from malsugoi_assets.assets.plots import bars
 from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.evaluation.hold_out import hold_out
+from malsugoi_assets.evaluation.results import Bounds, buckets
 from malsugoi_assets.recommend.content import encode, learn_code
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.joint import JointNeighbourhood, learn_titles
@@ -27,6 +28,8 @@ from malsugoi_assets.recommend.stored_titles import baselines_of, learnt_titles_
 
 SimilarityConfig = config_of(SimilaritySettings)
 PredictionConfig = config_of(PredictionSettings)
+NEIGHBOURS: Bounds = ((0, 0), (1, 4), (5, 14), (15, 39), (40, None))
+"""Similar titles on a user's list, for the error along them."""
 
 
 @table_asset("title_baselines", code_version="2", kinds=["numpy"])
@@ -90,7 +93,7 @@ def similarity_matrix(  # noqa: D103
     )
 
 
-@table_asset("cf_metrics", code_version="2")
+@table_asset("cf_metrics", code_version="3")
 def cf_metrics(  # noqa: D103
     rating_matrix: pl.LazyFrame,
     user_lists: pl.LazyFrame,
@@ -98,8 +101,16 @@ def cf_metrics(  # noqa: D103
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
     held = hold_out(user_lists.collect(), anime_features.collect(), anime_relations.collect())
-    rows = measured(held, predictions_of(held, {"cf": ItemNeighbourhood}), build_id("cf", held, "default"))
-    return table_result("cf_metrics", rows, metrics_metadata(rows), shown=metrics_shown(rows))
+    model = ItemNeighbourhood(seed=0).fit(held.train, held.items)
+    support = buckets("neighbours", model.support(held.user, held.item), NEIGHBOURS)
+    predicted = {"cf": model.predict(held.user, held.item)}
+    rows = measured(held, predicted, build_id("cf", held, "default"), support)
+    beside = ("cf", "bias")
+    plots = {
+        "error_by_neighbours": error_along(rows, "neighbours", beside, "similar titles that the user rated"),
+        "error_by_popularity": error_along(rows, "title", beside, "ratings of the title to learn from"),
+    }
+    return table_result("cf_metrics", rows, metrics_metadata(rows) | plots, shown=metrics_shown(rows))
 
 
 @table_asset("cf_predictions", code_version="2", kinds=["scipy"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +11,10 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from malsugoi_assets.assets.plots import intervals
+from malsugoi_assets.assets.plots import curves, intervals
 from malsugoi_assets.evaluation.hold_out import HoldOut
 from malsugoi_assets.evaluation.reports import metric_rows
+from malsugoi_assets.evaluation.results import Mask
 from malsugoi_assets.recommend.baselines import Bias, GlobalMean, ItemMean, MalScore, UserMean
 from malsugoi_assets.recommend.ratings import FloatArray
 
@@ -35,9 +36,11 @@ def predictions_of(held: HoldOut, models: Mapping[str, Any]) -> dict[str, FloatA
     }
 
 
-def measured(held: HoldOut, predictions: Mapping[str, FloatArray], model_id: str) -> pl.DataFrame:
-    """Rows of a metrics table: the predictions, those of `BASELINES` beside them."""
-    rows = metric_rows(held.judge(predictions_of(held, BASELINES) | dict(predictions)))
+def measured(
+    held: HoldOut, predictions: Mapping[str, FloatArray], model_id: str, marks: Mapping[str, Mask] | None = None
+) -> pl.DataFrame:
+    """Rows of a metrics table: the predictions, those of `BASELINES` beside them; `marks` are further segments."""
+    rows = metric_rows(held.judge(predictions_of(held, BASELINES) | dict(predictions), marks=marks))
     return rows.with_columns(model_id=pl.lit(model_id), computed_at=pl.lit(datetime.now(UTC)))
 
 
@@ -61,6 +64,22 @@ def metrics_metadata(rows: pl.DataFrame) -> dict[str, Any]:
         **{f"mse_{name}": round(value[0], 4) for name, value in table.items()},
         "mse_by_model": intervals(table, "mean squared error and its 95 % interval (lower is better)"),
     }
+
+
+def error_along(rows: pl.DataFrame, what: str, models: Sequence[str], x: str) -> dg.MarkdownMetadataValue:
+    """A plot of the models' mean squared error along the segments '{what} low-high', which `x` explains."""
+    mine = rows.filter(
+        pl.col("segment").str.starts_with(f"{what} ") & (pl.col("metric") == "mse") & (pl.col("versus") == "")
+    )
+    found = {
+        (model, segment): value for model, segment, value in mine.select("model", "segment", "value").iter_rows()
+    }
+    segments = sorted({s for _, s in found}, key=lambda s: int(s.removeprefix(f"{what} ").split("-")[0].rstrip("+")))
+    lines = {
+        model: [(place, found[model, s]) for place, s in enumerate(segments) if (model, s) in found]
+        for model in models
+    }
+    return curves(lines, x, "mean squared error", ticks=[s.removeprefix(f"{what} ") for s in segments])
 
 
 def metrics_shown(rows: pl.DataFrame) -> pl.DataFrame:

@@ -43,8 +43,13 @@ def bars(values: Mapping[str, float], x: str, y: str) -> dg.MarkdownMetadataValu
     return _figure(parts, y, x)
 
 
-def curves(lines: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> dg.MarkdownMetadataValue:
-    """One line a name, over points (x, y); at most three lines. Points that are no number are left out."""
+def curves(
+    lines: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, ticks: Sequence[str] = ()
+) -> dg.MarkdownMetadataValue:
+    """One line a name, over points (x, y); at most three lines. Points that are no number are left out.
+
+    With `ticks` the points' x are 0, 1, … and the ticks are what they are called.
+    """
     lines = {name: [(a, b) for a, b in line if isfinite(a) and isfinite(b)] for name, line in lines.items()}
     points = [point for line in lines.values() for point in line]
     if not points:
@@ -52,13 +57,17 @@ def curves(lines: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -
     (left, right), (low, high) = (_range([p[i] for p in points]) for i in (0, 1))
 
     def place(point: tuple[float, float]) -> tuple[int, int]:
-        across, up = (point[0] - left) / (right - left or 1), (point[1] - low) / (high - low or 1)
-        return 40 + round(364 * across), 120 - round(95 * up)
+        up = 120 - round(95 * (point[1] - low) / (high - low or 1))
+        if ticks:  # under the middle of each word of `_columns`
+            return round((point[0] + 0.5) * _WIDTH / len(ticks)), up
+        return 40 + round(364 * (point[0] - left) / (right - left or 1)), up
 
     parts = [
         "<path d='M40 22V125H404' stroke='gray' fill='none'/>",
         f"<text y='29'>{_number(high)}</text><text y='124'>{_number(low)}</text>",
-        f"<text x='40' y='139'>{_number(left)}</text><text x='390' y='139'>{_number(right)}</text>",
+        _columns(ticks, 139)
+        if ticks
+        else f"<text x='40' y='139'>{_number(left)}</text><text x='390' y='139'>{_number(right)}</text>",
     ]
     for row, ((name, line), colour) in enumerate(zip(lines.items(), _COLOURS, strict=False)):
         if line:

@@ -13,7 +13,7 @@ import polars as pl
 
 from malsugoi_assets.evaluation.draws import name_draws, pair_draws
 from malsugoi_assets.evaluation.judge_errors import error_segments, judge_errors, learnt_around
-from malsugoi_assets.evaluation.results import Result
+from malsugoi_assets.evaluation.results import Mask, Result
 from malsugoi_assets.recommend.items import Items, align_items
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings, index_ratings
 
@@ -32,9 +32,14 @@ class HoldOut:
     item: IntArray
     rating: FloatArray
 
-    def judge(self, predicted: Mapping[str, FloatArray], seconds: Mapping[str, float] | None = None) -> list[Result]:
-        """Errors of each model's predictions (name → one a target) in every segment."""
-        segments = error_segments(*learnt_around(self.train, self.user, self.item))
+    def judge(
+        self,
+        predicted: Mapping[str, FloatArray],
+        seconds: Mapping[str, float] | None = None,
+        marks: Mapping[str, Mask] | None = None,
+    ) -> list[Result]:
+        """Errors of each model's predictions (name → one a target) in every segment; `marks` are further segments."""
+        segments = error_segments(*learnt_around(self.train, self.user, self.item), marks)
         return judge_errors(self.rating, self.user, predicted, segments, protocol=PROTOCOL, seconds=seconds)
 
 

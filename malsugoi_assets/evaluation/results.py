@@ -12,7 +12,8 @@ import numpy.typing as npt
 from malsugoi_assets.evaluation.intervals import Numbers, interval
 
 Mask = npt.NDArray[np.bool_]
-BUCKETS: tuple[tuple[int, int | None], ...] = ((0, 9), (10, 49), (50, 199), (200, None))
+Bounds = tuple[tuple[int, int | None], ...]
+BUCKETS: Bounds = ((0, 9), (10, 49), (50, 199), (200, None))
 
 
 @dataclass(frozen=True)
@@ -100,10 +101,10 @@ class Sample:
         return round(self.seconds.get(model, 0.0), 3)
 
 
-def buckets(what: str, count: npt.NDArray[np.integer]) -> dict[str, Mask]:
-    """Masks by a count: 'history 0-9' …, over what was learnt from."""
-    return {
-        f"{what} {low}+" if high is None else f"{what} {low}-{high}": (count >= low)
-        & (count <= (high if high is not None else np.iinfo(np.int64).max))
-        for low, high in BUCKETS
-    }
+def buckets(what: str, count: npt.NDArray[np.integer], bounds: Bounds = BUCKETS) -> dict[str, Mask]:
+    """Masks by a count: 'history 0-9' …, over what was learnt from; `bounds`: first and last count of each."""
+    masks = {}
+    for low, high in bounds:
+        counts = f"{low}+" if high is None else f"{low}-{high}" if high > low else f"{low}"
+        masks[f"{what} {counts}"] = (count >= low) & (count <= (np.iinfo(np.int64).max if high is None else high))
+    return masks

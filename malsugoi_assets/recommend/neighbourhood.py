@@ -26,6 +26,7 @@ from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 from malsugoi_assets.recommend.similarity import Neighbours, SimilaritySettings, similar_titles
 
 _USERS_AT_A_TIME = 256
+_PAIRS_AT_A_TIME = 20_000
 
 
 class PredictionSettings(BaseModel):
@@ -140,6 +141,16 @@ class Predictor:
             result[rows] = block.predicted[np.searchsorted(block.users, user[rows]), item[rows]]
         return result
 
+    def support(self, user: IntArray, item: IntArray) -> IntArray:
+        """How many of each title's neighbours in the similarity table the user rated, int32, one a pair."""
+        pattern = self._pattern.tocsc()
+        counts = np.empty(len(user), dtype=np.int32)
+        for start in range(0, len(user), _PAIRS_AT_A_TIME):
+            some = slice(start, start + _PAIRS_AT_A_TIME)
+            both = self._rated[user[some]].multiply(pattern[:, item[some]].T)
+            counts[some] = np.asarray(both.sum(axis=1)).ravel()
+        return counts
+
     def score(self, block: _Block) -> FloatArray:
         """The ranking score of a block's predictions; see the module's formula."""
         unknown = (1 / np.sqrt(1 + block.support) + 1 / np.sqrt(1 + self._baselines.ratings / 10)) / 2
@@ -231,6 +242,10 @@ class ItemNeighbourhood:
         """Predicted ratings, float32 in [1, 10], one a pair of the fitted users and titles."""
         predictor = self._fitted()
         return self.joint.predict(user, item) if self._is_joint else predictor.predict(user, item)
+
+    def support(self, user: IntArray, item: IntArray) -> IntArray:
+        """How many of each title's neighbours in the similarity table the user rated, int32, one a pair."""
+        return self._fitted().support(user, item)
 
     def scores(self, users: IntArray) -> FloatArray:
         """Ranking scores over all titles, float32 (len(users), n_items)."""

@@ -93,3 +93,21 @@ def test_nobody_is_offered_what_stands_on_the_list_and_the_best_score_comes_firs
     ordered = stored.sort("username", pl.col("score"), "anime_id", descending=[False, True, False])
     assert stored.sort("username", "rank")["score"].equals(ordered["score"])
     assert not stored["predicted_rating"].is_nan().any()
+
+
+def test_the_metrics_show_the_error_along_neighbours_and_popularity() -> None:
+    every = user_lists()
+    ratings = every.filter(pl.col("score").is_not_null()).rename({"score": "rating"})
+    stored, metadata = made(
+        assets.cf_metrics,
+        "cf_metrics",
+        rating_matrix=ratings,
+        user_lists=every,
+        anime_features=FEATURES,
+        anime_relations=RELATIONS,
+    )
+    kept = stored.filter((pl.col("model") == "cf") & (pl.col("metric") == "mse") & (pl.col("versus") == ""))
+    along = kept.filter(pl.col("segment").str.starts_with("neighbours "))
+    assert along["n"].sum() == kept.filter(pl.col("segment") == "all")["n"].item()
+    for name in ("error_by_neighbours", "error_by_popularity"):
+        assert "data:image/svg" in str(metadata[name].value)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from malsugoi_assets.assets.evaluation import BASELINES, measured, metrics_metadata
+from malsugoi_assets.assets.evaluation import BASELINES, error_along, measured, metrics_metadata
 from malsugoi_assets.evaluation.hold_out import hold_out
 from malsugoi_assets.files.catalogue import FEATURES, RELATIONS
 from malsugoi_assets.warehouse.schema import conform
@@ -29,5 +29,7 @@ def test_tables_and_metadata_hold_no_nan(users: int, titles: int, score: int | N
     if len(held.user):
         assert set(table["model"]) == {"cf", *BASELINES}
         assert shown["mse_cf"] == pytest.approx(1)
+        assert str(error_along(table, "title", ("cf", "bias"), "ratings").value)
     else:
+        assert "nothing to draw" in str(error_along(table, "title", ("cf", "bias"), "ratings").value)
         assert "no rating" in shown["mse"].text

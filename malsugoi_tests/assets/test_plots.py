@@ -20,6 +20,12 @@ PLOTS: dict[str, Callable[[], dg.MarkdownMetadataValue]] = {
         "epoch",
         "mean squared error",
     ),
+    "buckets": lambda: curves(
+        {name: [(place, 1.5 + place / 7) for place in range(5)] for name in ("cf", "bias", "item-mean")},
+        "similar titles that the user rated",
+        "mean squared error",
+        ticks=["0", "1-4", "5-14", "15-39", "40+"],
+    ),
     "models": lambda: intervals(dict.fromkeys(MODELS, (1.5, 1.3, 1.7)), "mean squared error (lower is better)"),
 }  # fmt: skip
 
@@ -41,6 +47,12 @@ def test_a_bar_is_as_high_as_its_value() -> None:
     [path] = [e.get("d", "") for e in drawing(bars({"a": 1, "b": 2}, "", "")).iter() if e.tag.endswith("path")]
     low, high = (int(step.split("v-")[1]) for step in path.split("M")[1:])
     assert high == pytest.approx(2 * low, abs=1)
+
+
+def test_a_point_stands_over_the_middle_of_its_word() -> None:
+    plot = drawing(curves({"cf": [(0, 1.0), (1, 2.0)]}, "", "", ticks=["few", "many"]))
+    paths = [e.get("d", "") for e in plot.iter() if e.tag.endswith("path") and e.get("stroke") != "gray"]
+    assert paths == ["M105 120l210-95"]
 
 
 def test_signs_of_xml_in_a_name_do_not_break_the_picture() -> None:

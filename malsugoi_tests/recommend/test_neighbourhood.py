@@ -48,6 +48,16 @@ def test_a_prediction_by_hand() -> None:
     assert block.predicted[0, 3] == pytest.approx(7)
 
 
+def test_the_support_of_a_pair_is_what_the_blocks_say() -> None:
+    history = of([(0, 0, 9), (0, 1, 5), (1, 2, 6), (1, 3, float("nan"))], 3, 4)
+    predictor = Predictor(history, FLAT, NEAR, PLAIN)
+    whole = np.concatenate([block.support for block in predictor.blocks()])
+    user, item = (x.ravel().astype(np.int32) for x in np.mgrid[:3, :4])
+    assert predictor.support(user, item).tolist() == whole.ravel().tolist()
+    assert whole[0].tolist() == [0, 0, 2, 0]
+    assert predictor.support(user[:0], item[:0]).shape == (0,)
+
+
 def test_unlisted_titles_with_ratings_are_the_candidates() -> None:
     history = of([(0, 0, 9), (0, 1, float("nan")), (1, 2, 5)], 3, 4)
     top = predict_top(history, FLAT, NEAR, PLAIN)
