@@ -28,7 +28,7 @@ from malsugoi_assets.mal.store import PageStore
 from malsugoi_assets.resources.folder_source import FOLDER
 from malsugoi_assets.resources.imported import ImportedLists
 from malsugoi_assets.settings import Settings
-from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.data_dir import PAIR_SUMS, DataDir
 from malsugoi_assets.warehouse.lake import WHOLE
 from malsugoi_assets.warehouse.ledger import canonical
 from malsugoi_assets.warehouse.publish import DATABASE, PublishError
@@ -216,9 +216,14 @@ def _publish(data_dir: DataDir) -> None:
 
 
 def _files(roots: list[Path]) -> Iterator[Path]:
-    """Every file of ours but locks and the databases (made anew from the partition files) and their side files."""
+    """Every file of ours but locks, the databases (made anew from the partition files), their side files, and numbers.
+
+    A short name may stand among the bytes of many numbers by chance; taking it out would damage them.
+    """
     for root in roots:
         for folder, _, files in os.walk(root):
+            if Path(folder) == root / PAIR_SUMS:
+                continue
             for name in sorted(files):
                 path = Path(folder, name)
                 is_database = path.suffix == ".duckdb" or name == DATABASE

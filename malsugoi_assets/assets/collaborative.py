@@ -16,6 +16,7 @@ from malsugoi_assets.evaluation.results import Bounds, buckets
 from malsugoi_assets.recommend.content import encode, learn_code
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.joint import JointNeighbourhood, learn_titles
+from malsugoi_assets.recommend.kept_sums import KeptSums
 from malsugoi_assets.recommend.neighbourhood import (
     ItemNeighbourhood,
     PredictionSettings,
@@ -23,8 +24,10 @@ from malsugoi_assets.recommend.neighbourhood import (
 )
 from malsugoi_assets.recommend.neighbourhood import title_baselines as learn_baselines
 from malsugoi_assets.recommend.ratings import index_ratings
-from malsugoi_assets.recommend.similarity import SimilaritySettings, similar_titles
+from malsugoi_assets.recommend.similarity import SimilaritySettings
 from malsugoi_assets.recommend.stored_titles import baselines_of, learnt_titles_of, neighbours_of, stored_baselines
+from malsugoi_assets.resources.warehouse import Warehouse
+from malsugoi_assets.warehouse.batches import Batches
 
 SimilarityConfig = config_of(SimilaritySettings)
 PredictionConfig = config_of(PredictionSettings)
@@ -64,18 +67,20 @@ def title_baselines(  # noqa: D103
     )
 
 
-@table_asset("similarity_matrix", code_version="1", kinds=["scipy"])
+@table_asset("similarity_matrix", code_version="1", kinds=["numba"])
 def similarity_matrix(  # noqa: D103
     config: SimilarityConfig,  # type: ignore[valid-type]
-    rating_matrix: pl.LazyFrame,
+    warehouse: Warehouse,
+    rating_matrix: Batches,
     anime_features: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
-    ratings, index = index_ratings(rating_matrix.collect(), rating="rating")
-    found = similar_titles(ratings, config.settings)  # type: ignore[attr-defined]
+    with warehouse.dir.pair_sums() as folder:
+        counted = KeptSums(folder).similar_titles(rating_matrix, config.settings)  # type: ignore[attr-defined]
+    found = counted.neighbours
     frame = pl.DataFrame(
         {
-            "anime_id": index.anime_ids[found.item],
-            "neighbour_id": index.anime_ids[found.neighbour],
+            "anime_id": counted.anime_ids[found.item],
+            "neighbour_id": counted.anime_ids[found.neighbour],
             "rank": found.rank,
             "similarity": found.similarity,
             "support": found.support,
@@ -84,11 +89,15 @@ def similarity_matrix(  # noqa: D103
     support = bars(
         previews.histogram(frame["support"], [1, 2, 3, 5, 10, 20, 50, 100]), "users who rated both", "pairs"
     )
-    known = rating_matrix.select("anime_id").collect()
+    known = pl.DataFrame({"anime_id": counted.anime_ids, "len": counted.raters})
     return table_result(
         "similarity_matrix",
         frame,
-        {"titles_with_neighbours": frame["anime_id"].n_unique(), "pairs_by_support": support},
+        {
+            "counted": counted.how,
+            "titles_with_neighbours": frame["anime_id"].n_unique(),
+            "pairs_by_support": support,
+        },
         shown=previews.neighbours(frame, "similarity", known, previews.names(anime_features)),
     )
 

@@ -89,9 +89,9 @@ def most_shown(rows: pl.DataFrame, titles: pl.DataFrame, place: int) -> pl.DataF
 def neighbours(pairs: pl.DataFrame, by: str, known: pl.DataFrame, titles: pl.DataFrame) -> pl.DataFrame:
     """The three strongest neighbours (by column `by`) of the best-known titles, by name.
 
-    `known` has a row a rating or list entry: the titles with most of them are shown.
+    `known`: how often each title was rated or listed (anime_id, len); those with most are shown.
     """
-    most = known.group_by("anime_id").len().sort("len", "anime_id", descending=[True, False])
+    most = known.sort("len", "anime_id", descending=[True, False])
     near = (
         pairs.join(most, on="anime_id")
         .join(titles, on="anime_id")

@@ -35,7 +35,7 @@ def item_weights(  # noqa: D103
         ).with_columns(method=pl.lit(method))
         for method, weights in learnt.weights.items()
     )
-    known = user_lists.select("anime_id").collect()
+    known = user_lists.group_by("anime_id").len().collect()
     return table_result(
         "item_weights",
         frame,

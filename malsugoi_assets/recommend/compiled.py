@@ -9,7 +9,7 @@ from typing import Any
 from numba import njit
 
 # Kernels let go of the interpreter's lock; they are kept on disk, so that only the first run compiles.
-compiled: Any = njit(cache=True, nogil=True)
+compiled: Any = njit(cache=True, nogil=True, error_model="numpy")
 
 
 def on_threads(work: Callable[[int], None], threads: int) -> None:

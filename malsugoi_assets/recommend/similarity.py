@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 
 if TYPE_CHECKING:
-    from malsugoi_assets.recommend.pairs import Strongest
+    from malsugoi_assets.recommend.strongest import Strongest
 
 
 class SimilaritySettings(BaseModel):
@@ -34,6 +34,11 @@ class SimilaritySettings(BaseModel):
     neighbours: int = Field(100, ge=1, le=2_000, description="Neighbours kept a title, the most similar.")
     shrinkage: float = Field(20.0, ge=0, description="Co-raters at which a similarity is halved.")
     min_support: int = Field(3, ge=1, description="Co-raters below which two titles are no neighbours.")
+    memory_gib: float | None = Field(
+        None,
+        gt=0,
+        description="Memory that counting may take, checked beforehand; four fifths of the machine by default.",
+    )
 
 
 @dataclass(frozen=True)
@@ -57,16 +62,16 @@ def similar_titles(
     """The `settings.neighbours` most similar titles of each title, those with a positive similarity.
 
     Exact; ties go to the lower index; the result does not depend on threads or the order of the rows. `threads`:
-    as many as the process may use by default. Memory: 24 bytes a rating, and 12 bytes a neighbour and thread.
+    as many as the process may use by default. Memory: 12 bytes a rating, and 12 bytes a neighbour and thread.
     Raises ValueError where a rating is not a whole number from 1 to 10.
     """
-    from malsugoi_assets.recommend.pairs import lay_out, strongest_pairs  # compiled code takes a moment to load
+    from malsugoi_assets.recommend import pairs  # compiled code takes a moment to load
 
-    settings = settings or SimilaritySettings()
+    chosen = settings or SimilaritySettings()
+    order = pairs.by_popularity(np.bincount(ratings.rated.item, minlength=ratings.n_items))
+    layout = pairs.lay_out(pairs.lists_of(ratings, order), ratings.n_items)
     return as_neighbours(
-        strongest_pairs(
-            lay_out(ratings), settings.neighbours, settings.shrinkage, settings.min_support, threads=threads
-        )
+        pairs.strongest_pairs(layout, order, chosen.neighbours, chosen.shrinkage, chosen.min_support, threads)
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from malsugoi_assets.disk import file_lock, replace_file
@@ -12,6 +13,9 @@ from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.lake import Lake
 from malsugoi_assets.warehouse.ledger import UserLedger
 from malsugoi_assets.warehouse.publish import Publisher
+
+PAIR_SUMS = "pair_sums"
+"""The folder with the numbers that `similarity_matrix` keeps between runs; nobody is named in it."""
 
 
 class DataDirError(RuntimeError):
@@ -78,6 +82,12 @@ class DataDir:
     def alone(self) -> AbstractContextManager[None]:
         """Hold the dir as `malsugoi run` does; `LockedError` where another command holds it."""
         return file_lock(self.lock("run"), what=f"`malsugoi run` on {self.root}", wait_seconds=0)
+
+    @contextmanager
+    def pair_sums(self) -> Iterator[Path]:
+        """The folder of the asset `similarity_matrix`, for one run at a time: the others wait."""
+        with file_lock(self.lock("pair_sums"), what="counting pairs of titles"):
+            yield self.root / PAIR_SUMS
 
     def lock(self, name: str) -> Path:
         """The path of a lock file of this dir."""

@@ -52,6 +52,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         lake, name = self._dir.lake, context.asset_key.to_python_identifier()
         seen: dict[str, tuple[str, str]]
         frame: pl.LazyFrame | Batches
+        one_by_one = context.dagster_type.typing_type is Batches
         try:
             keys = self._batches(context)
             if not TABLES[name].partitioned:
@@ -60,11 +61,11 @@ class LakeIOManager(dg.ConfigurableIOManager):
             elif keys is not None:
                 contents = {key: lake.content(name, key) or "" for key in keys}
                 seen = {key: (key, content) for key, content in contents.items()}
-                one_by_one = context.dagster_type.typing_type is Batches
                 frame = Batches.of(lake, name, contents) if one_by_one else lake.read(name, keys)
             else:
                 # Batches that were registered and not read yet have no file: what exists is what there is to learn.
-                frame = lake.read(name)
+                contents = {key: lake.content(name, key) or "" for key in lake.partitions(name)} if one_by_one else {}
+                frame = Batches.of(lake, name, contents) if one_by_one else lake.read(name)
                 seen = {EVERY: (EVERY, lake.content(name) or "")}
         except BatchError as error:
             raise dg.Failure(str(error)) from None

@@ -29,8 +29,10 @@ from malsugoi_assets.app.forget import forget_user
 from malsugoi_assets.mal.client import Answer
 from malsugoi_assets.mal.redaction import without_forgotten, without_name
 from malsugoi_assets.mal.store import ListOutcome, PageKind, PageStore
+from malsugoi_assets.recommend.kept_sums import Counted, KeptSums
 from malsugoi_assets.settings import Settings
-from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.batches import Batches
+from malsugoi_assets.warehouse.data_dir import PAIR_SUMS, DataDir
 from malsugoi_assets.warehouse.run_marks import hold_run
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_tests.warehouse.frames import NOON, frame, rows, write_lists
@@ -133,6 +135,28 @@ def forget(settings: Settings, name: str = NAME) -> str:
 def test_the_search_for_traces_sees_into_every_format(settings: Settings) -> None:
     suffixes = {Path(path).suffix for path in traces(settings.root)}
     assert suffixes >= {".gz", ".parquet", ".duckdb", ".sqlite", ".db", ".err"}
+
+
+def test_kept_counts_name_nobody_and_follow_exactly(settings: Settings) -> None:
+    """Numbers that read like the name by chance are left alone; the next run takes the person's ratings away."""
+    data_dir = DataDir(settings.root)
+
+    def counted() -> Counted:
+        keys = data_dir.lake.partitions("rating_matrix")
+        contents = {key: data_dir.lake.content("rating_matrix", key) or "" for key in keys}
+        batches = Batches.of(data_dir.lake, "rating_matrix", contents)
+        with data_dir.pair_sums() as folder:
+            return KeptSums(folder).similar_titles(batches)
+
+    counted()
+    assert not [trace for trace in traces(settings.root) if PAIR_SUMS in trace]
+    by_chance = settings.root / PAIR_SUMS / "chance"
+    by_chance.write_bytes(NAME.encode())
+    forget(settings)
+    assert by_chance.read_bytes() == NAME.encode()
+    after = counted()
+    assert after.how == "updated by 1 batch"
+    assert dict(zip(after.anime_ids.tolist(), after.raters.tolist(), strict=True)) == {1: 2, 2: 1, 3: 0}
 
 
 def test_afterwards_no_byte_names_the_person_and_the_others_are_whole(settings: Settings) -> None:

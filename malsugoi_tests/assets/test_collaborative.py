@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 from malsugoi_assets.assets import collaborative as assets
 from malsugoi_assets.recommend.neighbourhood import ItemNeighbourhood, PredictionSettings
+from malsugoi_assets.resources.warehouse import Warehouse
+from malsugoi_assets.warehouse.batches import Batches
 from malsugoi_tests.recommend.deep_world import small_items, small_ratings
 
 ITEMS, RATINGS = small_items(), small_ratings(30)
@@ -37,6 +40,17 @@ def made(asset: Any, name: str, *config: Any, **frames: pl.DataFrame) -> tuple[p
     return result.value[name], result.metadata
 
 
+def similarities(ratings: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as data_dir:
+        result: Any = assets.similarity_matrix(
+            assets.SimilarityConfig(),
+            Warehouse(database="", data_dir=data_dir),
+            Batches({"batch-000000": ratings.lazy()}, {"batch-000000": "some"}),
+            FEATURES.lazy(),
+        )
+    return result.value["similarity_matrix"], result.metadata
+
+
 def predictions(lists: pl.DataFrame, **settings: Any) -> tuple[pl.DataFrame, dict[str, Any]]:
     """`cf_predictions` of the given lists, after everybody's lists were learnt from."""
     every = user_lists()
@@ -48,13 +62,7 @@ def predictions(lists: pl.DataFrame, **settings: Any) -> tuple[pl.DataFrame, dic
     baselines, _ = made(
         assets.title_baselines, "title_baselines", config, rating_matrix=ratings, user_lists=every, **catalogue
     )
-    similar, _ = made(
-        assets.similarity_matrix,
-        "similarity_matrix",
-        assets.SimilarityConfig(),
-        rating_matrix=ratings,
-        anime_features=FEATURES,
-    )
+    similar, _ = similarities(ratings)
     return made(
         assets.cf_predictions,
         "cf_predictions",

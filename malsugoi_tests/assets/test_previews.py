@@ -60,7 +60,7 @@ def test_titles_shown_to_most_users_are_counted_within_the_first_places() -> Non
 
 def test_neighbours_are_those_of_the_best_known_titles_the_nearest_first() -> None:
     pairs = pl.DataFrame({"anime_id": [1, 1, 3], "neighbour_id": [2, 3, 1], "similarity": [0.1, 0.4, 0.4]})
-    known = pl.DataFrame({"anime_id": [3, 3, 1]})
+    known = pl.DataFrame({"anime_id": [1, 3], "len": [1, 2]})
     assert previews.neighbours(pairs, "similarity", known, TITLES).rows() == [
         ("K-ON!", "Trigun", None, None),
         ("Trigun", "K-ON!", "Monster", None),
