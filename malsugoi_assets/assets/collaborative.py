@@ -16,7 +16,6 @@ from malsugoi_assets.evaluation.results import Bounds, buckets
 from malsugoi_assets.recommend.content import encode, learn_code
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.joint import JointNeighbourhood, learn_titles
-from malsugoi_assets.recommend.kept_sums import KeptSums
 from malsugoi_assets.recommend.neighbourhood import (
     ItemNeighbourhood,
     PredictionSettings,
@@ -74,6 +73,8 @@ def similarity_matrix(  # noqa: D103
     rating_matrix: Batches,
     anime_features: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
+    from malsugoi_assets.recommend.kept_sums import KeptSums  # compiled code takes a moment to load
+
     with warehouse.dir.pair_sums() as folder:
         counted = KeptSums(folder).similar_titles(rating_matrix, config.settings)  # type: ignore[attr-defined]
     found = counted.neighbours
