@@ -125,6 +125,8 @@ def _clear(data_dir: DataDir) -> None:
         if draft.is_file():
             draft.unlink()
     shutil.rmtree(data_dir.root / "tmp", ignore_errors=True)
+    # A training that was killed would not go on from there in any case: its ratings change.
+    shutil.rmtree(data_dir.checkpoints, ignore_errors=True)
     # What was made ready of a folder of files is made again, without the person.
     shutil.rmtree(data_dir.root / FOLDER, ignore_errors=True)
 

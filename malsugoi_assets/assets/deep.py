@@ -13,8 +13,9 @@ from malsugoi_assets.assets.config import config_of
 from malsugoi_assets.assets.evaluation import build_id, measured, metrics_metadata, metrics_shown
 from malsugoi_assets.assets.plots import curves
 from malsugoi_assets.assets.table_asset import table_asset, table_result
-from malsugoi_assets.disk import file_lock
+from malsugoi_assets.disk import sweep_drafts
 from malsugoi_assets.evaluation.hold_out import hold_out
+from malsugoi_assets.recommend.devices import forget_memory_peak, memory_peak_bytes
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
 from malsugoi_assets.resources.compute import Compute
 from malsugoi_assets.resources.warehouse import Warehouse
@@ -23,8 +24,10 @@ from malsugoi_assets.resources.warehouse import Warehouse
 class PipelineDnnSettings(DnnSettings):
     """The network's settings in the pipeline, where a run should not take longer than a person waits."""
 
-    time_budget_seconds: float | None = Field(
-        default=120, gt=0, description="Training stops before the epoch that would exceed this; none = no limit."
+    most_row_passes: int | None = Field(
+        default=4_000_000,
+        ge=1,
+        description="Rows times members times epochs at most: fewer epochs where there are more rows; none = no limit.",
     )
     members: int = Field(
         default=2, ge=1, le=32, description="Networks whose mean predicts; two of them cost half of four."
@@ -47,6 +50,7 @@ def dnn_model(  # noqa: D103
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
     from malsugoi_assets.recommend.dnn import train
+    from malsugoi_assets.recommend.training import TrainingError
 
     chosen: PipelineDnnSettings = config.settings  # type: ignore[attr-defined]
     settings = DnnSettings.model_validate(chosen.model_dump(exclude={"seed"}))
@@ -58,10 +62,20 @@ def dnn_model(  # noqa: D103
     def report(epoch: int, train_loss: float, valid_loss: float) -> None:
         context.log.info(f"epoch {epoch}: mse {train_loss:.4f} (train), {valid_loss:.4f} (validation)")
 
-    with file_lock(warehouse.dir.lock("training"), what="training on this machine"):
+    with compute.slot(warehouse.dir, device, context.log.info):
         started = time.monotonic()
-        model = train(held.train, held.items, settings, device, report, seed=chosen.seed)
+        sweep_drafts(warehouse.dir.root)
+        forget_memory_peak(device)
+        # One file a device: whatever training was cut off there last. It knows which one it was.
+        state = warehouse.dir.checkpoints / f"{device.replace(':', '')}.safetensors"
+        try:
+            model = train(
+                held.train, held.items, settings, device, report, seed=chosen.seed, keep=state, tell=context.log.info
+            )
+        except TrainingError as error:
+            raise dg.Failure(f"The network could not be trained: {error}.") from error
         sha256 = model.save(warehouse.dir.root / path)
+        state.unlink(missing_ok=True)
     row = pl.DataFrame(
         {
             "model_id": model_id,
@@ -86,7 +100,15 @@ def dnn_model(  # noqa: D103
     return table_result(
         "dnn_model",
         row,
-        {"stopped": model.stopped, "device": model.device, "loss": curves(losses, "epoch", "mean squared error")},
+        {
+            "stopped": model.stopped,
+            **({"notes": "; ".join(model.notes)} if model.notes else {}),
+            **({"resumed_after_epoch": model.resumed_after} if model.resumed_after else {}),
+            "device": model.device,
+            "precision": settings.precision,
+            "memory_peak_mib": round(memory_peak_bytes(device) / 2**20),
+            "loss": curves(losses, "epoch", "mean squared error"),
+        },
         shown=row.select("epochs", "best_epoch", "parameters", "train_rows", "train_seconds", "device"),
     )
 

@@ -33,6 +33,35 @@ def resolve_device(wanted: str) -> str:
     return f"cuda:{index}"
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of torch's or Python's means that the device, or the machine, has no more memory to give."""
+    import torch
+
+    words = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(word in str(error) for word in words)
+
+
+def forget_memory_peak(device: str) -> None:
+    """From now on `memory_peak_bytes` counts anew, where the device can do so (a process on the CPU cannot)."""
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def memory_peak_bytes(device: str) -> int:
+    """The most memory that was in use: of the tensors on a CUDA device, of the whole process on the CPU."""
+    import resource
+    import sys
+
+    import torch
+
+    if device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated(device))
+    # Linux counts in KiB, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 @contextmanager
 def compute_threads(threads: int) -> Iterator[None]:
     """Within the block torch and BLAS use `threads` threads; afterwards what they used before."""

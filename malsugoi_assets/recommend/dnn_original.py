@@ -9,8 +9,6 @@ of the rows that were fitted and nothing else, which closes the leak.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -22,7 +20,7 @@ from malsugoi_assets.recommend.devices import compute_threads
 from malsugoi_assets.recommend.dnn_settings import DnnOriginalSettings
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
-from malsugoi_assets.recommend.training import EpochLoss, Progress, TrainingError, fit_network, seeded
+from malsugoi_assets.recommend.training import Batch, EpochLoss, Progress, TrainingError, fit_network, seeded
 
 NUMBERS = ("score", "ranked", "popularity", "members", "favorites")
 PREDICT_ROWS = 16_384
@@ -85,11 +83,10 @@ class DnnOriginal:
         optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
         x, y = torch.from_numpy(inputs).to(self.device), torch.from_numpy(rating).to(self.device)
 
-        def batches() -> Iterator[Callable[[], tuple[Tensor, Tensor, float]]]:
+        def batches(size: int) -> list[Batch]:
             order = torch.randperm(len(y), generator=generator).to(self.device)
-            for rows in torch.split(order, settings.batch_size):
-                if len(rows) > 1:  # BatchNorm has no variance in a batch of one
-                    yield lambda rows=rows: step(rows)  # type: ignore[misc]
+            # BatchNorm has no variance in a batch of one.
+            return [lambda rows=rows: step(rows) for rows in torch.split(order, size) if len(rows) > 1]  # type: ignore[misc]
 
         def step(rows: Tensor) -> tuple[Tensor, Tensor, float]:
             loss = nn.functional.mse_loss(network(x[rows]).squeeze(1), y[rows])
@@ -98,9 +95,11 @@ class DnnOriginal:
         fit = fit_network(
             network,
             optimizer,
+            generator,
             batches=batches,
             validate=lambda: 0.0,
             epochs=settings.epochs,
+            batch_size=settings.batch_size,
             progress=progress,
         )
         self._network, self.curve = network, fit.curve

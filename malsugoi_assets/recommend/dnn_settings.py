@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -47,10 +49,16 @@ class DnnSettings(BaseModel):
         default=4, ge=1, le=32, description="Networks whose mean predicts; each validates on other users."
     )
     valid_share: float = Field(default=0.1, gt=0, lt=0.5, description="Share of the users each member validates on.")
-    time_budget_seconds: float | None = Field(
-        default=None, gt=0, description="Training stops before the epoch that would exceed this; none = no limit."
+    most_row_passes: int | None = Field(
+        default=None,
+        ge=1,
+        description="Rows times members times epochs at most: fewer epochs where there are more rows; none = no limit.",
     )
-    threads: int | None = Field(default=None, ge=1, description="CPU threads; none = the cores this process may use.")
+    precision: Literal["float32", "mixed"] = Field(
+        default="float32",
+        description="mixed multiplies in bfloat16 while training; the layers are too small to gain much by it.",
+    )
+    threads: int | None = Field(default=None, ge=1, description="CPU threads that make the inputs; none = the cores.")
 
 
 class DnnOriginalSettings(BaseModel):

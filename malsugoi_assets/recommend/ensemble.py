@@ -6,20 +6,25 @@ come from stands in `features`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+import math
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from malsugoi_assets.recommend.checkpoints import Checkpoint
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
 from malsugoi_assets.recommend.features import Inputs
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray
-from malsugoi_assets.recommend.training import Fit, Progress, fit_network, seeded
+from malsugoi_assets.recommend.training import Batch, Fit, Progress, fit_network, seeded
 
 PREDICT_ROWS = 16_384
 CLIP = 5.0
+LEAST_EPOCHS = 3
 
 
 class MemberLinear(nn.Module):
@@ -85,7 +90,7 @@ class Ensemble(nn.Module):
         """Standardised inputs (members, rows, inputs) to correction and log variance, each (members, rows)."""
         if self.training and self.noise:
             x = x + self.noise * torch.randn_like(x)
-        out = self.head(self.body(x))
+        out = self.head(self.body(x)).float()
         return out[..., 0], out[..., 1].clamp(-5, 3)
 
     @torch.no_grad()
@@ -129,6 +134,33 @@ def validation_rows(user: IntArray, members: int, share: float, seed: int) -> np
     return chosen
 
 
+def one_cycle(step: int, steps: int, peak: float) -> tuple[float, float]:
+    """Learning rate and momentum of a step: up for 30 % of the steps, then down (Smith and Topin 2018), by cosines.
+
+    As torch's OneCycleLR by default, but a function of the step alone, so that there is no state to keep.
+    """
+    steps = max(steps, 2)
+    turn, last = 0.3 * steps - 1, steps - 1
+    start, bottom = peak / 25, peak / 25 / 1e4
+
+    def between(high: float, low: float, way: float) -> float:
+        return low + (high - low) / 2 * (1 + math.cos(math.pi * way))
+
+    if step <= turn:
+        return between(start, peak, step / turn), between(0.95, 0.85, step / turn)
+    way = (step - turn) / (last - turn)
+    return between(peak, bottom, way), between(0.85, 0.95, way)
+
+
+def training_identity(inputs: Inputs, rating: FloatArray, user: IntArray, *circumstances: object) -> str:
+    """A name for a training: a hash of all that it learns from, and of the circumstances that its result depends on."""
+    digest = hashlib.sha256(repr((torch.__version__, *circumstances)).encode())
+    for array in (inputs.matrix, inputs.base, inputs.scale, rating, user):
+        digest.update(repr((array.shape, array.dtype.str)).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
 def train_ensemble(
     inputs: Inputs,
     rating: FloatArray,
@@ -137,10 +169,14 @@ def train_ensemble(
     *,
     seed: int,
     device: str = "cpu",
-    spent_seconds: float = 0.0,
+    keep: Path | None = None,
     progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> tuple[Ensemble, Fit]:
-    """Fit an `Ensemble` to (rating - base) / scale; losses reported are mean squared errors in rating points."""
+    """Fit an `Ensemble` to (rating - base) / scale; losses reported are mean squared errors in rating points.
+
+    `keep`: the file that holds the state between epochs; a training that was killed goes on from it.
+    """
     with seeded(seed, device) as generator:
         network = Ensemble(inputs.matrix.shape[1], settings)
         matrix = torch.from_numpy(inputs.matrix).to(device)
@@ -154,23 +190,26 @@ def train_ensemble(
         held = validation_rows(user, settings.members, settings.valid_share, seed)
         learnt = torch.from_numpy(~held).to(device)
         count = len(rating)
-        batch_size = min(settings.batch_size, count)
-        steps = -(-count // batch_size)
         optimizer = torch.optim.AdamW(
             network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, settings.learning_rate, total_steps=max(2, steps * settings.epochs)
-        )
 
-        def batches() -> Iterator[Callable[[], tuple[Tensor, Tensor, float]]]:
+        def schedule(number: int, steps: int) -> None:
+            rate, momentum = one_cycle(number, steps, settings.learning_rate)
+            for group in optimizer.param_groups:
+                group["lr"], group["betas"] = rate, (momentum, group["betas"][1])
+
+        def batches(size: int) -> list[Batch]:
             order = torch.stack([torch.randperm(count, generator=generator) for _ in range(settings.members)])
             order = order.to(device)
-            for start in range(0, count, batch_size):
-                yield lambda rows=order[:, start : start + batch_size]: step(rows)  # type: ignore[misc]
+            return [
+                lambda rows=order[:, start : start + size]: step(rows)  # type: ignore[misc]
+                for start in range(0, count, size)
+            ]
 
         def step(rows: Tensor) -> tuple[Tensor, Tensor, float]:
-            mean, log_variance = network(matrix[rows])
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=settings.precision == "mixed"):
+                mean, log_variance = network(matrix[rows])
             wanted, weight = target[rows], torch.gather(learnt, 1, rows).float()
             total = weight.sum().clamp(min=1)
             loss = (beta_nll(mean, log_variance, wanted, settings.beta) * weight).sum() / total * network.members
@@ -191,16 +230,33 @@ def train_ensemble(
                 rows_seen += len(mine)
             return total / rows_seen
 
+        checkpoint = None
+        if keep is not None:
+            circumstances = (settings.model_dump_json(), seed, device, torch.get_num_threads())
+            checkpoint = Checkpoint(keep, training_identity(inputs, rating, user, *circumstances), tell)
         fit = fit_network(
             network,
             optimizer,
+            generator,
             batches=batches,
             validate=validate,
-            epochs=settings.epochs,
+            epochs=epochs_for(count, settings),
+            batch_size=min(settings.batch_size, count),
             patience=settings.patience,
-            scheduler=scheduler,
-            time_budget_seconds=settings.time_budget_seconds,
-            spent_seconds=spent_seconds,
+            schedule=schedule,
+            checkpoint=checkpoint,
             progress=progress,
+            tell=tell,
         )
     return network, fit
+
+
+def epochs_for(rows: int, settings: DnnSettings) -> int:
+    """Epochs over so many rows: all of `settings.epochs`, or as many as `most_row_passes` allows, at least 3.
+
+    A bound by what there is to learn, not by the clock: the same data give the same network on a busy machine.
+    """
+    if settings.most_row_passes is None:
+        return settings.epochs
+    allowed = settings.most_row_passes // max(1, rows * settings.members)
+    return min(settings.epochs, max(LEAST_EPOCHS, allowed))

@@ -31,6 +31,7 @@ class DataDir:
         self.publisher = Publisher(root, self.lake)
         self.ledger = UserLedger(root)
         self.models = root / "models"
+        self.checkpoints = root / "checkpoints"
         self._claim = root / "source.json"
 
     def claim(self, settings: Settings) -> None:

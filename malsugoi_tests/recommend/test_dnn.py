@@ -13,6 +13,7 @@ import torch
 from malsugoi_assets.recommend import dnn as dnn_module
 from malsugoi_assets.recommend.dnn import Dnn, TrainedDnn, load, train
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
+from malsugoi_assets.recommend.ensemble import epochs_for, one_cycle
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import Ratings
 from malsugoi_assets.recommend.training import TrainingError
@@ -105,7 +106,7 @@ def test_a_saved_model_predicts_the_same_and_remembers_how_it_was_made(
     trained.save(tmp_path / "m")
     loaded = load(tmp_path / "m", items)
     np.testing.assert_array_equal(loaded.predict(TRAIN, *pairs()), trained.predict(TRAIN, *pairs()))
-    for name in ("settings", "seed", "curve", "best_epoch", "stopped", "train_rows", "parameters", "epochs"):
+    for name in ("settings", "seed", "curve", "best_epoch", "stopped", "notes", "train_rows", "parameters", "epochs"):
         assert getattr(loaded, name) == getattr(trained, name), name
     assert loaded.save(tmp_path / "again") == trained.save(tmp_path / "m")
 
@@ -190,10 +191,64 @@ def test_progress_and_curve_tell_the_same_story(items: Items) -> None:
     assert 1 <= model.best_epoch <= model.epochs <= SETTINGS.epochs
 
 
-def test_a_time_budget_that_is_over_still_gives_a_model_of_one_epoch(items: Items) -> None:
-    model = train(TRAIN, items, SETTINGS.model_copy(update={"time_budget_seconds": 0.001}))
-    assert model.epochs == 1
-    assert "time budget" in model.stopped
+@pytest.mark.parametrize(("passes", "epochs"), [(None, 12), (10**9, 12), (8_000, 8), (2_999, 3), (1, 3)])
+def test_a_budget_of_rows_gives_fewer_epochs_whatever_the_clock_says(passes: int | None, epochs: int) -> None:
+    assert epochs_for(500, DnnSettings(members=2, most_row_passes=passes)) == epochs
+
+
+def test_a_budget_of_rows_shortens_the_training_and_its_course(items: Items) -> None:
+    model = train(TRAIN, items, SETTINGS.model_copy(update={"most_row_passes": 1}))
+    assert model.stopped == "all 3 epochs ran"
+
+
+def test_a_training_that_was_cut_off_ends_in_the_same_file(items: Items, trained: TrainedDnn, tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(epoch: int, *_: float) -> None:
+        if epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(TRAIN, items, SETTINGS, progress=kill, keep=tmp_path / "state")
+    again = train(TRAIN, items, SETTINGS, keep=tmp_path / "state")
+    assert again.resumed_after == 2
+    assert again.save(tmp_path / "a") == trained.save(tmp_path / "b")
+
+
+def test_other_ratings_are_not_learnt_from_where_another_training_was_cut_off(items: Items, tmp_path: Path) -> None:
+    train(TRAIN, items, SETTINGS, keep=tmp_path / "state")
+    said: list[str] = []
+    fewer = TRAIN.take(np.arange(len(TRAIN) - 1))
+    assert train(fewer, items, SETTINGS, keep=tmp_path / "state", tell=said.append).resumed_after == 0
+    assert "begins anew" in said[0]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 40])
+def test_the_learning_rate_is_that_of_torchs_one_cycle(steps: int) -> None:
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=max(2, steps))
+    for step in range(steps):
+        group = optimizer.param_groups[0]
+        assert one_cycle(step, steps, 0.01) == pytest.approx((group["lr"], group["betas"][0]), rel=1e-12)
+        optimizer.step()
+        if step < steps - 1:
+            cycle.step()
+
+
+def test_mixed_precision_learns_the_same(items: Items, trained: TrainedDnn) -> None:
+    mixed = train(TRAIN, items, SETTINGS.model_copy(update={"precision": "mixed"}))
+    assert mse(mixed.predict(TRAIN, *pairs())) == pytest.approx(mse(trained.predict(TRAIN, *pairs())), rel=0.05)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_learns_the_same(items: Items, trained: TrainedDnn, tmp_path: Path) -> None:
+    model = train(TRAIN, items, SETTINGS, device="cuda:0", keep=tmp_path / "state")
+    assert mse(model.predict(TRAIN, *pairs())) == pytest.approx(mse(trained.predict(TRAIN, *pairs())), rel=0.05)
+    model.save(tmp_path / "m")
+    on_cpu = load(tmp_path / "m", items).predict(TRAIN, *pairs())
+    np.testing.assert_allclose(on_cpu, model.predict(TRAIN, *pairs()), atol=0.01)
 
 
 def test_a_learning_rate_that_explodes_is_reported_not_saved(items: Items) -> None:

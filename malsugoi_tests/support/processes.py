@@ -36,7 +36,7 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
 def start(data_dir: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
     """`malsugoi ARGUMENTS` (`run`, where there are none), its output in one stream."""
     return subprocess.Popen(
-        [sys.executable, "-m", "malsugoi_tests.support.patient", *(arguments or ("run",))],
+        [sys.executable, "-m", "malsugoi_assets.app", *(arguments or ("run",))],
         cwd=data_dir.parent,
         env=environment(data_dir, **more),
         stdout=subprocess.PIPE,
