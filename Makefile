@@ -2,7 +2,7 @@
 PYTHON ?= python3
 DEPS := .venv/.installed
 
-.PHONY: run test dev lint
+.PHONY: run test dev lint docs
 run: $(DEPS)
 	.venv/bin/malsugoi run
 
@@ -14,6 +14,9 @@ dev: $(DEPS)
 
 lint: $(DEPS)
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+docs: $(DEPS)
+	.venv/bin/sphinx-build -q -W --keep-going -b html docs site
 
 $(DEPS): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("MALSugoi needs Python 3.11 or later; set PYTHON=python3.11")'

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
+from malsugoi_assets.app.cli import main
 from malsugoi_assets.settings import Settings, variable
 from malsugoi_assets.warehouse.tables import TABLES, VIEWS
 
@@ -38,7 +41,19 @@ def configuration_page() -> str:
     return "\n\n".join(["# Configuration", _MADE, "\n".join(lines)]) + "\n"
 
 
-PAGES = {"tables.md": tables_page, "configuration.md": configuration_page}
+def commands_page() -> str:
+    """docs/commands.md: what every command says of itself."""
+    whole = click.Context(main, info_name="malsugoi", terminal_width=100)
+    parts = ["# Commands", _MADE, f"```\n{main.get_help(whole)}\n```"]
+    for name in main.list_commands(whole):
+        command = main.get_command(whole, name)
+        assert command is not None
+        shown = command.get_help(click.Context(command, parent=whole, info_name=name, terminal_width=100))
+        parts += [f"## malsugoi {name}", f"```\n{shown}\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+PAGES = {"tables.md": tables_page, "configuration.md": configuration_page, "commands.md": commands_page}
 
 
 def write_pages() -> None:

@@ -25,7 +25,7 @@ ALLOWED = {
     "checks": {"settings", "automation", "resources", "warehouse"},
     "automation": {"settings", "resources", "warehouse"},
     "definitions": {"settings", "assets", "automation", "checks", "resources", "warehouse"},
-    "reference": {"settings", "warehouse"},
+    "reference": {"settings", "warehouse", "app"},
     "app": {
         "settings",
         "resources",
