@@ -17,8 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 from pydantic import BaseModel, ConfigDict, Field
 
+from malsugoi_assets.machine import available_threads
 from malsugoi_assets.recommend.baselines import BiasSettings, fit_bias, shrunk_means
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.joint import JointNeighbourhood, JointSettings
@@ -87,49 +89,96 @@ def title_baselines(ratings: Ratings, settings: PredictionSettings | None = None
 
 @dataclass(frozen=True)
 class _Block:
-    """Predictions of some users for every title: arrays (len(users), n_items)."""
+    """Predictions of some users for every title: arrays (len(users), n_items), and their ranking scores."""
 
     users: npt.NDArray[np.int64]
     predicted: FloatArray
     support: IntArray
+    score: FloatArray
+
+
+class Spread:
+    """The similarity table by the title that is rated: CSR, row = neighbour j, column = title i, value = s_ij."""
+
+    def __init__(self, neighbours: Neighbours, n_items: int) -> None:
+        self.matrix = neighbours.matrix(n_items).T.tocsr()
+        self.arrays = (self.matrix.indptr, self.matrix.indices, self.matrix.data)
 
 
 class Predictor:
     """Predicts for the users of `history`, whose titles are numbered like those of baselines and neighbours."""
 
     def __init__(
-        self, history: Ratings, baselines: TitleBaselines, neighbours: Neighbours, settings: PredictionSettings
+        self,
+        history: Ratings,
+        baselines: TitleBaselines,
+        neighbours: Neighbours | Spread,
+        settings: PredictionSettings,
+        threads: int | None = None,
     ) -> None:
         self._history = history
         self.n_items = history.n_items
+        self._spread = neighbours if isinstance(neighbours, Spread) else Spread(neighbours, history.n_items)
         self._baselines = baselines
         self._settings = settings
-        self._similarity = neighbours.matrix(history.n_items).T.tocsr()
-        self._pattern = (self._similarity > 0).astype(np.float32)
+        self._threads = threads or available_threads()
         rated = history.rated
-        offset = baselines.global_mean + baselines.bias[rated.item]
-        above = rated.rating.astype(np.float64) - offset
+        above = rated.rating.astype(np.float64) - baselines.global_mean - baselines.bias[rated.item]
         self.user_bias = shrunk_means(rated.user, above, history.n_users, 0.0, settings.user_shrinkage).astype(
             np.float32
         )
-        self._residual = history.rated_matrix.copy()
-        self._residual.data = (
-            self._residual.data - baselines.global_mean - baselines.bias[self._residual.indices]
-        ) - np.repeat(self.user_bias, np.diff(self._residual.indptr))
-        self._rated = history.rated_matrix.copy()
-        self._rated.data = np.ones_like(self._rated.data)
+        order = np.lexsort((rated.item, rated.user))
+        user, self._item = rated.user[order], rated.item[order]
+        self._residual = above[order].astype(np.float32) - self.user_bias[user]
+        self._starts = np.searchsorted(user, np.arange(history.n_users + 1))
+
+    @property
+    def _arrays(self) -> tuple[object, ...]:
+        """What the kernels take, but the users."""
+        margin, evidence = np.float32(self._settings.margin), np.float32(self._settings.evidence)
+        base = (self._baselines.global_mean + self._baselines.bias).astype(np.float32)
+        unknown = (1 / np.sqrt(1 + self._baselines.ratings / 10)).astype(np.float32)
+        mine = (self._starts, self._item, self._residual, self.user_bias)
+        return (*mine, *self._spread.arrays, base, evidence, unknown, margin)
 
     def blocks(self, users: npt.NDArray[np.integer] | None = None) -> Iterator[_Block]:
         """Predictions for every title, some users at a time."""
+        from malsugoi_assets.recommend.compiled import on_threads  # compiled code takes a moment to load
+        from malsugoi_assets.recommend.prediction_kernels import predict_users
+
         wanted = np.arange(self._history.n_users) if users is None else np.asarray(users, dtype=np.int64)
-        base = (self._baselines.global_mean + self._baselines.bias).astype(np.float32)
+        arrays = self._arrays
         for start in range(0, len(wanted), _USERS_AT_A_TIME):
             some = wanted[start : start + _USERS_AT_A_TIME]
-            pull = (self._residual[some] @ self._similarity).toarray()
-            weight = (self._rated[some] @ self._similarity).toarray()
-            support = (self._rated[some] @ self._pattern).toarray()
-            predicted = base + self.user_bias[some, None] + pull / (weight + self._settings.evidence)
-            yield _Block(some, np.clip(predicted, 1, 10).astype(np.float32), support.astype(np.int32))
+            shape = (len(some), self.n_items)
+            made = (np.empty(shape, np.float32), np.empty(shape, np.int32), np.empty(shape, np.float32))
+            threads = min(self._threads, len(some))
+            on_threads(lambda t: predict_users(np.arange(t, len(some), threads), some, *arrays, *made), threads)  # noqa: B023
+            yield _Block(some, *made)
+
+    def top(self, most: int) -> tuple[IntArray, IntArray, FloatArray, FloatArray, IntArray]:
+        """For each user the number found, and (n_users, most) titles, scores, predicted ratings and supports.
+
+        The best first, by score, ties to the lower index; only titles with ratings, none that the history lists.
+        """
+        from malsugoi_assets.recommend.compiled import on_threads  # compiled code takes a moment to load
+        from malsugoi_assets.recommend.prediction_kernels import top_of_users
+
+        n = self._history.n_users
+        shape = (n, min(most, self.n_items))
+        size, item, support = np.zeros(n, np.int32), np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+        score, predicted = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        found = (size, item, score, predicted, support)
+        by_user = np.argsort(self._history.user, kind="stable")
+        listed = self._history.item[by_user]
+        starts = np.searchsorted(self._history.user[by_user], np.arange(n + 1))
+        is_candidate, arrays = self._baselines.ratings > 0, self._arrays
+        threads = max(1, min(self._threads, n))
+        on_threads(
+            lambda t: top_of_users(np.arange(t, n, threads), *arrays, starts, listed, is_candidate, *found),
+            threads,
+        )
+        return found
 
     def predict(self, user: IntArray, item: IntArray) -> FloatArray:
         """Predicted ratings, float32 in [1, 10], one a pair."""
@@ -143,24 +192,21 @@ class Predictor:
 
     def support(self, user: IntArray, item: IntArray) -> IntArray:
         """How many of each title's neighbours in the similarity table the user rated, int32, one a pair."""
-        pattern = self._pattern.tocsc()
+        pattern = (self._spread.matrix > 0).astype(np.float32).tocsc()
+        ones, shape = np.ones(len(self._item), np.float32), (self._history.n_users, self.n_items)
+        rated = sp.csr_matrix((ones, self._item, self._starts), shape=shape)
         counts = np.empty(len(user), dtype=np.int32)
         for start in range(0, len(user), _PAIRS_AT_A_TIME):
             some = slice(start, start + _PAIRS_AT_A_TIME)
-            both = self._rated[user[some]].multiply(pattern[:, item[some]].T)
+            both = rated[user[some]].multiply(pattern[:, item[some]].T)
             counts[some] = np.asarray(both.sum(axis=1)).ravel()
         return counts
-
-    def score(self, block: _Block) -> FloatArray:
-        """The ranking score of a block's predictions; see the module's formula."""
-        unknown = (1 / np.sqrt(1 + block.support) + 1 / np.sqrt(1 + self._baselines.ratings / 10)) / 2
-        return (block.predicted - self._settings.margin * unknown).astype(np.float32)
 
 
 def predict_top(
     history: Ratings,
     baselines: TitleBaselines,
-    neighbours: Neighbours,
+    neighbours: Neighbours | Spread,
     settings: PredictionSettings | None = None,
     better: Callable[[IntArray, IntArray], FloatArray] | None = None,
 ) -> TopTitles:
@@ -172,41 +218,23 @@ def predict_top(
     """
     settings = settings or PredictionSettings()
     predictor = Predictor(history, baselines, neighbours, settings)
-    listed = history.listed_matrix
-    parts: list[tuple[npt.NDArray[np.generic], ...]] = []
-    for block in predictor.blocks():
-        score = predictor.score(block)
-        score[:, baselines.ratings == 0] = -np.inf
-        rows = listed[block.users]
-        score[np.repeat(np.arange(len(block.users)), np.diff(rows.indptr)), rows.indices] = -np.inf
-        if better is not None:
-            wide = np.argsort(-score, axis=1, kind="stable")[:, : 2 * settings.top_n]
-            row = np.repeat(np.arange(len(block.users)), wide.shape[1])
-            item = wide.ravel()
-            shift = better(block.users[row].astype(np.int32), item.astype(np.int32)) - block.predicted[row, item]
-            block.predicted[row, item] += shift
-            outside = np.full_like(score, -np.inf)
-            outside[row, item] = score[row, item] + shift
-            score = outside
-        best = np.argsort(-score, axis=1, kind="stable")[:, : settings.top_n]
-        row = np.repeat(np.arange(len(block.users)), best.shape[1])
-        item, rank = best.ravel(), np.tile(np.arange(1, best.shape[1] + 1), len(block.users))
-        kept = np.isfinite(score[row, item])
-        row, item, rank = row[kept], item[kept], rank[kept]
-        parts.append(
-            (block.users[row], item, rank, score[row, item], block.predicted[row, item], block.support[row, item])
-        )
-    if not parts:
-        parts.append(tuple(np.empty(0) for _ in range(6)))
-    user, item, rank, scores, predicted, support = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return TopTitles(
-        user.astype(np.int32),
-        item.astype(np.int32),
-        rank.astype(np.int16),
-        scores.astype(np.float32),
-        predicted.astype(np.float32),
-        support.astype(np.int32),
-    )
+    size, item, score, predicted, support = predictor.top(settings.top_n if better is None else 2 * settings.top_n)
+    kept = np.arange(item.shape[1]) < size[:, None]
+    user = np.repeat(np.arange(history.n_users, dtype=np.int32), size)
+    item, score, predicted, support = item[kept], score[kept], predicted[kept], support[kept]
+    if better is not None:
+        shift = better(user, item) - predicted
+        score, predicted = score + shift, predicted + shift
+        order = np.lexsort((item, -score, user))
+        order = order[_places(user) < settings.top_n]
+        user, item, support = user[order], item[order], support[order]
+        score, predicted = score[order], predicted[order]
+    return TopTitles(user, item, (_places(user) + 1).astype(np.int16), score, predicted, support)
+
+
+def _places(user: IntArray) -> npt.NDArray[np.int64]:
+    """0, 1, … within each user; users stand together."""
+    return np.arange(len(user)) - np.searchsorted(user, user)
 
 
 class ItemNeighbourhood:
@@ -251,7 +279,7 @@ class ItemNeighbourhood:
         """Ranking scores over all titles, float32 (len(users), n_items)."""
         predictor = self._fitted()
         empty = [np.empty((0, predictor.n_items), dtype=np.float32)]
-        return np.concatenate(empty + [predictor.score(block) for block in predictor.blocks(users)])
+        return np.concatenate(empty + [block.score for block in predictor.blocks(users)])
 
     def _fitted(self) -> Predictor:
         if self._predictor is None:

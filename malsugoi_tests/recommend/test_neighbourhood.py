@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from malsugoi_assets.recommend.baselines import Bias
 from malsugoi_assets.recommend.content import encode, learn_code
@@ -17,7 +19,7 @@ from malsugoi_assets.recommend.neighbourhood import (
     title_baselines,
 )
 from malsugoi_assets.recommend.ratings import Ratings
-from malsugoi_assets.recommend.similarity import Neighbours, similar_titles
+from malsugoi_assets.recommend.similarity import Neighbours, SimilaritySettings, similar_titles
 from malsugoi_tests.recommend.deep_world import small_items, small_ratings
 
 PLAIN = PredictionSettings(evidence=0.5, margin=0, user_shrinkage=0)
@@ -211,3 +213,24 @@ def test_more_neighbours_than_a_list_has_is_no_error() -> None:
 def test_predicting_before_learning_says_so() -> None:
     with pytest.raises(RuntimeError, match="fit"):
         ItemNeighbourhood().predict(np.array([0], np.int32), np.array([0], np.int32))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 30), st.integers(1, 3))
+def test_the_best_titles_are_those_of_a_full_sort_whatever_the_threads(seed: int, most: int, threads: int) -> None:
+    random = np.random.default_rng(seed)
+    n_users, n_items = 7, 25
+    rows = [(u, i) for u in range(n_users) for i in range(n_items) if random.random() < 0.3]
+    # Few different ratings make ties; some rows are listed and not rated.
+    history = of([(u, i, float(random.choice([6, 8, np.nan]))) for u, i in rows], n_users, n_items)
+    baselines, near = title_baselines(history), similar_titles(history, SimilaritySettings(min_support=1))
+    predictor = Predictor(history, baselines, near, PredictionSettings(), threads)
+    size, item, score, predicted, support = predictor.top(most)
+    (block,) = predictor.blocks()
+    for user in range(n_users):
+        open_to = (baselines.ratings > 0) & (history.listed_matrix[[user]].toarray()[0] == 0)
+        best = [i for i in np.argsort(-block.score[user], kind="stable") if open_to[i]][:most]
+        assert item[user, : size[user]].tolist() == best
+        np.testing.assert_array_equal(score[user, : size[user]], block.score[user, best])
+        np.testing.assert_array_equal(predicted[user, : size[user]], block.predicted[user, best])
+        np.testing.assert_array_equal(support[user, : size[user]], block.support[user, best])
