@@ -1,16 +1,19 @@
 """Collaborative filtering: baselines, similarity, predictions, and how good they are."""
 
+from collections import Counter
+from hashlib import sha256
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import polars as pl
 
 from malsugoi_assets.assets import previews
 from malsugoi_assets.assets.config import config_of
 from malsugoi_assets.assets.evaluation import build_id, error_along, measured, metrics_metadata, metrics_shown
-from malsugoi_assets.assets.lists import not_merely_planned
+from malsugoi_assets.assets.lists import not_merely_planned, rows_of, some_batches
 from malsugoi_assets.assets.plots import bars
-from malsugoi_assets.assets.table_asset import table_asset, table_result
+from malsugoi_assets.assets.table_asset import by_batch_result, table_asset, table_result
 from malsugoi_assets.evaluation.hold_out import hold_out
 from malsugoi_assets.evaluation.results import Bounds, buckets
 from malsugoi_assets.recommend.content import encode, learn_code
@@ -19,17 +22,22 @@ from malsugoi_assets.recommend.joint import JointNeighbourhood, learn_titles
 from malsugoi_assets.recommend.neighbourhood import (
     ItemNeighbourhood,
     PredictionSettings,
+    Spread,
     predict_top,
 )
 from malsugoi_assets.recommend.neighbourhood import title_baselines as learn_baselines
-from malsugoi_assets.recommend.ratings import index_ratings
+from malsugoi_assets.recommend.ratings import index_batches, index_ratings, nobody
 from malsugoi_assets.recommend.similarity import SimilaritySettings
 from malsugoi_assets.recommend.stored_titles import baselines_of, learnt_titles_of, neighbours_of, stored_baselines
 from malsugoi_assets.resources.warehouse import Warehouse
-from malsugoi_assets.warehouse.batches import Batches
+from malsugoi_assets.warehouse.batches import Batches, ByBatch
+from malsugoi_assets.warehouse.lake import content_hash
+from malsugoi_assets.warehouse.tables import TABLES
 
 SimilarityConfig = config_of(SimilaritySettings)
 PredictionConfig = config_of(PredictionSettings)
+_MOST_MEASURED = 5_000_000
+"""List rows that are held out from and learnt from to measure, at most; those of whole batches, the same every time."""
 NEIGHBOURS: Bounds = ((0, 0), (1, 4), (5, 14), (15, 39), (40, None))
 """Similar titles on a user's list, for the error along them."""
 
@@ -37,21 +45,20 @@ NEIGHBOURS: Bounds = ((0, 0), (1, 4), (5, 14), (15, 39), (40, None))
 @table_asset("title_baselines", code_version="2", kinds=["numpy"])
 def title_baselines(  # noqa: D103
     config: PredictionConfig,  # type: ignore[valid-type]
-    rating_matrix: pl.LazyFrame,
-    user_lists: pl.LazyFrame,
+    rating_matrix: Batches,
+    user_lists: Batches,
     anime_features: pl.LazyFrame,
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
     settings: PredictionSettings = config.settings  # type: ignore[attr-defined]
-    ratings, index = index_ratings(rating_matrix.collect(), rating="rating")
+    ratings, anime_ids = index_batches(rating_matrix.values(), rating="rating")
     learnt = learn_baselines(ratings, settings)
     titles = None
     if 0 < len(ratings) <= settings.most_joint:
-        lists = user_lists.select("username", "anime_id", "score").collect()
-        listed, _ = index_ratings(lists, anime_ids=index.anime_ids)
-        items = align_items(index.anime_ids, anime_features.collect(), anime_relations.collect())
+        listed, _ = index_batches(user_lists.values(), anime_ids=anime_ids)
+        items = align_items(anime_ids, anime_features.collect(), anime_relations.collect())
         titles = learn_titles(listed, encode(items, learn_code(items)))
-    frame = stored_baselines(index.anime_ids, learnt, titles)
+    frame = stored_baselines(anime_ids, learnt, titles)
     shown = frame.join(previews.names(anime_features), on="anime_id").sort(
         "ratings", "anime_id", descending=[True, False]
     )
@@ -105,13 +112,19 @@ def similarity_matrix(  # noqa: D103
 
 @table_asset("cf_metrics", code_version="3")
 def cf_metrics(  # noqa: D103
-    rating_matrix: pl.LazyFrame,
-    user_lists: pl.LazyFrame,
+    rating_matrix: Batches,
+    user_lists: Batches,
     anime_features: pl.LazyFrame,
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
-    held = hold_out(user_lists.collect(), anime_features.collect(), anime_relations.collect())
-    model = ItemNeighbourhood(seed=0).fit(held.train, held.items)
+    measured_on = some_batches(user_lists, _MOST_MEASURED)
+    lists = pl.concat([user_lists[key] for key in measured_on]).collect()
+    held = hold_out(lists, anime_features.collect(), anime_relations.collect())
+    # What predicts all users is measured, also where some of them are enough to measure it.
+    settings = PredictionSettings()
+    if rows_of(rating_matrix) > settings.most_joint:
+        settings = settings.model_copy(update={"most_joint": 0})
+    model = ItemNeighbourhood(settings, seed=0).fit(held.train, held.items)
     support = buckets("neighbours", model.support(held.user, held.item), NEIGHBOURS)
     predicted = {"cf": model.predict(held.user, held.item)}
     rows = measured(held, predicted, build_id("cf", held, "default"), support)
@@ -120,49 +133,90 @@ def cf_metrics(  # noqa: D103
         "error_by_neighbours": error_along(rows, "neighbours", beside, "similar titles that the user rated"),
         "error_by_popularity": error_along(rows, "title", beside, "ratings of the title to learn from"),
     }
-    return table_result("cf_metrics", rows, metrics_metadata(rows) | plots, shown=metrics_shown(rows))
+    return table_result(
+        "cf_metrics",
+        rows,
+        metrics_metadata(rows) | plots | {"measured_on": f"{len(measured_on):,} of {len(user_lists):,} batches"},
+        shown=metrics_shown(rows),
+    )
 
 
-@table_asset("cf_predictions", code_version="2", kinds=["scipy"])
+@table_asset("cf_predictions", code_version="2", kinds=["numba"])
 def cf_predictions(  # noqa: D103
+    context: dg.AssetExecutionContext,
     config: PredictionConfig,  # type: ignore[valid-type]
-    rating_matrix: pl.LazyFrame,
-    user_lists: pl.LazyFrame,
+    rating_matrix: Batches,
+    user_lists: Batches,
     similarity_matrix: pl.LazyFrame,
     title_baselines: pl.LazyFrame,
     anime_features: pl.LazyFrame,
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
-    known = title_baselines.collect().sort("anime_id")
+    known, similar = title_baselines.collect().sort("anime_id"), similarity_matrix.collect()
     baselines, anime_ids = baselines_of(known), known["anime_id"].to_numpy()
-    neighbours = neighbours_of(similarity_matrix.collect(), anime_ids)
-    taken = not_merely_planned(user_lists).select("username", "anime_id", "score").collect()
-    history, index = index_ratings(taken, anime_ids=anime_ids)
-    better = None
+    neighbours = neighbours_of(similar, anime_ids)
+    spread, joint = Spread(neighbours, len(anime_ids)), None
     if titles := learnt_titles_of(known):
         items = align_items(anime_ids, anime_features.collect(), anime_relations.collect())
-        better = JointNeighbourhood().with_titles(history, items, titles, neighbours).predict
-    top = predict_top(history, baselines, neighbours, config.settings, better)  # type: ignore[attr-defined]
-    rated_users = rating_matrix.select("username", "user_batch").unique().collect()
-    frame = pl.DataFrame(
-        {
-            "username": index.usernames.gather(top.user),
-            "anime_id": index.anime_ids[top.item],
-            "rank": top.rank,
-            "score": top.score,
-            "predicted_rating": top.predicted_rating,
-            "support": top.support,
+        joint = JointNeighbourhood().with_titles(nobody(len(anime_ids)), items, titles, neighbours)
+    counted = _Predicted("jointly weighted neighbours" if joint else "the similarity table alone")
+
+    def make(key: str) -> dict[str, pl.DataFrame]:
+        context.log.info(counted.progress(len(user_lists)))
+        taken = not_merely_planned(user_lists[key]).select("username", "anime_id", "score").collect()
+        history, index = index_ratings(taken, anime_ids=anime_ids)
+        better = joint.for_lists(history).predict if joint else None
+        top = predict_top(history, baselines, spread, config.settings, better)  # type: ignore[attr-defined]
+        rated_users = rating_matrix[key].select("username", "user_batch").unique().collect()
+        frame = pl.DataFrame(
+            {
+                "username": index.usernames.gather(top.user),
+                "anime_id": anime_ids[top.item],
+                "rank": top.rank,
+                "score": top.score,
+                "predicted_rating": top.predicted_rating,
+                "support": top.support,
+            }
+        ).join(rated_users, on="username")
+        counted.add(frame)
+        return {"cf_predictions": frame}
+
+    made_from = (user_lists.version, content_hash(TABLES["title_baselines"], known), repr(config))
+    version = sha256(repr((*made_from, content_hash(TABLES["similarity_matrix"], similar))).encode()).hexdigest()
+    return by_batch_result(ByBatch(make, lambda: counted.summary(previews.names(anime_features))), version[:32])
+
+
+class _Predicted:
+    """What a person may want to know of the predictions, summed over the batches."""
+
+    _EDGES = (1, 5, 6, 7, 7.5, 8, 8.5, 9)
+
+    def __init__(self, by: str) -> None:
+        self._by = by
+        self._users, self._batches = 0, 0
+        self._sums = np.zeros(3)
+        self._spread: Counter[str] = Counter(dict.fromkeys(previews.histogram(pl.Series([1.0]), [*self._EDGES]), 0))
+        self._most = previews.MostShown(10)
+
+    def progress(self, batches: int) -> str:
+        return f"predictions: batch {self._batches + 1} of {batches}"
+
+    def add(self, rows: pl.DataFrame) -> None:
+        rating = rows["predicted_rating"].cast(pl.Float64)
+        values = rating.to_numpy()
+        self._batches += 1
+        self._users += rows["username"].n_unique()
+        self._sums += np.array([len(values), values.sum(), (values**2).sum()])
+        self._spread.update(previews.histogram(rating, [*self._EDGES]))
+        self._most.add(rows)
+
+    def summary(self, titles: pl.DataFrame) -> dict[str, Any]:
+        n, total, squares = self._sums
+        spread = np.sqrt(max(squares - total**2 / n, 0) / (n - 1)) if n > 1 else None
+        return {
+            "preview": dg.MetadataValue.md(previews.table(self._most.shown(titles))),
+            "users": self._users,
+            "spread_of_predictions": previews.rounded(spread and float(spread), 3),
+            "predicted_by": self._by,
+            "predictions": bars(dict(self._spread), "predicted rating, 1–10", "predictions"),
         }
-    ).join(rated_users, on="username")
-    predicted = previews.histogram(frame["predicted_rating"], [1, 5, 6, 7, 7.5, 8, 8.5, 9])
-    return table_result(
-        "cf_predictions",
-        frame,
-        {
-            "users": frame["username"].n_unique(),
-            "spread_of_predictions": previews.rounded(frame["predicted_rating"].std(), 3),
-            "predicted_by": "jointly weighted neighbours" if better else "the similarity table alone",
-            "predictions": bars(predicted, "predicted rating, 1–10", "predictions"),
-        },
-        shown=previews.most_shown(frame, previews.names(anime_features), 10),
-    )

@@ -1,8 +1,36 @@
 """What the assets that learn from lists have in common."""
 
+from hashlib import sha256
+
 import polars as pl
+
+from malsugoi_assets.warehouse.batches import Batches
 
 
 def not_merely_planned(user_lists: pl.LazyFrame) -> pl.LazyFrame:
     """List rows but those that are planned and not rated."""
     return user_lists.filter((pl.col("status") != "plan_to_watch").fill_null(True) | pl.col("score").is_not_null())
+
+
+def rows_of(batches: Batches) -> int:
+    """Rows of all batches."""
+    return sum(_rows(frame) for frame in batches.values())
+
+
+def some_batches(batches: Batches, most_rows: int) -> list[str]:
+    """Keys of as many batches as hold `most_rows` together, at least one, in canonical order.
+
+    Which ones is decided by a hash of the key: batches that are added hardly change the choice.
+    """
+    chosen: list[str] = []
+    rows = 0
+    for key in sorted(batches, key=lambda key: sha256(key.encode()).digest()):
+        rows += _rows(batches[key])
+        if chosen and rows > most_rows:
+            break
+        chosen.append(key)
+    return sorted(chosen)
+
+
+def _rows(frame: pl.LazyFrame) -> int:
+    return int(frame.select(pl.len()).collect().item())

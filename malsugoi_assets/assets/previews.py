@@ -6,6 +6,8 @@ users appear as counts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from malsugoi_assets.assets.plots import UNFOLDED
@@ -30,6 +32,15 @@ def table(frame: pl.DataFrame) -> str:
 def names(titles: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
     """One name an `anime_id` (columns anime_id, title), of features or of lists; the id where there is none."""
     return titles.lazy().group_by("anime_id").agg(pl.col("title").min()).with_columns(_named()).collect()
+
+
+def names_of(batches: Iterable[pl.LazyFrame]) -> pl.DataFrame:
+    """As `names`, of rows that come in batches."""
+    found = pl.DataFrame(schema={"anime_id": pl.Int32, "title": pl.String})
+    for rows in batches:
+        titles = rows.select(pl.col("anime_id").cast(pl.Int32), "title").unique().collect()
+        found = pl.concat([found, titles]).group_by("anime_id").agg(pl.col("title").min())
+    return names(found)
 
 
 class TitleCounts:
@@ -71,19 +82,42 @@ class TitleCounts:
         )
 
 
+class MostShown:
+    """How many users have each title among their first `place` rows: summed batch by batch."""
+
+    def __init__(self, place: int) -> None:
+        self._place = place
+        self._sums = pl.DataFrame(schema={"anime_id": pl.Int32, "users": pl.Int64, "points": pl.Float64})
+
+    def add(self, rows: pl.DataFrame) -> MostShown:
+        """Count rows with anime_id, rank and predicted_rating."""
+        new = rows.filter(pl.col("rank") <= self._place).select(
+            pl.col("anime_id").cast(pl.Int32),
+            users=pl.lit(1, pl.Int64),
+            points=pl.col("predicted_rating").cast(pl.Float64),
+        )
+        together = pl.concat([self._sums, new.select(self._sums.columns)])
+        self._sums = together.group_by("anime_id").agg(pl.col("users", "points").sum())
+        return self
+
+    def shown(self, titles: pl.DataFrame) -> pl.DataFrame:
+        """Those that most users have: title, users, mean predicted rating (1–10)."""
+        return (
+            self._sums.with_columns(rating=(pl.col("points") / pl.col("users")).round(1))
+            .join(titles, on="anime_id")
+            .sort("users", "rating", "anime_id", descending=[True, True, False])
+            .select(
+                "title",
+                pl.col("users").alias(f"users (first {self._place})"),
+                pl.col("rating").alias("predicted rating"),
+            )
+            .head(_MOST_ROWS)
+        )
+
+
 def most_shown(rows: pl.DataFrame, titles: pl.DataFrame, place: int) -> pl.DataFrame:
     """The titles that stand in the first `place` rows of most users: title, users, mean predicted rating (1–10)."""
-    counted = (
-        rows.filter(pl.col("rank") <= place)
-        .group_by("anime_id")
-        .agg(users=pl.len(), rating=pl.col("predicted_rating").cast(pl.Float64).mean().round(1))
-    )
-    return (
-        counted.join(titles, on="anime_id")
-        .sort("users", "rating", "anime_id", descending=[True, True, False])
-        .select("title", pl.col("users").alias(f"users (first {place})"), pl.col("rating").alias("predicted rating"))
-        .head(_MOST_ROWS)
-    )
+    return MostShown(place).add(rows).shown(titles)
 
 
 def neighbours(pairs: pl.DataFrame, by: str, known: pl.DataFrame, titles: pl.DataFrame) -> pl.DataFrame:

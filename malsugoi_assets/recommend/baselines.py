@@ -63,19 +63,28 @@ def fit_bias(ratings: Ratings, settings: BiasSettings | None = None) -> BiasTerm
     settings = settings or BiasSettings()
     rated = ratings.rated
     mu = global_mean(ratings)
-    residual = rated.rating.astype(np.float64) - mu
+    above = rated.rating.astype(np.float64) - mu
+    of_user, of_item = (
+        np.bincount(i, above, n) for i, n in ((rated.user, ratings.n_users), (rated.item, ratings.n_items))
+    )
+    # Sums of the others' offsets are products with the pattern of who rated what: few passes over many ratings.
+    pattern = ratings.rated_matrix.astype(np.float64)
+    pattern.data[:] = 1
+    users, items = np.diff(pattern.indptr), np.bincount(rated.item, minlength=ratings.n_items)
     user_bias, item_bias = np.zeros(ratings.n_users), np.zeros(ratings.n_items)
     for _ in range(settings.sweeps):
         before = user_bias
-        item_bias = shrunk_means(
-            rated.item, residual - user_bias[rated.user], ratings.n_items, 0.0, settings.item_pull
-        )
-        user_bias = shrunk_means(
-            rated.user, residual - item_bias[rated.item], ratings.n_users, 0.0, settings.user_pull
-        )
+        item_bias = _shrunk(of_item - pattern.T @ user_bias, items, settings.item_pull)
+        user_bias = _shrunk(of_user - pattern @ item_bias, users, settings.user_pull)
         if np.abs(user_bias - before).max(initial=0.0) < 1e-6:
             break
     return BiasTerms(mu, user_bias, item_bias)
+
+
+def _shrunk(total: Numbers, count: npt.NDArray[np.integer], pull: float) -> Numbers:
+    """Total over count + pull; 0 where both are zero."""
+    weight = count + pull
+    return np.where(weight > 0, total / np.where(weight > 0, weight, 1), 0.0)
 
 
 class GlobalMean:

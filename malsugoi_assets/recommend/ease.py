@@ -42,27 +42,33 @@ class ItemWeights:
     weight: FloatArray
 
 
-def ease_matrix(ratings: Ratings, settings: EaseSettings) -> tuple[npt.NDArray[np.int64], FloatArray]:
+def ease_matrix(
+    ratings: Ratings, settings: EaseSettings, gram: FloatArray | None = None
+) -> tuple[npt.NDArray[np.int64], FloatArray]:
     """The titles that have weights (indexes), and B over them: float32, row = neighbour, column = scored title.
 
-    The inverse is taken in float64 up to 2,000 titles, in float32 beyond. Raises MemoryError, before any work, where
+    `gram`: XᵀX over those titles, where it is known. The inverse is taken in float64 up to 2,000 titles, in float32 beyond. Raises MemoryError, before any work, where
     the matrices would not fit `settings.memory_gib`.
     """
     chosen = most_listed(ratings, settings.max_titles)
     need_memory("EASE", len(chosen), ease_memory_gib(len(chosen)), settings.memory_gib)
-    lists = preferences(ratings, settings.liked, settings.liked_from)[:, chosen]
-    gram = (lists.T @ lists).toarray().astype(np.float64 if len(chosen) <= 2_000 else np.float32)
-    gram[np.diag_indices(len(chosen))] += settings.ridge
-    inverse = np.linalg.inv(gram)
+    if gram is None:
+        gram = gram_of(ratings, chosen, settings.liked, settings.liked_from)
+    precision: type[np.floating] = np.float64 if len(chosen) <= 2_000 else np.float32
+    system: npt.NDArray[np.floating] = gram.astype(precision)
+    system[np.diag_indices(len(chosen))] += settings.ridge
+    inverse = np.linalg.inv(system)
     weights = -inverse / np.diag(inverse)
     weights[np.diag_indices(len(chosen))] = 0.0
     return chosen, weights.astype(np.float32)
 
 
-def ease_top_weights(ratings: Ratings, settings: EaseSettings | None = None) -> ItemWeights:
+def ease_top_weights(
+    ratings: Ratings, settings: EaseSettings | None = None, gram: FloatArray | None = None
+) -> ItemWeights:
     """The strongest `top_k` weights of each scored title, by size; ties go to the lower index."""
     settings = settings or EaseSettings()
-    chosen, weights = ease_matrix(ratings, settings)
+    chosen, weights = ease_matrix(ratings, settings, gram)
     by_title = np.ascontiguousarray(weights.T)
     strongest = np.sort(np.argsort(-np.abs(by_title), axis=1, kind="stable")[:, : settings.top_k], axis=1)
     row = np.repeat(np.arange(len(chosen)), strongest.shape[1])
@@ -79,6 +85,13 @@ def most_listed(ratings: Ratings, most: int) -> npt.NDArray[np.int64]:
     counts = np.bincount(ratings.item, minlength=ratings.n_items)
     chosen = np.sort(np.argsort(-counts, kind="stable")[:most])
     return chosen[counts[chosen] > 0]
+
+
+def gram_of(ratings: Ratings, chosen: npt.NDArray[np.int64], liked: float, liked_from: float) -> FloatArray:
+    """XᵀX over the chosen titles, float32."""
+    from malsugoi_assets.recommend.co_listing import co_listed  # compiled code takes a moment to load
+
+    return co_listed(ratings, chosen, liked, liked_from)
 
 
 def preferences(ratings: Ratings, liked: float, liked_from: float) -> sp.csr_matrix:

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from malsugoi_assets.recommend.ease import EaseSettings, ItemWeights, ease_memory_gib, ease_top_weights, most_listed
+from malsugoi_assets.recommend.ease import (
+    EaseSettings,
+    ItemWeights,
+    ease_memory_gib,
+    ease_top_weights,
+    gram_of,
+    most_listed,
+    need_memory,
+)
 from malsugoi_assets.recommend.ratings import Ratings
 from malsugoi_assets.recommend.slim import SlimSettings, slim_memory_gib, slim_top_weights
 
@@ -51,15 +59,18 @@ def learn_item_weights(ratings: Ratings, settings: ItemWeightsSettings | None = 
     SLIM needs a quarter of EASE's memory. Raises MemoryError, before any work, where neither fits.
     """
     settings = settings or ItemWeightsSettings()
-    n_titles = len(most_listed(ratings, settings.max_titles))
+    chosen = most_listed(ratings, settings.max_titles)
+    n_titles = len(chosen)
     ease, slim = ease_memory_gib(n_titles), slim_memory_gib(n_titles)
     weights: dict[str, ItemWeights] = {}
     left_out, needed = "", 0.0
+    need_memory("Ranking weights", n_titles, min(ease, slim), settings.memory_gib)
+    gram = gram_of(ratings, chosen, settings.liked, settings.liked_from)
     if ease <= settings.memory_gib or not settings.slim or slim > settings.memory_gib:
         own = EaseSettings.model_validate(settings.model_dump(include=set(EaseSettings.model_fields)))
-        weights["ease"], needed = ease_top_weights(ratings, own), ease
+        weights["ease"], needed = ease_top_weights(ratings, own, gram), ease
     else:
         left_out = f"ease: needs {ease:.1f} GiB, {settings.memory_gib:g} are allowed"
     if settings.slim:
-        weights["slim"], needed = slim_top_weights(ratings, settings.for_slim), max(needed, slim)
+        weights["slim"], needed = slim_top_weights(ratings, settings.for_slim, gram), max(needed, slim)
     return LearntWeights(weights, left_out, needed)

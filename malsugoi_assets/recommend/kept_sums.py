@@ -25,7 +25,7 @@ from malsugoi_assets.machine import memory_bytes
 from malsugoi_assets.recommend.checked_arrays import checksum, read_arrays, write_arrays
 from malsugoi_assets.recommend.pair_sums import PairSums, bytes_needed
 from malsugoi_assets.recommend.pairs import Lists, by_popularity, lay_out, lists_of, strongest_pairs
-from malsugoi_assets.recommend.ratings import IntArray, Ratings
+from malsugoi_assets.recommend.ratings import IntArray, Ratings, places_of, user_numbers
 from malsugoi_assets.recommend.similarity import Neighbours, SimilaritySettings, as_neighbours
 from malsugoi_assets.recommend.strongest import Strongest
 
@@ -274,15 +274,10 @@ def _ratings_a_title(batches: Batches) -> pl.DataFrame:
 
 def _lists(rows: pl.DataFrame, ids: IntArray) -> Lists:
     """Rows of a batch with titles numbered as in `ids`, all of which are known there."""
-    runs = rows["username"].rle_id()
-    if rows["username"].n_unique() != runs.n_unique():
-        rows = rows.sort("username", maintain_order=True)
-        runs = rows["username"].rle_id()
-    user = runs.to_numpy().astype(np.int32)
-    sorter = np.argsort(ids, kind="stable")
-    place = sorter[np.searchsorted(ids, rows["anime_id"].to_numpy(), sorter=sorter)].astype(np.int32)
+    user = user_numbers(rows["username"])
+    place = places_of(rows["anime_id"].to_numpy(), ids)
     rating = rows["rating"].cast(pl.Float32).to_numpy()
-    n_users = int(user[-1]) + 1 if len(user) else 0
+    n_users = int(user.max(initial=-1)) + 1
     return lists_of(Ratings(user, place, rating, n_users, len(ids)), np.arange(len(ids), dtype=np.int32))
 
 

@@ -5,6 +5,7 @@ What belongs here: the container and its views. What does not: reading files, sp
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +16,7 @@ import scipy.sparse as sp
 
 IntArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]
+_WIDEST_TABLE = 2**24
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,65 @@ class Index:
 
     usernames: pl.Series
     anime_ids: IntArray
+
+
+def index_batches(
+    batches: Iterable[pl.LazyFrame], *, rating: str = "score", anime_ids: IntArray | None = None
+) -> tuple[Ratings, IntArray]:
+    """The rows of all batches as `Ratings` and their titles' ids, one batch read at a time, no name kept.
+
+    Users are numbered as they come, batch by batch (a user is in one batch only), titles as by `index_ratings`; 12 bytes
+    a row, and as much again while the parts are put together.
+    """
+    users, ids, values = [np.empty(0, np.int32)], [np.empty(0, np.int32)], [np.empty(0, np.int8)]
+    n_users = 0
+    for batch in batches:
+        rows = batch.select("username", "anime_id", pl.col(rating).fill_null(0).cast(pl.Int8)).collect()
+        user = user_numbers(rows["username"])
+        users.append(user + np.int32(n_users))
+        n_users += int(user.max(initial=-1)) + 1
+        ids.append(rows["anime_id"].cast(pl.Int32).to_numpy())
+        values.append(rows[rating].to_numpy())
+    user, found, value = np.concatenate(users), np.concatenate(ids), np.concatenate(values)
+    del users, ids, values
+    if anime_ids is None:
+        anime_ids = np.unique(found)
+    item = places_of(found, anime_ids)
+    if not (kept := item >= 0).all():
+        user, item, value = user[kept], item[kept], value[kept]
+    scores = value.astype(np.float32)
+    scores[value == 0] = np.nan
+    return Ratings(user, item, scores, n_users, len(anime_ids)), anime_ids
+
+
+def nobody(n_items: int) -> Ratings:
+    """No lists at all, over so many titles."""
+    return Ratings(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32), 0, n_items)
+
+
+def user_numbers(usernames: pl.Series) -> IntArray:
+    """0, 1, … for the users of a column, in the order in which they first appear."""
+    runs = usernames.rle_id().to_numpy()
+    names = usernames.gather(np.flatnonzero(np.diff(runs, prepend=-1)))
+    if names.is_duplicated().any():
+        number = {name: n for n, name in enumerate(names.unique(maintain_order=True))}
+        runs = np.array([number[name] for name in names], dtype=np.int32)[runs]
+    return runs.astype(np.int32)
+
+
+def places_of(values: npt.NDArray[np.integer], among: IntArray) -> IntArray:
+    """Where each value stands in `among` (unique, in any order); -1 where it does not."""
+    if not len(among):
+        return np.full(len(values), -1, dtype=np.int32)
+    low, high = int(among.min()), int(among.max())
+    if high - low < _WIDEST_TABLE:
+        table = np.full(high - low + 3, -1, dtype=np.int32)
+        table[among - low + 1] = np.arange(len(among), dtype=np.int32)
+        found: IntArray = table[np.clip(values, low - 1, high + 1) - (low - 1)]
+        return found
+    order = np.argsort(among, kind="stable").astype(np.int32)
+    place = order[np.minimum(np.searchsorted(among, values, sorter=order), len(among) - 1)]
+    return np.where(among[place] == values, place, np.int32(-1))
 
 
 def index_ratings(

@@ -17,9 +17,9 @@ import scipy.sparse as sp
 from pydantic import BaseModel, ConfigDict, Field
 
 from malsugoi_assets.machine import available_threads
-from malsugoi_assets.recommend.ease import ItemWeights, ListRanker, most_listed, need_memory, preferences
+from malsugoi_assets.recommend.ease import ItemWeights, ListRanker, gram_of, most_listed, need_memory, preferences
 from malsugoi_assets.recommend.items import Items
-from malsugoi_assets.recommend.ratings import Ratings
+from malsugoi_assets.recommend.ratings import FloatArray, Ratings
 
 
 class SlimSettings(BaseModel):
@@ -41,18 +41,18 @@ class SlimSettings(BaseModel):
 
 
 def slim_matrix(
-    ratings: Ratings, settings: SlimSettings, threads: int | None = None
+    ratings: Ratings, settings: SlimSettings, threads: int | None = None, gram: FloatArray | None = None
 ) -> tuple[npt.NDArray[np.int64], sp.csr_matrix]:
     """The titles that have weights (indexes), and W over them: CSR float32, row = scored title, column = neighbour.
 
-    Raises MemoryError, before any work, where XᵀX would not fit `settings.memory_gib`.
+    `gram`: XᵀX over those titles, where it is known. Raises MemoryError, before any work, where XᵀX would not fit `settings.memory_gib`.
     """
     from malsugoi_assets.recommend.descent import sparse_columns  # compiled code takes a moment to load
 
     chosen = most_listed(ratings, settings.max_titles)
     need_memory("SLIM", len(chosen), slim_memory_gib(len(chosen)), settings.memory_gib)
-    lists = preferences(ratings, settings.liked, settings.liked_from)[:, chosen]
-    gram = np.ascontiguousarray((lists.T @ lists).toarray(), dtype=np.float32)
+    if gram is None:
+        gram = gram_of(ratings, chosen, settings.liked, settings.liked_from)
     return chosen, sparse_columns(
         gram,
         settings.lasso,
@@ -69,9 +69,11 @@ def slim_memory_gib(n_titles: int) -> float:
     return 4 * n_titles**2 / 2**30
 
 
-def slim_top_weights(ratings: Ratings, settings: SlimSettings | None = None) -> ItemWeights:
+def slim_top_weights(
+    ratings: Ratings, settings: SlimSettings | None = None, gram: FloatArray | None = None
+) -> ItemWeights:
     """Each scored title's weights; sorted by item and neighbour."""
-    chosen, weights = slim_matrix(ratings, settings or SlimSettings())
+    chosen, weights = slim_matrix(ratings, settings or SlimSettings(), gram=gram)
     coo = weights.tocoo()
     return ItemWeights(
         chosen[coo.row].astype(np.int32), chosen[coo.col].astype(np.int32), coo.data.astype(np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from typing import Any
 
+import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from malsugoi_assets.assets import collaborative as assets
 from malsugoi_assets.recommend.neighbourhood import ItemNeighbourhood, PredictionSettings
 from malsugoi_assets.resources.warehouse import Warehouse
-from malsugoi_assets.warehouse.batches import Batches
+from malsugoi_assets.warehouse.batches import Batches, ByBatch
 from malsugoi_tests.recommend.deep_world import small_items, small_ratings
 
 ITEMS, RATINGS = small_items(), small_ratings(30)
@@ -35,8 +36,20 @@ def user_lists() -> pl.DataFrame:
     )
 
 
-def made(asset: Any, name: str, *config: Any, **frames: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
-    result = asset(*config, **{k: v.lazy() for k, v in frames.items()})
+def batches(rows: pl.DataFrame) -> Batches:
+    """The rows of both batches; one may be empty."""
+    keys = ("batch-000000", "batch-000001")
+    parts = {key: rows.filter(pl.col("user_batch") == key).lazy() for key in keys}
+    return Batches(parts, dict.fromkeys(parts, "some content"))
+
+
+def made(asset: Any, name: str, *before: Any, **frames: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """What the asset makes of the frames, and its metadata; lists and ratings come to it in batches."""
+    inputs = {k: batches(v) if k in ("rating_matrix", "user_lists") else v.lazy() for k, v in frames.items()}
+    result = asset(*before, **inputs)
+    if isinstance(result.value, ByBatch):
+        parts = [result.value.make(key)[name] for key in inputs["user_lists"]]
+        return pl.concat(parts), dict(result.value.summary())
     return result.value[name], result.metadata
 
 
@@ -45,7 +58,7 @@ def similarities(ratings: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
         result: Any = assets.similarity_matrix(
             assets.SimilarityConfig(),
             Warehouse(database="", data_dir=data_dir),
-            Batches({"batch-000000": ratings.lazy()}, {"batch-000000": "some"}),
+            batches(ratings),
             FEATURES.lazy(),
         )
     return result.value["similarity_matrix"], result.metadata
@@ -66,6 +79,7 @@ def predictions(lists: pl.DataFrame, **settings: Any) -> tuple[pl.DataFrame, dic
     return made(
         assets.cf_predictions,
         "cf_predictions",
+        dg.build_asset_context(),
         config,
         rating_matrix=lists.filter(pl.col("score").is_not_null()).rename({"score": "rating"}),
         user_lists=lists,
@@ -119,3 +133,10 @@ def test_the_metrics_show_the_error_along_neighbours_and_popularity() -> None:
     assert along["n"].sum() == kept.filter(pl.col("segment") == "all")["n"].item()
     for name in ("error_by_neighbours", "error_by_popularity"):
         assert "data:image/svg" in str(metadata[name].value)
+
+
+def test_an_empty_batch_and_one_without_ratings_have_no_predictions() -> None:
+    unrated = user_lists().head(3).with_columns(score=pl.lit(None, dtype=pl.Int8))
+    stored, metadata = predictions(unrated)
+    assert stored.is_empty()
+    assert metadata["users"] == 0

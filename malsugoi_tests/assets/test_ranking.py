@@ -30,7 +30,7 @@ def test_titles_that_are_merely_planned_teach_nothing(method: str) -> None:
     lists = user_lists()
     plans = lists.with_columns(
         username=pl.lit("planner"), status=pl.lit("plan_to_watch"), score=pl.lit(None, dtype=pl.Int8)
-    ).unique("anime_id")
+    ).unique("anime_id", maintain_order=True)
     both = pl.concat([lists, plans])
     args = {"rating_matrix": lists}
     of_lists, _ = made(assets.item_weights, "item_weights", assets.ItemWeightsConfig(), user_lists=lists, **args)
