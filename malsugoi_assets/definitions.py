@@ -14,6 +14,7 @@ from malsugoi_assets.automation.jobs import JOBS
 from malsugoi_assets.automation.schedules import SCHEDULES
 from malsugoi_assets.automation.sensors import catch_up, new_users
 from malsugoi_assets.checks.declared import DECLARED
+from malsugoi_assets.checks.gate import gate
 from malsugoi_assets.checks.plausible import PLAUSIBLE
 from malsugoi_assets.resources.compute import Compute
 from malsugoi_assets.resources.source import SourceResource
@@ -41,7 +42,7 @@ def build_definitions(
         raise click.ClickException(str(error)) from error
     return dg.Definitions(
         assets=dg.load_assets_from_modules([catalogue, users, collaborative, ranking, deep, recommendations]),
-        asset_checks=[*DECLARED, *PLAUSIBLE],
+        asset_checks=[*DECLARED, gate, *PLAUSIBLE],
         jobs=list(JOBS.values()),
         sensors=[new_users, catch_up],
         schedules=SCHEDULES,

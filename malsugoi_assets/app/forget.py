@@ -28,6 +28,7 @@ from malsugoi_assets.mal.store import PageStore
 from malsugoi_assets.resources.folder_source import FOLDER
 from malsugoi_assets.resources.imported import ImportedLists
 from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.builds import Builds
 from malsugoi_assets.warehouse.data_dir import PAIR_SUMS, DataDir
 from malsugoi_assets.warehouse.lake import WHOLE
 from malsugoi_assets.warehouse.ledger import canonical
@@ -88,6 +89,7 @@ def _forget(settings: Settings, data_dir: DataDir, username: str, console: Conso
     ImportedLists(data_dir.root).remove(username)
     with console.status("…") as spinner:
         rows = _from_tables(data_dir, username)
+        Builds(data_dir).withdraw()
         pages = store.forget_user(username)
         moved = store.redact(
             username, lambda done, total: spinner.update(f"stored pages: {done:,} of {total:,}") if total else None

@@ -23,12 +23,13 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Step:
-    """One run of a job: over no batch, or over a range of them."""
+    """One run of a job: over no batch, or over a range of them; of some of its assets where they are named."""
 
     job: str
     first: str = ""
     last: str = ""
     why: str = ""
+    assets: tuple[str, ...] = ()
 
 
 @dataclass
@@ -100,8 +101,11 @@ def _collaborative(instance: dg.DagsterInstance, data_dir: DataDir, source: Sour
 
 
 def _deep(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> Iterator[Step]:
-    if not all(data_dir.lake.is_current(t) for t in JOB_ASSETS["deep_model"]):
+    if not data_dir.lake.is_current("dnn_model"):
         yield Step("deep_model", why="ratings that it has not seen")
+    elif not data_dir.lake.is_current("dnn_metrics"):
+        # The build stands (another one was chosen, or the newest was refused): only the measurement is missing.
+        yield Step("deep_model", why="a build that was not measured", assets=("dnn_metrics",))
 
 
 def _predictions(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> Iterator[Step]:
@@ -126,6 +130,7 @@ def execute_step(instance: dg.DagsterInstance, definitions: dg.Definitions, step
             instance=instance,
             run_config={"loggers": {"console": {}}},
             tags=tags if step.first else {},
+            asset_selection=[dg.AssetKey(name) for name in step.assets] or None,
             raise_on_error=False,
         )
     except dg.DagsterError as error:
@@ -138,11 +143,11 @@ def execute_step(instance: dg.DagsterInstance, definitions: dg.Definitions, step
         if event.event_type == DagsterEventType.STEP_FAILURE
     ]
     checks = [
-        f"check {e.check_name} of {e.asset_key.to_user_string()} failed"
+        f"check {e.check_name} of {e.asset_key.to_user_string()} failed{f': {e.description}' if e.description else ''}"
         for e in result.get_asset_check_evaluations()
         if not e.passed and e.blocking
     ]
-    first = next(iter([*reasons, *checks]), "the run failed").strip().split("\n")[0]
+    first = next(iter([*checks, *reasons]), "the run failed").strip().split("\n")[0]
     raise WorkError(
         f"{step.job}: {first.removeprefix('dagster._core.definitions.events.Failure: ')}\n"
         "What was finished is kept, the published database stands; run the same command again to go on."

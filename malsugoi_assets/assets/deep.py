@@ -1,14 +1,13 @@
 """The network: trained on what is not held out, measured on what is."""
 
 import time
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from malsugoi_assets.assets.builds import build_row, judged, load_network
 from malsugoi_assets.assets.config import config_of
 from malsugoi_assets.assets.evaluation import build_id, measured, metrics_metadata, metrics_shown
 from malsugoi_assets.assets.plots import curves
@@ -16,9 +15,10 @@ from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.disk import sweep_drafts
 from malsugoi_assets.evaluation.hold_out import hold_out
 from malsugoi_assets.recommend.devices import forget_memory_peak, memory_peak_bytes
-from malsugoi_assets.recommend.dnn_settings import DnnSettings
+from malsugoi_assets.recommend.dnn_settings import KIND, DnnSettings
 from malsugoi_assets.resources.compute import Compute
 from malsugoi_assets.resources.warehouse import Warehouse
+from malsugoi_assets.warehouse.builds import Builds, current_build, with_build
 
 
 class PipelineDnnSettings(DnnSettings):
@@ -33,12 +33,24 @@ class PipelineDnnSettings(DnnSettings):
         default=2, ge=1, le=32, description="Networks whose mean predicts; two of them cost half of four."
     )
     seed: int = Field(default=0, ge=0, description="Seed of everything random in training.")
+    tolerance: float = Field(
+        default=0.01,
+        ge=0,
+        description="How much higher the mean squared error of a new build may be than that of the current one.",
+    )
+    kept_builds: int = Field(
+        default=5, ge=1, description="Builds whose weights are kept, the newest, so that one can go back to them."
+    )
+
+
+_NOT_LEARNT_WITH = {"tolerance", "kept_builds"}
+"""Settings that change nothing in what is learnt."""
 
 
 DnnConfig = config_of(PipelineDnnSettings)
 
 
-@table_asset("dnn_model", code_version="2", kinds=["pytorch"])
+@table_asset("dnn_model", code_version="3", kinds=["pytorch"])
 def dnn_model(  # noqa: D103
     context: dg.AssetExecutionContext,
     config: DnnConfig,  # type: ignore[valid-type]
@@ -53,10 +65,11 @@ def dnn_model(  # noqa: D103
     from malsugoi_assets.recommend.training import TrainingError
 
     chosen: PipelineDnnSettings = config.settings  # type: ignore[attr-defined]
-    settings = DnnSettings.model_validate(chosen.model_dump(exclude={"seed"}))
+    settings = DnnSettings.model_validate(chosen.model_dump(exclude={"seed", *_NOT_LEARNT_WITH}))
+    learnt_with = chosen.model_dump_json(exclude=_NOT_LEARNT_WITH)
     held = hold_out(user_lists.collect(), anime_features.collect(), anime_relations.collect())
-    model_id = build_id("dnn", held, chosen.model_dump_json())
-    path = Path("models") / f"{model_id}.safetensors"
+    model_id = build_id(KIND, held, learnt_with)
+    builds = Builds(warehouse.dir)
     device = compute.resolve()
 
     def report(epoch: int, train_loss: float, valid_loss: float) -> None:
@@ -74,33 +87,33 @@ def dnn_model(  # noqa: D103
             )
         except TrainingError as error:
             raise dg.Failure(f"The network could not be trained: {error}.") from error
-        sha256 = model.save(warehouse.dir.root / path)
+        sha256 = model.save(builds.path(model_id))
         state.unlink(missing_ok=True)
-    row = pl.DataFrame(
-        {
-            "model_id": model_id,
-            "created_at": datetime.now(UTC),
-            "run_id": context.run_id,
-            "path": str(path),
-            "sha256": sha256,
-            "config": chosen.model_dump_json(),
-            "device": model.device,
-            "parameters": model.parameters,
-            "epochs": model.epochs,
-            "best_epoch": model.best_epoch,
-            "train_rows": model.train_rows,
-            "train_seconds": time.monotonic() - started,
-            "is_current": True,
-        }
+    seconds = time.monotonic() - started
+    known = builds.rows()
+    verdict = judged(held, model, model_id, current_build(known), builds, chosen.tolerance)
+    context.log.info(f"{model_id} is {verdict.words}")
+    row = build_row(
+        model,
+        model_id,
+        verdict,
+        run_id=context.run_id,
+        path=str(builds.path(model_id).relative_to(warehouse.dir.root)),
+        sha256=sha256,
+        config=learnt_with,
+        train_seconds=seconds,
     )
+    rows = with_build(known, row, chosen.kept_builds)
     losses = {
         "train": [(e.epoch, e.train_loss) for e in model.curve],
         "validation": [(e.epoch, e.valid_loss) for e in model.curve],
     }
     return table_result(
         "dnn_model",
-        row,
+        rows,
         {
+            "build": model_id,
+            "verdict": verdict.words,
             "stopped": model.stopped,
             **({"notes": "; ".join(model.notes)} if model.notes else {}),
             **({"resumed_after_epoch": model.resumed_after} if model.resumed_after else {}),
@@ -109,7 +122,9 @@ def dnn_model(  # noqa: D103
             "memory_peak_mib": round(memory_peak_bytes(device) / 2**20),
             "loss": curves(losses, "epoch", "mean squared error"),
         },
-        shown=row.select("epochs", "best_epoch", "parameters", "train_rows", "train_seconds", "device"),
+        shown=rows.sort("created_at", descending=True).select(
+            "model_id", "is_current", "state", "mse", "difference", "epochs", "train_rows", "train_seconds", "device"
+        ),
     )
 
 
@@ -123,27 +138,10 @@ def dnn_metrics(  # noqa: D103
     user_lists: pl.LazyFrame,
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
+    Builds(warehouse.dir).sweep()
     current = dnn_model.filter("is_current").collect()
     held = hold_out(user_lists.collect(), anime_features.collect(), anime_relations.collect())
     network = load_network(warehouse, current, held.items, compute.resolve())
     predicted = {"dnn": network.predict(held.train, held.user, held.item)}
     rows = measured(held, predicted, str(current["model_id"][0]))
     return table_result("dnn_metrics", rows, metrics_metadata(rows), shown=metrics_shown(rows))
-
-
-def load_network(warehouse: Warehouse, current: pl.DataFrame, items: Any, device: str) -> Any:
-    """The current build over the given titles. A `Failure` in one sentence where its file is not the registered one."""
-    import hashlib
-
-    from malsugoi_assets.recommend.dnn import load
-    from malsugoi_assets.recommend.weights import WeightsError
-
-    if current.is_empty():
-        raise dg.Failure("No network is current yet: materialise dnn_model first.")
-    path = warehouse.dir.root / str(current["path"][0])
-    try:
-        if hashlib.sha256(path.read_bytes()).hexdigest() != current["sha256"][0]:
-            raise dg.Failure(f"{path} is not the file that was registered: materialise dnn_model again.")
-        return load(path, items, device)
-    except (OSError, WeightsError) as error:
-        raise dg.Failure(f"{path} cannot be used ({error}): materialise dnn_model again.") from error

@@ -45,10 +45,12 @@ def measured(
 
 
 def build_id(kind: str, held: HoldOut, settings: str) -> str:
-    """A name for what is learnt from these rows with these settings: the same rows and settings, the same name."""
+    """A name for what is learnt from these rows and titles with these settings: the same of all, the same name."""
     digest = hashlib.sha256(settings.encode())
     for array in (held.train.user, held.train.item, held.train.rating, held.items.anime_id):
         digest.update(np.ascontiguousarray(array).tobytes())
+    for known in (held.items.features, held.items.relations):
+        digest.update(known.hash_rows(seed=0).to_numpy().tobytes() if known.height else b"")
     return f"{kind}-{digest.hexdigest()[:12]}"
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from malsugoi_assets.assets import previews
+from malsugoi_assets.assets.builds import load_network
 from malsugoi_assets.assets.config import config_of
-from malsugoi_assets.assets.deep import load_network
 from malsugoi_assets.assets.plots import bars
 from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.recommend.items import align_items

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from malsugoi_assets.evaluation.draws import name_draws, pair_draws
@@ -41,6 +42,11 @@ class HoldOut:
         """Errors of each model's predictions (name → one a target) in every segment; `marks` are further segments."""
         segments = error_segments(*learnt_around(self.train, self.user, self.item), marks)
         return judge_errors(self.rating, self.user, predicted, segments, protocol=PROTOCOL, seconds=seconds)
+
+    def compared(self, predicted: Mapping[str, FloatArray]) -> Result:
+        """The mean squared error of the first model over all targets, with its differences to the others."""
+        every = {"all": np.ones(len(self.user), dtype=np.bool_)}
+        return judge_errors(self.rating, self.user, predicted, every, protocol=PROTOCOL)[0]
 
 
 def hold_out(lists: pl.DataFrame, features: pl.DataFrame, relations: pl.DataFrame) -> HoldOut:

@@ -19,7 +19,7 @@ import torch
 from malsugoi_assets.machine import available_threads
 from malsugoi_assets.recommend.content import ContentCode, encode, learn_code
 from malsugoi_assets.recommend.devices import compute_threads
-from malsugoi_assets.recommend.dnn_settings import DnnSettings
+from malsugoi_assets.recommend.dnn_settings import KIND, DnnSettings
 from malsugoi_assets.recommend.ensemble import Ensemble, train_ensemble
 from malsugoi_assets.recommend.features import Catalogue, Inputs, column_names, pair_inputs
 from malsugoi_assets.recommend.item_state import ItemState, learn_item_state
@@ -29,7 +29,6 @@ from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 from malsugoi_assets.recommend.training import EpochLoss, Progress, TrainingError
 from malsugoi_assets.recommend.weights import WeightsError, read_weights, write_weights
 
-KIND = "dnn-2"
 LEAST_ROWS = 2
 NETWORK_THREADS = 1
 """Threads that train the layers. They are small: a second thread gains little, and on a busy machine each operation

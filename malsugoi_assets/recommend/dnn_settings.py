@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+KIND = "dnn-2"
+"""What a weights file says that it holds: another number for each change of what is learnt or how it is used."""
+
 
 class DnnSettings(BaseModel):
     """How the network and its inputs are made; the defaults were chosen on train rows only."""

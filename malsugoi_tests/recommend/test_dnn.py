@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from malsugoi_assets.recommend import dnn as dnn_module
 from malsugoi_assets.recommend.dnn import Dnn, TrainedDnn, load, train
-from malsugoi_assets.recommend.dnn_settings import DnnSettings
+from malsugoi_assets.recommend.dnn_settings import KIND, DnnSettings
 from malsugoi_assets.recommend.ensemble import epochs_for, one_cycle
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import Ratings
@@ -262,7 +261,7 @@ def test_more_rows_than_wanted_are_sampled(items: Items) -> None:
 
 
 def spoil(path: Path, case: str) -> None:
-    tensors, header = read_weights(path, kind=dnn_module.KIND)
+    tensors, header = read_weights(path, kind=KIND)
     if case == "other columns":
         header["columns"] = header["columns"][:-1]
     elif case == "an array is missing":
@@ -277,7 +276,7 @@ def spoil(path: Path, case: str) -> None:
         del header["curve"]
     elif case == "titles cut short":
         tensors["anime_id"] = tensors["anime_id"][:-2]
-    write_weights(path, tensors, header, kind=dnn_module.KIND)
+    write_weights(path, tensors, header, kind=KIND)
 
 
 @pytest.mark.parametrize(
