@@ -21,7 +21,7 @@ from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
 from malsugoi_assets.warehouse.tables import TABLES
 
 MOST_BYTES = 256 * 2**20
-_MODELS = ("title_baselines", "similarity_matrix", "item_weights", "dnn_model")
+_MODELS = ("title_baselines", "similarity_matrix", "item_weights", "ranking_model", "dnn_model")
 
 
 @click.command("import-list")

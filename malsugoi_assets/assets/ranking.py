@@ -1,20 +1,47 @@
-"""The order of the recommendations: the ranking weights."""
+"""The order of the recommendations: the ranking weights, and the learnt ranking over such scores."""
 
+import hashlib
+import time
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import numpy as np
 import polars as pl
+from pydantic import Field
 
 from malsugoi_assets.assets import previews
 from malsugoi_assets.assets.config import config_of
 from malsugoi_assets.assets.lists import not_merely_planned
 from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.recommend.item_weights import ItemWeightsSettings, learn_item_weights
-from malsugoi_assets.recommend.ratings import index_batches
+from malsugoi_assets.recommend.items import align_items
+from malsugoi_assets.recommend.ranking import (
+    LearntOrder,
+    NothingToLearnError,
+    RankingSettings,
+    learn_order,
+    ranking_memory_gib,
+    why_no_order,
+)
+from malsugoi_assets.recommend.ratings import IntArray, index_batches
+from malsugoi_assets.recommend.weights import WeightsError
+from malsugoi_assets.resources.warehouse import Warehouse
 from malsugoi_assets.warehouse.batches import Batches
+from malsugoi_assets.warehouse.schema import polars_schema
+from malsugoi_assets.warehouse.tables import TABLES
+
+
+class PipelineRankingSettings(RankingSettings):
+    """The learnt order's settings in the pipeline."""
+
+    seed: int = Field(default=0, ge=0, description="Seed of what is hidden and of the network's training.")
+
 
 ItemWeightsConfig = config_of(ItemWeightsSettings)
+RankingConfig = config_of(PipelineRankingSettings)
+_FILES_KEPT = 2
 
 
 @table_asset("item_weights", code_version="2", kinds=["numpy", "numba"])
@@ -54,3 +81,87 @@ def item_weights(  # noqa: D103
             previews.names_of(user_lists.values()),
         ),
     )
+
+
+@table_asset("ranking_model", code_version="1", kinds=["pytorch", "numba"])
+def ranking_model(  # noqa: D103
+    config: RankingConfig,  # type: ignore[valid-type]
+    warehouse: Warehouse,
+    rating_matrix: Batches,
+    user_lists: Batches,
+    anime_features: pl.LazyFrame,
+    anime_relations: pl.LazyFrame,
+) -> dg.MaterializeResult[Any]:
+    chosen: PipelineRankingSettings = config.settings  # type: ignore[attr-defined]
+    settings = RankingSettings.model_validate(chosen.model_dump(exclude={"seed"}))
+    ratings, anime_ids = index_batches(not_merely_planned(lists) for lists in user_lists.values())
+    needed = ranking_memory_gib(ratings.n_users, ratings.n_items, len(ratings), settings)
+    told = {"gib_needed": previews.rounded(needed, 2), "list_rows": len(ratings)}
+    order, why_not = None, why_no_order(ratings, settings)
+    began = time.monotonic()
+    if not why_not:
+        try:
+            items = align_items(anime_ids, anime_features.collect(), anime_relations.collect())
+            order = learn_order(ratings, items, settings, chosen.seed)
+        except NothingToLearnError as error:
+            why_not = str(error)
+    if order is None:
+        nothing = pl.DataFrame(schema=polars_schema(TABLES["ranking_model"]))
+        return table_result("ranking_model", nothing, told | {"learnt": f"no, the weights rank: {why_not}"})
+    seconds = time.monotonic() - began
+    path, sha256, size = _write(warehouse, order, anime_ids)
+    row = pl.DataFrame(
+        {
+            "model_id": f"ranking-{sha256[:12]}",
+            "created_at": datetime.now(UTC),
+            "path": str(path),
+            "sha256": sha256,
+            "bytes": size,
+            "config": chosen.model_dump_json(),
+            "titles": len(anime_ids),
+            "list_rows": len(ratings),
+            "learn_seconds": seconds,
+        }
+    )
+    return table_result(
+        "ranking_model",
+        row,
+        told | {"learnt": "yes", "mib": previews.rounded(size / 2**20, 1), "learn_seconds": round(seconds, 1)},
+        shown=row.select("titles", "list_rows", "learn_seconds", "bytes"),
+    )
+
+
+def _write(warehouse: Warehouse, order: LearntOrder, anime_ids: IntArray) -> tuple[Path, str, int]:
+    """The file's path (relative to the data dir, by its content), SHA-256 and size; the build before it stays."""
+    from malsugoi_assets.recommend.ranking_file import save_order
+
+    data_dir = warehouse.dir
+    fresh = data_dir.models / f"ranking-{id(order)}.new"
+    sha256 = save_order(fresh, order, anime_ids)
+    path = data_dir.models / f"ranking-{sha256[:12]}.safetensors"
+    fresh.replace(path)
+    builds = sorted(data_dir.models.glob("ranking-*.safetensors"), key=lambda p: (p.stat().st_mtime_ns, p.name))
+    for old in builds[:-_FILES_KEPT]:
+        old.unlink(missing_ok=True)
+    return path.relative_to(data_dir.root), sha256, path.stat().st_size
+
+
+def load_ranking(root: Path, builds: pl.DataFrame) -> tuple[LearntOrder, IntArray] | str:
+    """The learnt order and the titles that it knows; in words, why there is none.
+
+    `builds`: rows of `ranking_model`. A `Failure` in one sentence where the file is not the registered one.
+    """
+    from malsugoi_assets.recommend.ranking_file import load_order
+
+    if builds.is_empty():
+        return "no order was learnt"
+    path = root / str(builds["path"][0])
+    if not path.is_file():
+        return f"{path.name} is not there"
+    try:
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != builds["sha256"][0]:
+                raise dg.Failure(f"{path} is not the file that was registered: materialise ranking_model again.")
+        return load_order(path)
+    except (OSError, WeightsError) as error:
+        raise dg.Failure(f"{path} cannot be used ({error}): materialise ranking_model again.") from error

@@ -1,4 +1,4 @@
-"""The recommendations: ranked by the weights, rated by the network, explained by the user's own list."""
+"""The recommendations: ranked by the learnt order, rated by the network, explained by the user's own list."""
 
 from typing import Any
 
@@ -10,9 +10,11 @@ from malsugoi_assets.assets import previews
 from malsugoi_assets.assets.builds import load_network
 from malsugoi_assets.assets.config import config_of
 from malsugoi_assets.assets.plots import bars
+from malsugoi_assets.assets.ranking import load_ranking
 from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.recommend.items import align_items
-from malsugoi_assets.recommend.ratings import index_ratings
+from malsugoi_assets.recommend.ranking import LearntOrder
+from malsugoi_assets.recommend.ratings import IntArray, index_ratings
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import recommend
 from malsugoi_assets.resources.compute import Compute
@@ -21,7 +23,7 @@ from malsugoi_assets.resources.warehouse import Warehouse
 RecommendationConfig = config_of(RecommendationSettings)
 
 
-@table_asset("recommendations", code_version="2", kinds=["pytorch"])
+@table_asset("recommendations", code_version="3", kinds=["pytorch"])
 def recommendations(  # noqa: D103
     config: RecommendationConfig,  # type: ignore[valid-type]
     warehouse: Warehouse,
@@ -29,6 +31,7 @@ def recommendations(  # noqa: D103
     cf_predictions: pl.LazyFrame,
     user_lists: pl.LazyFrame,
     item_weights: pl.LazyFrame,
+    ranking_model: pl.LazyFrame,
     dnn_model: pl.LazyFrame,
     anime_features: pl.LazyFrame,
     anime_relations: pl.LazyFrame,
@@ -46,10 +49,9 @@ def recommendations(  # noqa: D103
         item = np.searchsorted(ids, pairs["anime_id"].to_numpy()).astype(np.int32)
         return pl.Series(network.predict(history, user, item))
 
-    stored = item_weights.collect()
-    method = "slim" if "slim" in stored["method"] else "ease"
-    weights = stored.filter(pl.col("method") == method)
-    made = recommend(lists, weights, features, relations, predictions, config.settings)  # type: ignore[attr-defined]
+    weights, ranking, ranked_by = _ranker(warehouse, ranking_model.collect(), item_weights.collect())
+    settings: RecommendationSettings = config.settings  # type: ignore[attr-defined]
+    made = recommend(lists, weights, features, relations, predictions, settings, ranking)
     made = made.join(lists.select("username", "user_batch").unique(), on="username")
     predicted = previews.histogram(made["predicted_rating"], [1, 5, 6, 7, 7.5, 8, 8.5, 9])
     return table_result(
@@ -57,9 +59,21 @@ def recommendations(  # noqa: D103
         made,
         {
             "users": made["username"].n_unique(),
-            "ranked_by": f"the weights of {method}",
+            "ranked_by": ranked_by,
             "reasons_a_title": previews.rounded(made["because"].list.len().mean(), 1),
             "predicted_ratings": bars(predicted, "predicted rating, 1–10", "recommendations"),
         },
         shown=previews.most_shown(made, previews.names(features), 10),
     )
+
+
+def _ranker(
+    warehouse: Warehouse, builds: pl.DataFrame, weights: pl.DataFrame
+) -> tuple[pl.DataFrame, tuple[LearntOrder, IntArray] | None, str]:
+    """The weights of one method, the learnt order where it can be had, and in words which of them ranks."""
+    method = "slim" if "slim" in weights["method"] else "ease"
+    chosen = weights.filter(pl.col("method") == method)
+    found = load_ranking(warehouse.dir.root, builds)
+    if isinstance(found, str):
+        return chosen, None, f"the weights of {method}: {found}"
+    return chosen, found, "the learnt order"

@@ -10,7 +10,13 @@ JOB_ASSETS: dict[str, tuple[str, ...]] = {
     "catalogue": ("raw_anime_pages", "anime_features", "anime_relations"),
     "discover_users": ("users",),
     "user_batch": ("user_lists", "rating_matrix"),
-    "collaborative_filtering": ("title_baselines", "similarity_matrix", "item_weights", "cf_metrics"),
+    "collaborative_filtering": (
+        "title_baselines",
+        "similarity_matrix",
+        "item_weights",
+        "ranking_model",
+        "cf_metrics",
+    ),
     "deep_model": ("dnn_model", "dnn_metrics"),
     "batch_predictions": ("cf_predictions", "recommendations"),
 }
@@ -19,7 +25,7 @@ _DESCRIPTIONS = {
     "catalogue": "Fetch the titles' pages that are not fresh, and parse all that is stored.",
     "discover_users": "Find users; new ones fill new batches.",
     "user_batch": "Read the lists of one batch of users.",
-    "collaborative_filtering": "Learn similarity and ranking weights from all ratings, and measure them.",
+    "collaborative_filtering": "Learn similarity, ranking weights and the order from all lists, and measure them.",
     "deep_model": "Train the network and measure it.",
     "batch_predictions": "Predict and recommend for one batch of users.",
 }

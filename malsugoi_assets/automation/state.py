@@ -63,7 +63,9 @@ def read_state(instance: dg.DagsterInstance, data_dir: DataDir) -> State:
     mark_dead_runs(instance, data_dir)
     lake, known = data_dir.lake, data_dir.ledger.users()
     keys = sorted(known["user_batch"].unique().to_list())
-    missing = tuple(t for t in ("similarity_matrix", "item_weights", "dnn_model") if lake.provenance(t) is None)
+    missing = tuple(
+        t for t in ("similarity_matrix", "item_weights", "ranking_model", "dnn_model") if lake.provenance(t) is None
+    )
     with_lists, with_ratings = set(lake.partitions("user_lists")), set(lake.partitions("rating_matrix"))
     batches = tuple(
         BatchState(

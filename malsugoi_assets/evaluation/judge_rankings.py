@@ -20,7 +20,8 @@ class Rankings:
     """The first titles of each user by each model, and what they are held against.
 
     `users`: int32 (n,), those with a relevant title; `relevant`: CSR (n_users, n_items), the hidden titles that count;
-    `tops`: model → int64 (n, metrics.DEPTH), titles best first, -1 = none left; `marks`: segment → mask (n,).
+    `tops`: model → int64 (n, metrics.DEPTH), titles best first, -1 = none left; `marks`: segment → mask (n,);
+    `franchise`: a number a title, the same for titles of one franchise, int64 (n_items,).
     """
 
     users: IntArray
@@ -29,12 +30,13 @@ class Rankings:
     marks: dict[str, Mask]
     tops: dict[str, npt.NDArray[np.int64]]
     seconds: dict[str, float]
+    franchise: npt.NDArray[np.int64]
 
 
 def judge_rankings(rankings: Rankings, *, protocol: str, seed: int = 0) -> list[Result]:
-    """The metrics of `metrics.RANKINGS`, novelty and coverage, in each segment of users and of titles.
+    """The metrics of `metrics.RANKINGS`, novelty, variety and coverage, in each segment of users and of titles.
 
-    A segment of titles counts only the relevant titles of its kind; novelty and coverage have no meaning there.
+    A segment of titles counts only the relevant titles of its kind; the last three have no meaning there.
     """
     learnt, users = rankings.learnt, rankings.users
     listed = np.bincount(learnt.item, minlength=learnt.n_items)
@@ -70,7 +72,7 @@ def _judge(
     """The measures over those chosen users who seek anything."""
     places = [place for place in np.flatnonzero(chosen) if len(sought[place])]
     sample = Sample(protocol, segment, len(places), len(places), rankings.seconds)
-    measures = (*metrics.RANKINGS, *(("novelty@10",) if novelty is not None else ()))
+    measures = (*metrics.RANKINGS, *(("novelty@10", "variety@10") if novelty is not None else ()))
     if not places:
         reason = "no user with a relevant title in this segment"
         return [sample.nothing(name, measure, reason) for name in rankings.tops for measure in measures]
@@ -85,6 +87,7 @@ def _judge(
             ten = best[places][:, :10]
             there = ten >= 0
             columns.append((np.where(there, novelty[ten], 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1))[:, None])
+            columns.append(_variety(rankings.franchise, ten)[:, None])
     table = np.concatenate(columns, axis=1)
     width = len(measures)
     values, draws = (
@@ -100,6 +103,12 @@ def _judge(
             sample, {name: best[places][:, :10] for name, best in rankings.tops.items()}, len(novelty)
         )
     return results
+
+
+def _variety(franchise: npt.NDArray[np.int64], ten: npt.NDArray[np.int64]) -> Numbers:
+    """For each user the franchises among the titles of `ten` (-1 = none) as a share of the titles."""
+    own = [np.unique(franchise[row[row >= 0]]).size / max(int((row >= 0).sum()), 1) for row in ten]
+    return np.array(own, dtype=np.float64)
 
 
 def _coverage(sample: Sample, shown: Mapping[str, npt.NDArray[np.int64]], n_items: int) -> list[Result]:

@@ -82,6 +82,7 @@ MODELS = {
     "slim": Entry("slim", "Slim", "own", "sparse linear item weights, for ranking"),
     "blend": Entry("blend", "Blend", "own", "several of our own, weighted out of fold"),
     "ranking": Entry("ranking", "Ranking", "own", "the learnt order of the recommendations"),
+    "recommendations": Entry("recommended", "Recommended", "lists", "`ranking` after the rules of the list"),
     "global-mean": Entry("baselines", "GlobalMean", "baselines", "the mean of all ratings"),
     "item-mean": Entry("baselines", "ItemMean", "baselines", "a title's mean"),
     "user-mean": Entry("baselines", "UserMean", "baselines", "a user's mean"),

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import scipy.sparse as sp
 
 from malsugoi_assets.evaluation import metrics
@@ -24,6 +25,7 @@ from malsugoi_assets.evaluation.models import PredictsRatings, RanksTitles
 from malsugoi_assets.evaluation.protocols import Fold, History, Protocol, learn_from
 from malsugoi_assets.evaluation.results import Result
 from malsugoi_assets.evaluation.workers import answers
+from malsugoi_assets.recommend.franchises import learn_franchises
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import IntArray, Ratings
 
@@ -165,7 +167,8 @@ def rank(
 
     work = _Work(protocol, models, progress or Progress())
     tops = {name: found for name, (found,) in work.over([1], step).items()}
-    return Rankings(users, relevant, learnt, _marked(rows, protocol, fold, users), tops, work.seconds)
+    marks = _marked(rows, protocol, fold, users)
+    return Rankings(users, relevant, learnt, marks, tops, work.seconds, _franchises(rows.items))
 
 
 class _Work:
@@ -245,6 +248,12 @@ def _marked(
     return {
         name: np.isin(users, rows.user[fold.targets[mask[fold.targets]]]) for name, mask in protocol.marks.items()
     }
+
+
+def _franchises(items: Items) -> npt.NDArray[np.int64]:
+    """A number a title, the same within a franchise."""
+    franchises = learn_franchises(items.features.with_columns(pl.Series("anime_id", items.anime_id)), items.relations)
+    return np.array([franchises.franchise(anime_id) for anime_id in items.anime_id.tolist()], dtype=np.int64)
 
 
 def _matrix(rows: EvaluationRows, positions: Positions) -> sp.csr_matrix:

@@ -13,6 +13,7 @@ import polars as pl
 # Seen before the title itself makes sense; and titles that only repeat or add to another one.
 _COMES_AFTER = {"prequel", "parent story", "full story"}
 _LEADS_TO = {"sequel"}
+_IS_RECAP, _HAS_RECAP = {"full story"}, {"summary"}
 _EXTRAS = {"summary", "side story", "spin-off"}
 _TIES = _COMES_AFTER | _LEADS_TO | _EXTRAS | {"alternative version", "alternative setting", "other"}
 _EXTRA_TYPES = {"special", "tv special", "pv", "cm", "music"}
@@ -20,10 +21,15 @@ _EXTRA_TYPES = {"special", "tv special", "pv", "cm", "music"}
 
 @dataclass(frozen=True)
 class Franchises:
-    """`group`: title → its franchise (the lowest id in it); `needs`: title → all the titles to be seen first."""
+    """What the relations say.
+
+    `group`: title → its franchise (the lowest id in it); `needs`: title → all the titles to be seen first; `recaps`:
+    titles that only repeat others.
+    """
 
     group: dict[int, int]
     needs: dict[int, frozenset[int]]
+    recaps: frozenset[int]
 
     def franchise(self, anime_id: int) -> int:
         """The title's franchise; a title without relations is its own."""
@@ -57,11 +63,16 @@ def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchi
     pairs = relations.filter(pl.col("related_kind") == "anime").select("anime_id", "relation", "related_id")
     parent: dict[int, int] = {}
     needs: dict[int, set[int]] = defaultdict(set)
+    recaps: set[int] = set()
     for left, relation, right in pairs.iter_rows():
         word = relation.lower()
         if left == right or word not in _TIES:
             continue
         _join(parent, left, right)
+        if word in _IS_RECAP:
+            recaps.add(left)
+        elif word in _HAS_RECAP:
+            recaps.add(right)
         if word in _COMES_AFTER:
             needs[left].add(right)
         elif (
@@ -72,7 +83,7 @@ def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchi
             needs[right].add(left)
     # A special inside the chain of sequels does not bar the way: what it needs itself is needed in its place.
     bridged = {title: _without_extras(title, needs, kind) for title in needs}
-    return Franchises({title: _root(parent, title) for title in parent}, bridged)
+    return Franchises({title: _root(parent, title) for title in parent}, bridged, frozenset(recaps))
 
 
 def _without_extras(title: int, needs: dict[int, set[int]], kind: dict[int, str | None]) -> frozenset[int]:

@@ -1,190 +1,142 @@
-"""What a learnt ranker looks at: many item-item scores of a list for every title, and numbers of titles and users.
+"""Learning the scores that the learnt ranker looks at (`list_scores`), from lists, ratings and content.
 
-What belongs here: scores that follow from lists, ratings and content with no training beyond closed forms and SLIM.
-What does not: choosing among them (`ranking`).
+What belongs here: closed forms and SLIM, nothing random. What does not: choosing among the scores (`ranking`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from pydantic import BaseModel, ConfigDict, Field
 
 from malsugoi_assets.recommend.baselines import fit_bias
 from malsugoi_assets.recommend.content import encode, learn_code
-from malsugoi_assets.recommend.ease import EaseSettings, ease_matrix, preferences
 from malsugoi_assets.recommend.items import Items
-from malsugoi_assets.recommend.likeness import learn_likeness
-from malsugoi_assets.recommend.neighbourhood import PredictionSettings, Predictor, title_baselines
-from malsugoi_assets.recommend.ratings import IntArray, Ratings
+from malsugoi_assets.recommend.likeness import Likeness, learn_likeness
+from malsugoi_assets.recommend.list_scores import LIKED_FROM, Matrix, TitleScores
+from malsugoi_assets.recommend.neighbourhood import title_baselines
+from malsugoi_assets.recommend.ratings import Ratings
 from malsugoi_assets.recommend.similarity import similar_titles
 from malsugoi_assets.recommend.slim import SlimSettings, slim_matrix
 
-LIKED_FROM = 8.0
-Matrix = npt.NDArray[np.float32]
-
-SCORES = (
-    "ease of what is listed",
-    "ease, liked titles counted twice",
-    "ease of liked titles",
-    "slim of what is listed",
-    "slim, liked titles counted half more",
-    "slim of liked titles",
-    "slim of what is listed, on rating residuals",
-    "co-listing cosine",
-    "co-listing cosine of liked titles",
-    "random walk over lists",
-    "relations to listed titles",
-    "relations, on rating residuals",
-    "names like listed titles'",
-    "names, on rating residuals",
-    "rating similarity, on rating residuals",
-    "genres, on rating residuals",
-    "lists of like users",
-    "liked titles of like users",
-    "predicted rating",
-    "neighbours behind the predicted rating",
-)
+_TITLES_AT_A_TIME = 512
 
 
-@dataclass(frozen=True)
-class _Linear:
-    """One score: the users' rows of `lists` (n_users, n_items) times `weights` (n_items, n_items) or its factors."""
+class ScoreSettings(BaseModel):
+    """How the scores are learnt and how much of them is kept."""
 
-    lists: sp.csr_matrix
-    weights: tuple[sp.csr_matrix | Matrix, ...]
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def of(self, users: IntArray) -> Matrix:
-        rows = self.lists[users]
-        for factor in self.weights:
-            rows = rows @ factor
-        dense = rows.toarray() if sp.issparse(rows) else np.asarray(rows)
-        return np.asarray(dense, dtype=np.float32)
+    neighbours: int = Field(200, ge=1, description="Weights kept a title and score, the strongest.")
+    alike: int = Field(50, ge=1, description="Titles of a like name kept a title.")
+    walk_back: float = Field(0.6, ge=0, description="How strongly the random walk shuns titles on many lists.")
+    max_titles: int = Field(8_000, ge=2, description="Titles with weights of SLIM, the most listed.")
 
 
-class ListScores:
-    """The scores of `SCORES` for the users of the fitted ratings, `title_numbers` and `user_numbers`."""
+def learn_title_scores(
+    ratings: Ratings, items: Items, settings: ScoreSettings | None = None, likeness: Likeness | None = None
+) -> TitleScores:
+    """Learn every score from the rows of `ratings`; `likeness` is that of `items` where it is known already."""
+    settings = settings or ScoreSettings()
+    n = ratings.n_items
+    rated = ratings.rated
+    liked = rated.take(rated.rating >= LIKED_FROM)
+    bias = fit_bias(ratings)
+    listed, good = ratings.listed_matrix, liked.listed_matrix
+    likeness = likeness or learn_likeness(items)
+    content = encode(items, learn_code(items))
+    most, most_titles = settings.neighbours, settings.max_titles
 
-    def __init__(self, like_users: int = 60, neighbours: int = 200, walk_back: float = 0.6) -> None:
-        """`walk_back`: how strongly the random walk shuns titles that are on many lists."""
-        self.like_users, self.neighbours, self.walk_back = like_users, neighbours, walk_back
+    def slim(rows: Ratings, **more: float) -> sp.csr_matrix:
+        titles, weights = slim_matrix(rows, SlimSettings(max_titles=most_titles, **more))
+        return _over_all(titles, sp.coo_matrix(weights.T), n)
 
-    def fit(self, ratings: Ratings, items: Items) -> Self:
-        """Learn every score from the rows of `ratings`. Nothing is random."""
-        self.n_items = n = ratings.n_items
-        rated = ratings.rated
-        liked = rated.take(rated.rating >= LIKED_FROM)
-        bias = fit_bias(ratings)
-        residual = rated.rating - (bias.mu + bias.user_bias[rated.user] + bias.item_bias[rated.item])
-        listed = self.listed = ratings.listed_matrix
-        twice, more = preferences(ratings, 1.0, LIKED_FROM), preferences(ratings, 0.5, LIKED_FROM)
-        good = liked.listed_matrix
-        above = sp.csr_matrix((residual.astype(np.float32), (rated.user, rated.item)), shape=listed.shape)
-        similar = similar_titles(ratings)
-        likeness = learn_likeness(items)
-        content = encode(items, learn_code(items))
-        slim = _spread(*_slim(ratings, SlimSettings()), n)
-        self._linear = [
-            _Linear(listed, (_dense(*ease_matrix(ratings, EaseSettings(ridge=100)), n),)),
-            _Linear(twice, (_dense(*ease_matrix(ratings, EaseSettings(liked=1, ridge=200)), n),)),
-            _Linear(good, (_dense(*ease_matrix(liked, EaseSettings(ridge=60)), n),)),
-            _Linear(listed, (slim,)),
-            _Linear(more, (_spread(*_slim(ratings, SlimSettings(liked=0.5)), n),)),
-            _Linear(good, (_spread(*_slim(liked, SlimSettings(lasso=1, ridge=10)), n),)),
-            _Linear(above, (slim,)),
-            _Linear(listed, (self._cosine(listed),)),
-            _Linear(good, (self._cosine(good),)),
-            _Linear(listed, (self._walk(listed),)),
-            _Linear(listed, (_off_diagonal(likeness.relations),)),
-            _Linear(above, (_off_diagonal(likeness.relations),)),
-            _Linear(listed, (_off_diagonal(likeness.titles),)),
-            _Linear(above, (_off_diagonal(likeness.titles),)),
-            _Linear(above, (similar.matrix(n).T.tocsr(),)),
-            _Linear(above, (content.genres, content.genres.T)),
-        ]
-        self._alike = self._like_users(listed)
-        self._of_alike = (listed, good)
-        self._predictor = Predictor(ratings, title_baselines(ratings), similar, PredictionSettings())
-        on_lists, by_fans = (np.bincount(r.item, minlength=n).astype(np.float64) for r in (ratings, liked))
-        self.title_numbers: Matrix = np.column_stack(
-            [
-                np.log1p(on_lists),
-                np.log1p(by_fans),
-                (by_fans + 1) / (on_lists + 5),
-                bias.item_bias,
-                content.numbers,
-            ]
-        ).astype(np.float32)
-        length, given, fond = (np.bincount(r.user, minlength=ratings.n_users) for r in (ratings, rated, liked))
-        self.user_numbers: Matrix = np.column_stack(
-            [np.log1p(length), np.log1p(given), fond / np.maximum(given, 1), bias.user_bias]
-        ).astype(np.float32)
-        return self
-
-    def of(self, users: IntArray) -> Matrix:
-        """Float32 (len(users), n_items, len(SCORES))."""
-        found = [score.of(users) for score in self._linear]
-        found += [(self._alike[users] @ theirs).toarray() for theirs in self._of_alike]
-        blocks = list(self._predictor.blocks(users))
-        found.append(np.concatenate([block.predicted for block in blocks]))
-        found.append(np.log1p(np.concatenate([block.support for block in blocks])))
-        return np.stack(found, axis=-1).astype(np.float32)
-
-    def _cosine(self, lists: sp.csr_matrix) -> sp.csr_matrix:
-        """Cosine of the titles' columns, shrunk as `similarity` is; the strongest neighbours of each title."""
-        common = sp.csr_matrix(lists.T @ lists).tocoo()
-        size = np.maximum(common.diagonal(), 1)
-        value = common.data / np.sqrt(size[common.row] * size[common.col]) * common.data / (common.data + 20)
-        return _strongest(sp.csr_matrix((value, (common.row, common.col)), shape=common.shape), self.neighbours)
-
-    def _walk(self, lists: sp.csr_matrix) -> sp.csr_matrix:
-        """RP³β (Christoffel et al. 2015): title → user → title at random, over the target's lists to the power β."""
-        length, on_lists = (np.maximum(np.asarray(lists.sum(axis)).ravel(), 1) for axis in (1, 0))
-        steps = sp.diags(1 / on_lists) @ lists.T @ sp.diags(1 / length) @ lists @ sp.diags(on_lists**-self.walk_back)
-        return _strongest(sp.csr_matrix(steps), self.neighbours)
-
-    def _like_users(self, listed: sp.csr_matrix) -> sp.csr_matrix:
-        """Cosine of the users' rows, the strongest of each row."""
-        length = np.sqrt(np.maximum(np.asarray(listed.sum(axis=1)).ravel(), 1))
-        scaled = sp.csr_matrix(sp.diags((1 / length).astype(np.float32)) @ listed)
-        return _strongest(sp.csr_matrix(scaled @ scaled.T), self.like_users).T.tocsr()
+    on_lists, by_fans = (np.bincount(r.item, minlength=n).astype(np.float64) for r in (ratings, liked))
+    return TitleScores(
+        weights={
+            "slim of what is listed": slim(ratings),
+            "slim, liked titles counted half more": slim(ratings, liked=0.5),
+            "slim of liked titles": slim(liked, lasso=1, ridge=10),
+            "co-listing cosine": cosines(listed, most),
+            "co-listing cosine of liked titles": cosines(good, most),
+            "random walk over lists": random_walk(listed, settings.walk_back, most),
+            "relations to listed titles": _strongest(likeness.relations, most),
+            "names like listed titles'": _strongest(likeness.titles, settings.alike),
+        },
+        genres=content.genres,
+        mu=bias.mu,
+        item_bias=bias.item_bias.astype(np.float32),
+        baselines=title_baselines(ratings),
+        neighbours=similar_titles(ratings),
+        numbers=np.column_stack(
+            [np.log1p(on_lists), np.log1p(by_fans), (by_fans + 1) / (on_lists + 5), bias.item_bias, content.numbers]
+        ).astype(np.float32),
+    )
 
 
-def _strongest(weights: sp.csr_matrix, most: int) -> sp.csr_matrix:
+def cosines(lists: sp.csr_matrix, most: int) -> sp.csr_matrix:
+    """Cosine of the titles' columns, shrunk as `similarity` is; the strongest neighbours of each title."""
+    size = np.maximum(np.asarray(lists.multiply(lists).sum(axis=0)).ravel(), 1)
+
+    def weigh(common: Matrix, titles: npt.NDArray[np.int64]) -> Matrix:
+        cosine: Matrix = common / np.sqrt(size[:, None] * size[titles]) * common / (common + 20)
+        return cosine
+
+    return _strongest_products(lists, lists, weigh, most)
+
+
+def random_walk(lists: sp.csr_matrix, walk_back: float, most: int) -> sp.csr_matrix:
+    """RP³β (Christoffel et al. 2015): title → user → title at random, over the target's lists to the power β."""
+    length, on_lists = (np.maximum(np.asarray(lists.sum(axis)).ravel(), 1) for axis in (1, 0))
+    evenly = sp.csr_matrix(sp.diags(1 / length) @ lists)
+
+    def weigh(reached: Matrix, titles: npt.NDArray[np.int64]) -> Matrix:
+        step: Matrix = reached / on_lists[:, None] * on_lists[titles] ** -walk_back
+        return step
+
+    return _strongest_products(lists, evenly, weigh, most)
+
+
+def _strongest_products(
+    left: sp.csr_matrix, right: sp.csr_matrix, weigh: Callable[[Matrix, npt.NDArray[np.int64]], Matrix], most: int
+) -> sp.csr_matrix:
+    """The `most` strongest above zero of each column of leftᵀ · right as `weigh` sees it, off the diagonal.
+
+    Some columns at a time: no more than `_TITLES_AT_A_TIME` are ever dense.
+    """
+    n = left.shape[1]
+    from_left, columns = sp.csr_matrix(left.T), right.tocsc()
+    parts = []
+    for start in range(0, n, _TITLES_AT_A_TIME):
+        titles = np.arange(start, min(start + _TITLES_AT_A_TIME, n))
+        block = weigh((from_left @ columns[:, titles]).toarray(), titles).astype(np.float32)
+        block[titles, titles - start] = 0
+        parts.append(_top_of_columns(block, most))
+    return sp.csr_matrix(sp.hstack(parts, format="csr")) if parts else sp.csr_matrix((n, n), dtype=np.float32)
+
+
+def _top_of_columns(block: Matrix, most: int) -> sp.csc_matrix:
+    """The `most` largest of each column by size, zeros left out."""
+    n = len(block)
+    if most < n:
+        weakest = np.argpartition(-np.abs(block), most - 1, axis=0)[most:]
+        np.put_along_axis(block, weakest, 0, axis=0)
+    return sp.csc_matrix(block)
+
+
+def _over_all(titles: npt.NDArray[np.int64], weights: sp.coo_matrix, n_items: int) -> sp.csr_matrix:
+    return sp.csr_matrix((weights.data, (titles[weights.row], titles[weights.col])), shape=(n_items, n_items))
+
+
+def _strongest(kernel: sp.csr_matrix, most: int) -> sp.csr_matrix:
     """The `most` strongest of each column off the diagonal; ties go to the lower row."""
-    coo = weights.tocoo()
+    coo = kernel.tocoo()
     off = coo.row != coo.col
     row, column, value = coo.row[off], coo.col[off], coo.data[off]
     order = np.lexsort((row, -value, column))
     row, column, value = row[order], column[order], value[order]
     kept = np.arange(len(column)) - np.searchsorted(column, column) < most
-    return sp.csr_matrix((value[kept].astype(np.float32), (row[kept], column[kept])), shape=weights.shape)
-
-
-def _slim(ratings: Ratings, settings: SlimSettings) -> tuple[npt.NDArray[np.int64], sp.csr_matrix]:
-    titles, weights = slim_matrix(ratings, settings)
-    return titles, weights.T.tocsr()
-
-
-def _dense(titles: npt.NDArray[np.int64], weights: Matrix, n_items: int) -> Matrix:
-    """Weights over some titles as weights over all."""
-    if len(titles) == n_items:
-        return weights
-    full = np.zeros((n_items, n_items), dtype=np.float32)
-    full[np.ix_(titles, titles)] = weights
-    return full
-
-
-def _spread(titles: npt.NDArray[np.int64], weights: sp.csr_matrix, n_items: int) -> sp.csr_matrix:
-    coo = weights.tocoo()
-    return sp.csr_matrix((coo.data, (titles[coo.row], titles[coo.col])), shape=(n_items, n_items))
-
-
-def _off_diagonal(kernel: sp.csr_matrix) -> sp.csr_matrix:
-    free = sp.csr_matrix(kernel, copy=True)
-    free.setdiag(0)
-    free.eliminate_zeros()
-    return free
+    return sp.csr_matrix((value[kept].astype(np.float32), (row[kept], column[kept])), shape=kernel.shape)

@@ -346,6 +346,27 @@ ITEM_WEIGHTS = Table(
     group="collaborative",
 )
 
+RANKING_MODEL = Table(
+    "ranking_model",
+    "The learnt order of the recommendations: one row, or none where it was too large to learn and the weights rank",
+    (
+        Column("model_id", "VARCHAR", "The build: made from the content of its file", True),
+        Column("created_at", "TIMESTAMPTZ", "When learning ended", True),
+        Column("path", "VARCHAR", "The file (safetensors; titles only, no user), relative to the data dir", True),
+        Column("sha256", "VARCHAR", "SHA-256 of the file", True),
+        Column("bytes", "BIGINT", "Size of the file, in bytes", True, low=1),
+        Column("config", "JSON", "Settings and seed of the learning", True),
+        Column("titles", "INTEGER", "Titles that it can order", True, low=1),
+        Column("list_rows", "BIGINT", "List rows that it was learnt from", True, low=1),
+        Column("learn_seconds", "DOUBLE", "How long learning took, in seconds", True, low=0),
+    ),
+    key=("model_id",),
+    group="collaborative",
+    volatile=("created_at", "learn_seconds"),
+    may_be_empty=True,
+    rules=(Rule("at most one order ranks", "(SELECT count(*) AS builds FROM ranking_model) WHERE builds > 1"),),
+)
+
 CF_PREDICTIONS = Table(
     "cf_predictions",
     "Each user's best titles by collaborative filtering, the planned ones included, the listed ones not",
@@ -462,10 +483,11 @@ RECOMMENDATIONS = Table(
         _username(),
         _anime_id("The recommended title"),
         Column("rank", "SMALLINT", "1 = first", True, low=1),
-        Column("score", "REAL", "Sum of the title's weights over the user's list", True),
+        Column("score", "REAL",
+               "The title's raw score for the list, by what ranks (the learnt order, else a sum of weights)", True),
         Column("predicted_rating", "REAL", "The rating that the user would give, 1–10", True, low=1, high=10),
         Column("because", "STRUCT(anime_id INTEGER, title VARCHAR, weight REAL)[]",
-               "The entries of the user's own list that added most to the score"),
+               "The entries of the user's own list that added most: without one the raw score is lower by its weight"),
     ),
     key=("username", "anime_id"),
     group="recommendations",
@@ -497,6 +519,7 @@ TABLES: dict[str, Table] = {
         TITLE_BASELINES,
         SIMILARITY_MATRIX,
         ITEM_WEIGHTS,
+        RANKING_MODEL,
         CF_METRICS,
         CF_PREDICTIONS,
         DNN_MODEL,

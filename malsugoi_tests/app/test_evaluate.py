@@ -14,7 +14,7 @@ from malsugoi_tests.support.shared import shared_path
 
 METRICS = {
     "random5": {"mse", "rmse", "mae", "r2"},
-    "ranking": {"ndcg@10", "recall@10", "recall@20", "map@10", "coverage@10", "novelty@10"},
+    "ranking": {"ndcg@10", "recall@10", "recall@20", "map@10", "coverage@10", "novelty@10", "variety@10"},
 }
 
 

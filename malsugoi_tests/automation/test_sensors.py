@@ -71,7 +71,7 @@ def learn(data_dir: DataDir) -> None:
     """Models that have seen all ratings that there are now."""
     seen = {"rating_matrix": (EVERY, data_dir.lake.content("rating_matrix") or "")}
     rows = {"rating_matrix": data_dir.lake.rows("rating_matrix")}
-    for name in ("similarity_matrix", "item_weights", "dnn_model"):
+    for name in ("similarity_matrix", "item_weights", "ranking_model", "dnn_model"):
         data_dir.lake.write(TABLES[name], frame(name), inputs=seen, input_rows=rows)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from malsugoi_assets.evaluation import judge_rankings
 from malsugoi_assets.evaluation.data import EvaluationRows, Positions
 from malsugoi_assets.evaluation.models import PredictsRatings, RanksTitles
 from malsugoi_assets.evaluation.protocols import History, make_protocol
@@ -192,6 +193,12 @@ def test_fewer_candidates_than_places_by_hand() -> None:
     rankings = rank(rows, protocol, {"luck": Constant})
     # a: 13 titles less 8 that are left on the list; b: 13 less 11.
     assert (rankings.tops["luck"] >= 0).sum(axis=1).tolist() == [5, 2]
+
+
+def test_the_variety_of_two_franchises_among_three_titles_is_two_thirds() -> None:
+    franchise = np.array([0, 0, 2, 3])
+    ten = np.array([[0, 1, 2, -1], [3, -1, -1, -1], [-1, -1, -1, -1]])
+    assert judge_rankings._variety(franchise, ten).tolist() == [2 / 3, 1, 0]
 
 
 def test_nothing_relevant_is_said_in_words() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from malsugoi_assets.recommend.list_scores import SCORES, ListScores
 from malsugoi_assets.recommend.ranking import Ranking, RankingSettings, hide
-from malsugoi_assets.recommend.ranking_scores import SCORES, ListScores
+from malsugoi_assets.recommend.ranking_scores import learn_title_scores, random_walk
 from malsugoi_assets.recommend.ratings import Ratings
 from malsugoi_tests.recommend.deep_world import small_items, small_ratings
 
@@ -24,11 +25,23 @@ def test_the_share_of_each_users_ratings_is_hidden_and_nothing_of_short_lists() 
 
 def test_every_score_of_a_list_is_there_for_every_title() -> None:
     ratings = small_ratings()
-    scores = ListScores().fit(ratings, small_items())
+    scores = ListScores(learn_title_scores(ratings, small_items()), ratings)
     found = scores.of(np.array([3, 0], np.int32))
-    assert found.shape == (2, ratings.n_items, len(SCORES))
+    assert found.shape == (len(SCORES), 2, ratings.n_items)
     assert np.isfinite(found).all()
-    np.testing.assert_array_equal(found[1], scores.of(np.array([0], np.int32))[0])
+    np.testing.assert_array_equal(found[:, 1], scores.of(np.array([0], np.int32))[:, 0])
+
+
+def test_a_list_has_the_same_scores_alone_as_among_those_that_were_learnt_from() -> None:
+    """Nothing of other users is needed but what was learnt of the titles."""
+    ratings = small_ratings()
+    titles = learn_title_scores(ratings, small_items())
+    alone = ratings.take(ratings.user == 7)
+    new = Ratings(np.zeros(len(alone), np.int32), alone.item, alone.rating, 1, ratings.n_items)
+    zero, seven = np.array([0], np.int32), np.array([7], np.int32)
+    among = ListScores(titles, ratings)
+    np.testing.assert_allclose(ListScores(titles, new).of(zero), among.of(seven), atol=1e-5)
+    np.testing.assert_allclose(ListScores(titles, new).user_numbers[0], among.user_numbers[7], atol=1e-6)
 
 
 def test_a_random_walk_takes_the_way_worked_out_by_hand() -> None:
@@ -36,18 +49,19 @@ def test_a_random_walk_takes_the_way_worked_out_by_hand() -> None:
     ratings = Ratings(
         np.array([0, 0, 1, 1], np.int32), np.array([0, 1, 0, 2], np.int32), np.full(4, 8, np.float32), 2, 3
     )
-    walk = ListScores(walk_back=1.0)._walk(ratings.listed_matrix).toarray()
+    walk = random_walk(ratings.listed_matrix, 1.0, 200).toarray()
     np.testing.assert_allclose(walk, [[0, 0.25, 0.25], [0.25, 0, 0], [0.25, 0, 0]])
 
 
-def test_the_same_seed_gives_the_same_order_and_every_candidate_stands_before_the_rest() -> None:
+def test_the_same_seed_gives_the_same_order_and_titles_on_the_list_come_last() -> None:
     ratings, items, users = small_ratings(), small_items(), np.arange(5, dtype=np.int32)
     settings = QUICK.model_copy(update={"candidates": 6})
     one = Ranking(seed=3, settings=settings).fit(ratings, items).scores(users)
     two = Ranking(seed=3, settings=settings).fit(ratings, items).scores(users)
     np.testing.assert_array_equal(one, two)
-    assert ((one >= 0).sum(axis=1) == 6).all()
     assert np.isfinite(one).all()
+    listed = ratings.listed_matrix[:5].toarray() > 0
+    assert (np.sort(np.where(listed, np.inf, one), axis=1)[:, 0] > one[listed].max()).all()
 
 
 def test_titles_that_follow_each_other_in_every_list_are_found() -> None:
@@ -67,6 +81,6 @@ def test_titles_that_follow_each_other_in_every_list_are_found() -> None:
 
 
 def test_lists_from_which_nothing_can_be_hidden_are_refused() -> None:
-    ratings = Ratings(np.zeros(3, np.int32), np.arange(3, dtype=np.int32), np.full(3, 5, np.float32), 1, 4)
+    ratings = Ratings(np.zeros(3, np.int32), np.arange(3, dtype=np.int32), np.full(3, 5, np.float32), 1, 8)
     with pytest.raises(ValueError, match="no order can be learnt"):
-        Ranking().fit(ratings, small_items(4))
+        Ranking().fit(ratings, small_items(8))

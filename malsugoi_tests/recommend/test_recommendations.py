@@ -46,7 +46,7 @@ def made(
     **settings: Any,
 ) -> pl.DataFrame:
     features = pl.DataFrame(
-        [(*row, "Finished Airing", []) for row in titles],
+        [(*row, "Finished Airing", [], None, None, None) for row in titles],
         schema={
             "anime_id": pl.Int32,
             "title": pl.String,
@@ -55,6 +55,9 @@ def made(
             "members": pl.Int32,
             "status": pl.String,
             "genres": pl.List(pl.String),
+            "score": pl.Float64,
+            "episodes": pl.Int32,
+            "aired_from": pl.Date,
         },
         orient="row",
     )
@@ -134,16 +137,17 @@ def test_after_the_first_season_comes_the_second() -> None:
 def test_a_recap_or_special_needs_its_story_seen_and_stands_behind_other_franchises() -> None:
     unseen = made([("a", 10, 8, "completed")], [(4, 10, 0.9), (5, 10, 0.8)])
     assert not {4, 5} & set(ids(unseen))
-    seen = made([("a", i, 8, "completed") for i in (1, 2, 3)])
-    assert {4, 5} <= set(ids(seen))
+    seen = [("a", i, 8, "completed") for i in (1, 2, 3)]
+    assert set(ids(made(seen))) == {5, 10, 11, 12}
+    assert {4, 5} <= set(ids(made(seen, recaps=True)))
 
 
 def test_a_second_title_of_a_franchise_only_fills_up_what_would_stay_empty() -> None:
     lists: list[ListRow] = [("a", 1, 8, "completed")]
-    weights = [(2, 1, 0.9), (4, 1, 0.8), (10, 1, 0.7), (11, 1, 0.6)]
+    weights = [(2, 1, 0.9), (5, 1, 0.8), (10, 1, 0.7), (11, 1, 0.6)]
     assert ids(made(lists, weights, length=3)) == [2, 10, 11]
-    assert ids(made(lists, weights, length=3, per_franchise=2)) == [2, 4, 10]
-    assert set(ids(made(lists, weights))) == {2, 4, 5, 10, 11, 12}
+    assert ids(made(lists, weights, length=3, per_franchise=2)) == [2, 5, 10]
+    assert ids(made(lists, weights)) == [2, 10, 11, 12, 5]
 
 
 @pytest.mark.parametrize("row", [("a", 1, None, "dropped"), ("a", 1, 3, "completed")])
@@ -178,7 +182,9 @@ def test_without_weights_everybody_gets_the_popular() -> None:
 def test_no_lists_no_rows() -> None:
     frame = made([])
     assert frame.height == 0
-    assert {"username", "anime_id", "rank", "score", "predicted_rating", "because"} == set(frame.columns)
+    assert set(frame.columns) == {
+        *["username", "anime_id", "rank", "score", "predicted_rating", "because", "gave_way"]
+    }
 
 
 def test_the_order_of_the_rows_does_not_matter() -> None:

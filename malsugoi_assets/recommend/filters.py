@@ -1,0 +1,124 @@
+"""Which titles of a catalogue may stand on anybody's list: rules that hold for good, and filters that may give way.
+
+What belongs here: what a title's own row says. What follows from somebody's list stands in `choosing`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from malsugoi_assets.recommend.recommendation_settings import SHORTS, RecommendationSettings
+
+Mask = npt.NDArray[np.bool_]
+
+RELAXING = {
+    "least_members": "fewer members than asked for",
+    "least_episodes": "fewer episodes than asked for",
+    "most_episodes": "more episodes than asked for",
+    "least_score": "a lower score on the site than asked for",
+    "years": "another year than asked for",
+    "genres": "another genre than asked for",
+}
+"""The filters that give way where the list would stay short, in this order, and what that means in words."""
+_STATES = {"finished": "finished", "airing": "currently", "upcoming": "not yet"}
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Masks over the catalogue's titles, sorted by id.
+
+    `rules`: what holds for good, by what it says of a title outside ("it is a recap"); `relaxing`: filters by their
+    names in `RELAXING`, those that were asked for; `always`: the rules together; `strictly`: rules and filters together.
+    """
+
+    rules: dict[str, Mask]
+    relaxing: dict[str, Mask]
+    always: Mask
+    strictly: Mask
+
+    def against(self, place: int) -> list[str]:
+        """In words, what keeps the title at `place` off every list; then the filters, which may give way."""
+        found = [words for words, mask in self.rules.items() if not mask[place]]
+        return found + [RELAXING[name] for name, mask in self.relaxing.items() if not mask[place]]
+
+
+def allowed(features: pl.DataFrame, settings: RecommendationSettings, recaps: frozenset[int]) -> Allowed:
+    """The masks over `features` (columns of `anime_features`), whose unknown values pass every filter.
+
+    `recaps`: titles that only repeat others.
+    """
+    frame = features.sort("anime_id")
+    rules = _masks(frame, _rules(frame, settings, recaps))
+    wanted = _masks(frame, _filters(frame, settings))
+    relaxing = {name: wanted[name] for name in RELAXING if name in wanted}
+    always = np.logical_and.reduce([np.ones(frame.height, np.bool_), *rules.values()])
+    return Allowed(rules, relaxing, always, np.logical_and.reduce([always, *relaxing.values()]))
+
+
+def _masks(frame: pl.DataFrame, passes: dict[str, pl.Expr]) -> dict[str, Mask]:
+    found = frame.select(rule.fill_null(True).alias(name) for name, rule in passes.items())
+    return {name: found[name].to_numpy().astype(np.bool_) for name in passes}
+
+
+def _rules(frame: pl.DataFrame, settings: RecommendationSettings, recaps: frozenset[int]) -> dict[str, pl.Expr]:
+    """What holds for good, each as what it says of a title that does not pass."""
+    age = pl.col("age_rating").str.extract(r"^(\S+)")
+    kind = pl.col("type").str.to_lowercase()
+    adult = age.eq("Rx").fill_null(False) | pl.col("genres").list.contains("Hentai").fill_null(False)
+    rules = {
+        "its title is not known": pl.col("title").is_not_null(),
+        "it is for adults only": ~adult | pl.lit(settings.adult or "Rx" in settings.ages),
+        "it is a recap": ~pl.col("anime_id").is_in(sorted(recaps)) | pl.lit(settings.recaps),
+        f"it is {_listed(settings.states, 'not ')}": pl.any_horizontal(
+            pl.lit(False), *(pl.col("status").str.to_lowercase().str.starts_with(_STATES[s]) for s in settings.states)
+        ),
+        "it is a music video or an advertisement": ~kind.is_in([name.lower() for name in SHORTS])
+        | pl.lit(bool(settings.types)),
+    }
+    if settings.types:
+        rules[f"it is no {_listed(settings.types)}"] = kind.is_in([name.lower() for name in settings.types])
+    if settings.ages:
+        rules[f"it is not rated {_listed(settings.ages)}"] = age.is_in([*settings.ages])
+    if settings.without_genres:
+        rules[f"it is {_listed(settings.without_genres)}"] = ~_has_any(frame, settings.without_genres)
+    return rules
+
+
+def _filters(frame: pl.DataFrame, settings: RecommendationSettings) -> dict[str, pl.Expr]:
+    """The filters that were asked for."""
+    found: dict[str, pl.Expr] = {}
+    if settings.least_members:
+        found["least_members"] = pl.col("members") >= settings.least_members
+    if settings.least_episodes:
+        found["least_episodes"] = pl.col("episodes") >= settings.least_episodes
+    if settings.most_episodes is not None:
+        found["most_episodes"] = pl.col("episodes") <= settings.most_episodes
+    if settings.least_score is not None:
+        found["least_score"] = pl.col("score") >= settings.least_score
+    if settings.first_year is not None or settings.last_year is not None:
+        year = pl.col("aired_from").dt.year()
+        found["years"] = year.is_between(settings.first_year or 0, settings.last_year or 9_999)
+    if settings.genres:
+        found["genres"] = pl.all_horizontal(_has_any(frame, (genre,)) for genre in settings.genres)
+    return found
+
+
+def _has_any(frame: pl.DataFrame, genres: tuple[str, ...]) -> pl.Expr:
+    """Whether a title has one of the genres, themes or demographics, however they are spelt."""
+    wanted = [genre.lower() for genre in genres]
+    columns = [name for name in ("genres", "themes", "demographics") if name in frame.columns]
+    return pl.any_horizontal(
+        pl.lit(False),
+        *(
+            pl.col(name).list.eval(pl.element().str.to_lowercase().is_in(wanted)).list.any().fill_null(False)
+            for name in columns
+        ),
+    )
+
+
+def _listed(words: tuple[str, ...], before: str = "") -> str:
+    return " or ".join(f"{before}{word}" for word in words)

@@ -1,0 +1,133 @@
+"""What a learnt ranker looks at: many item-item scores of a list for every title, and numbers of titles and users.
+
+What belongs here: what is kept of everybody's lists (`TitleScores`), and applying it to any list, known or new
+(`ListScores`). Learning it stands in `ranking_scores`, choosing among the scores in `ranking`. Nothing here holds a row
+of a user.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from malsugoi_assets.recommend.baselines import BiasSettings, shrunk_means
+from malsugoi_assets.recommend.neighbourhood import PredictionSettings, Predictor, TitleBaselines
+from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
+from malsugoi_assets.recommend.similarity import Neighbours
+
+LIKED_FROM = 8.0
+Matrix = npt.NDArray[np.float32]
+
+# Each score, and what of the list it weighs: what is listed (a liked title counting half more, or not), the liked
+# titles alone, or by how much each rating lies above what title and user let expect.
+SCORES = {
+    "slim of what is listed": "listed",
+    "slim, liked titles counted half more": "more",
+    "slim of liked titles": "liked",
+    "slim of what is listed, on rating residuals": "above",
+    "co-listing cosine": "listed",
+    "co-listing cosine of liked titles": "liked",
+    "random walk over lists": "listed",
+    "relations to listed titles": "listed",
+    "relations, on rating residuals": "above",
+    "names like listed titles'": "listed",
+    "names, on rating residuals": "above",
+    "rating similarity, on rating residuals": "above",
+    "genres, on rating residuals": "above",
+    "predicted rating": "ratings",
+    "neighbours behind the predicted rating": "ratings",
+}
+# Scores that share another one's weights.
+_SHARED = {
+    "slim of what is listed, on rating residuals": "slim of what is listed",
+    "relations, on rating residuals": "relations to listed titles",
+    "names, on rating residuals": "names like listed titles'",
+}
+GENRES = "genres, on rating residuals"
+_SIMILAR = "rating similarity, on rating residuals"
+WEIGHTED = tuple(name for name, of in SCORES.items() if of != "ratings" and name not in (*_SHARED, GENRES, _SIMILAR))
+
+
+@dataclass(frozen=True)
+class TitleScores:
+    """All that scoring a list needs of other people's lists.
+
+    `weights`: for each of `WEIGHTED` CSR float32 (n, n), row = title on the list, column = scored title;
+    `genres`: float32 (n, genres), whose products are the genres' weights; `mu`, `item_bias`: what a rating is expected
+    to be; `baselines`, `neighbours`: of the predicted rating; `numbers`: float32 (n, …), what is known of a title.
+    """
+
+    weights: dict[str, sp.csr_matrix]
+    genres: Matrix
+    mu: float
+    item_bias: FloatArray
+    baselines: TitleBaselines
+    neighbours: Neighbours
+    numbers: Matrix
+
+    @property
+    def n_items(self) -> int:
+        """How many titles are scored."""
+        return len(self.item_bias)
+
+    @cached_property
+    def similar(self) -> sp.csr_matrix:
+        """The similarity of the ratings as weights like `weights`."""
+        return self.neighbours.matrix(self.n_items).T.tocsr()
+
+    def weights_of(self, score: str) -> sp.csr_matrix:
+        """The weights behind a score of lists, but `GENRES`."""
+        return self.similar if score == _SIMILAR else self.weights[_SHARED.get(score, score)]
+
+
+class ListScores:
+    """The scores of `SCORES` for the users of `lists` (rows over the titles of `titles`), and numbers of each user."""
+
+    def __init__(self, titles: TitleScores, lists: Ratings) -> None:
+        self.titles, self.n_items = titles, titles.n_items
+        self.listed = lists.listed_matrix
+        rated = lists.rated
+        expected = titles.mu + titles.item_bias[rated.item].astype(np.float64)
+        pull = BiasSettings().user_pull
+        bias = shrunk_means(rated.user, rated.rating - expected, lists.n_users, 0.0, pull)
+        above = rated.rating - expected - bias[rated.user]
+        liked = rated.rating >= LIKED_FROM
+        is_liked = sp.csr_matrix(
+            (np.ones(int(liked.sum()), np.float32), (rated.user[liked], rated.item[liked])), shape=self.listed.shape
+        )
+        self._of: dict[str, sp.csr_matrix] = {
+            "listed": self.listed,
+            "more": sp.csr_matrix(self.listed + is_liked * np.float32(0.5)),
+            "liked": is_liked,
+            "above": sp.csr_matrix((above.astype(np.float32), (rated.user, rated.item)), shape=self.listed.shape),
+        }
+        self._predictor = Predictor(lists, titles.baselines, titles.neighbours, PredictionSettings())
+        length, given = (np.bincount(r.user, minlength=lists.n_users) for r in (lists, rated))
+        fond = np.diff(is_liked.indptr)
+        self.user_numbers: Matrix = np.column_stack(
+            [np.log1p(length), np.log1p(given), fond / np.maximum(given, 1), bias]
+        ).astype(np.float32)
+
+    def of(self, users: IntArray) -> Matrix:
+        """Float32 (len(SCORES), len(users), n_items)."""
+        from malsugoi_assets.recommend.dense_products import multiply_into  # compiled code takes a moment to load
+
+        found = np.empty((len(SCORES), len(users), self.n_items), dtype=np.float32)
+        for place, (name, of) in enumerate(SCORES.items()):
+            if of == "ratings":
+                continue
+            rows = self._of[of][users]
+            if name == GENRES:
+                found[place] = (rows @ self.titles.genres) @ self.titles.genres.T
+            else:
+                multiply_into(rows, self.titles.weights_of(name), found[place])
+        start = 0
+        for block in self._predictor.blocks(users):
+            rows = slice(start, start + len(block.users))
+            found[-2, rows], found[-1, rows] = block.predicted, np.log1p(block.support)
+            start += len(block.users)
+        return found

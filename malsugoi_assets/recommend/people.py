@@ -1,0 +1,62 @@
+"""What one user's list says about what to recommend: the listed, the seen, the planned, the franchises to leave alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from malsugoi_assets.recommend.franchises import Franchises
+from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+
+_SEEN = {"completed", "watching", None}
+
+
+@dataclass(frozen=True)
+class Person:
+    """`listed`: id → title as the list shows it; sets of ids, and of franchises.
+
+    `liked`: franchises with an entry that was completed and not scored low; `shunned`: those to leave alone, each with
+    the entry that spoke against it.
+    """
+
+    username: str
+    listed: dict[int, str]
+    seen: set[int]
+    planned: set[int]
+    liked: set[int]
+    shunned: dict[int, int]
+
+
+def people(lists: pl.DataFrame, franchises: Franchises, settings: RecommendationSettings) -> Iterator[Person]:
+    """Everybody with a row in `lists` (username, anime_id, title, score, status), by name.
+
+    Seen is what is completed, being watched, scored, or of no known status; a franchise is shunned for an entry that was
+    dropped or scored `low_score` or less.
+    """
+    columns = lists.sort("username", "anime_id").select("username", "anime_id", "title", "score", "status")
+    for (username,), rows in columns.group_by("username", maintain_order=True):
+        person = Person(str(username), {}, set(), set(), set(), {})
+        for _, anime_id, title, score, status in rows.iter_rows():
+            person.listed[anime_id] = title
+            if status == "plan_to_watch" and score is None:
+                person.planned.add(anime_id)
+                continue
+            franchise = franchises.franchise(anime_id)
+            if status in _SEEN or score is not None:
+                person.seen.add(anime_id)
+            if status == "dropped" or (score is not None and score <= settings.low_score):
+                person.shunned.setdefault(franchise, anime_id)
+            elif status in ("completed", None) or score is not None:
+                person.liked.add(franchise)
+        yield person
+
+
+def counting(lists: pl.DataFrame, settings: RecommendationSettings) -> pl.DataFrame:
+    """The rows that add to scores: not what is merely planned; under `likes_only` not what was dropped or scored low."""
+    kept = (pl.col("status") != "plan_to_watch").fill_null(True) | pl.col("score").is_not_null()
+    if settings.likes_only:
+        kept &= (pl.col("score") >= settings.liked_from).fill_null(True)
+        kept &= (pl.col("status") != "dropped").fill_null(True)
+    return lists.filter(kept)

@@ -1,0 +1,103 @@
+"""The learnt order as a file: arrays and a header in safetensors (`weights`), and back.
+
+What belongs here: names of arrays, and that they fit each other. What the arrays mean stands in `list_scores` and
+`ranking_network`. The file holds titles only, no row of a user.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from malsugoi_assets.recommend.list_scores import SCORES, WEIGHTED, TitleScores
+from malsugoi_assets.recommend.neighbourhood import TitleBaselines
+from malsugoi_assets.recommend.ranking import LearntOrder
+from malsugoi_assets.recommend.ranking_network import RankingNetwork
+from malsugoi_assets.recommend.ratings import IntArray
+from malsugoi_assets.recommend.similarity import Neighbours
+from malsugoi_assets.recommend.weights import Tensors, WeightsError, read_weights, write_weights
+
+KIND = "ranking"
+_PLAIN = ("genres", "item_bias", "numbers")
+
+
+def save_order(path: Path, order: LearntOrder, anime_ids: IntArray) -> str:
+    """Write the order of the titles `anime_ids` (sorted) by rename; the file's sha256."""
+    titles = order.titles
+    tensors: Tensors = {"anime_ids": np.asarray(anime_ids, dtype=np.int32), **order.network.tensors()}
+    tensors |= {name: getattr(titles, name) for name in _PLAIN}
+    for part in ("baselines", "neighbours"):
+        tensors |= {
+            f"{part}.{field.name}": value
+            for field in dataclasses.fields(getattr(titles, part))
+            if isinstance(value := getattr(getattr(titles, part), field.name), np.ndarray)
+        }
+    # The file holds finite values only; a title without ratings has no mean, and says so by their number.
+    tensors["baselines.mean"] = np.nan_to_num(titles.baselines.mean)
+    for number, name in enumerate(WEIGHTED):
+        weights = sp.csr_matrix(titles.weights[name])
+        tensors[f"weights.{number}.data"] = weights.data.astype(np.float32)
+        tensors[f"weights.{number}.indices"] = weights.indices.astype(np.int32)
+        tensors[f"weights.{number}.indptr"] = weights.indptr.astype(np.int64)
+    header = {
+        "scores": list(SCORES),
+        "weights": list(WEIGHTED),
+        "candidates": order.candidates,
+        "members": len(order.network.members),
+        "mu": titles.mu,
+        "global_mean": titles.baselines.global_mean,
+    }
+    return write_weights(path, tensors, header, kind=KIND)
+
+
+def load_order(path: Path) -> tuple[LearntOrder, IntArray]:
+    """The order and the titles (anime ids, sorted) that it knows. `WeightsError` in a sentence for any other file."""
+    tensors, header = read_weights(path, kind=KIND)
+    try:
+        if header["scores"] != list(SCORES) or header["weights"] != list(WEIGHTED):
+            raise WeightsError(f"{path}: was learnt by another version, on other scores; learn the ranking again")
+        titles = _titles(tensors, header)
+        order = LearntOrder(
+            titles, RankingNetwork.from_tensors(tensors, int(header["members"])), int(header["candidates"])
+        )
+        columns = len(SCORES) + titles.numbers.shape[1]
+        if not columns < len(order.network.mean) or any(
+            len(m[0][0][0]) != len(order.network.mean) for m in order.network.members
+        ):
+            raise ValueError("the network sees another number of columns")
+        return order, tensors["anime_ids"].astype(np.int32)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        if isinstance(error, WeightsError):
+            raise
+        raise WeightsError(f"{path}: its parts do not fit each other ({error}); learn the ranking again") from error
+
+
+def _titles(tensors: Tensors, header: dict[str, Any]) -> TitleScores:
+    n = len(tensors["anime_ids"])
+    weights = {}
+    for number, name in enumerate(WEIGHTED):
+        data, indices, indptr = (tensors[f"weights.{number}.{part}"] for part in ("data", "indices", "indptr"))
+        weights[name] = sp.csr_matrix((data, indices, indptr), shape=(n, n))
+        weights[name].check_format(full_check=True)
+    baselines = TitleBaselines(
+        **{name: tensors[f"baselines.{name}"] for name in ("ratings", "mean", "shrunk_mean", "bias")},
+        global_mean=float(header["global_mean"]),
+    )
+    baselines.mean[baselines.ratings == 0] = np.nan
+    neighbours = Neighbours(*(tensors[f"neighbours.{f.name}"] for f in dataclasses.fields(Neighbours)))
+    titles = TitleScores(
+        weights,
+        tensors["genres"],
+        float(header["mu"]),
+        tensors["item_bias"],
+        baselines,
+        neighbours,
+        tensors["numbers"],
+    )
+    if not n == len(titles.item_bias) == len(titles.numbers) == len(titles.genres) == len(baselines.bias):
+        raise ValueError("arrays over different numbers of titles")
+    return titles

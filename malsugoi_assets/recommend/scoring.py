@@ -1,0 +1,201 @@
+"""What scores the titles for a list, and says what each entry adds: the ranking weights, or the learnt order.
+
+What belongs here: raw scores over a catalogue, and reasons that are true to them: without a named entry the list gives
+the title a lower raw score. What does not: which titles may stand on a list (`filters`, `choosing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from malsugoi_assets.recommend.list_scores import ListScores
+from malsugoi_assets.recommend.ranking import LearntOrder
+from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings, index_ratings
+
+Reason = tuple[int, float]
+"""An entry of the own list (anime_id), and by how much the title's raw score would be lower without it."""
+Matrix = FloatArray
+
+
+class Scorer(Protocol):
+    """Scores lists over the titles `ids` (sorted); users are named as in the lists that it was made with."""
+
+    def scores(self, usernames: Sequence[str]) -> Matrix:
+        """Float32 (len(usernames), len(ids)), finite; higher = earlier."""
+
+    def reasons(self, username: str, places: Sequence[int], most: int) -> list[list[Reason]]:
+        """For each of some titles (places in `ids`) at most `most` entries of the list, the weightiest first."""
+
+
+class Ranker(Protocol):
+    """What ranks, made ready once: `over` gives the scorer of some lists in milliseconds."""
+
+    def over(self, lists: pl.DataFrame) -> Scorer:
+        """The scorer of the lists; `lists`: the rows that count (username, anime_id, score)."""
+
+
+class WeightRanker:
+    """score(u, i) = Σ over u's list of weight(i, j): exact, and so are its reasons."""
+
+    def __init__(self, weights: pl.DataFrame, ids: IntArray) -> None:
+        """`weights`: anime_id, neighbour_id, weight of one method; `ids`: the catalogue's titles, sorted."""
+        known = weights.filter(pl.col("anime_id").is_in(ids.tolist()) & pl.col("neighbour_id").is_in(ids.tolist()))
+        row = np.searchsorted(ids, known["neighbour_id"].to_numpy())
+        column = np.searchsorted(ids, known["anime_id"].to_numpy())
+        shape = (len(ids), len(ids))
+        self.ids = ids
+        self.columns = sp.csc_matrix((known["weight"].to_numpy(), (row, column)), shape=shape, dtype=np.float32)
+        self.rows = self.columns.tocsr()
+
+    def over(self, lists: pl.DataFrame) -> WeightScorer:
+        """As `Ranker.over`."""
+        return WeightScorer(self, lists)
+
+
+class WeightScorer:
+    """The sums of weights for some lists."""
+
+    def __init__(self, ranker: WeightRanker, lists: pl.DataFrame) -> None:
+        self._ranker = ranker
+        ratings, index = index_ratings(lists.select("username", "anime_id", "score"), anime_ids=ranker.ids)
+        self._listed, self._names = ratings.listed_matrix, index.usernames
+
+    def scores(self, usernames: Sequence[str]) -> Matrix:
+        """As `Scorer.scores`; titles without weights score 0."""
+        rows = _numbers(self._names, usernames)
+        result = np.zeros((len(usernames), len(self._ranker.ids)), dtype=np.float32)
+        result[rows >= 0] = (self._listed[rows[rows >= 0]] @ self._ranker.rows).toarray()
+        return result
+
+    def reasons(self, username: str, places: Sequence[int], most: int) -> list[list[Reason]]:
+        """As `Scorer.reasons`: the largest positive weights."""
+        (row,) = _numbers(self._names, [username])
+        listed = set(self._listed[row].indices.tolist()) if row >= 0 else set()
+        weights, ids = self._ranker.columns, self._ranker.ids
+        found = []
+        for place in places:
+            column = slice(weights.indptr[place], weights.indptr[place + 1])
+            pairs = zip(weights.indices[column], weights.data[column], strict=True)
+            added = [(int(ids[j]), float(w)) for j, w in pairs if w > 0 and j in listed]
+            found.append(sorted(added, key=lambda reason: (-reason[1], reason[0]))[:most])
+        return found
+
+
+class OrderRanker:
+    """Scores by the learnt order. A reason's weight is found by scoring the list again without the entry."""
+
+    _PROPOSING = (
+        "slim, liked titles counted half more",
+        "slim of liked titles",
+        "co-listing cosine",
+        "relations to listed titles",
+    )
+
+    def __init__(self, order: LearntOrder, order_ids: IntArray, ids: IntArray) -> None:
+        """`order_ids`: the titles of `order`, `ids`: the catalogue's, both sorted."""
+        self.order, self.order_ids, self.ids = order, order_ids, ids
+        place = np.searchsorted(ids, order_ids)
+        self.in_catalogue = np.flatnonzero((place < len(ids)) & (ids[np.minimum(place, len(ids) - 1)] == order_ids))
+        self.place = place[self.in_catalogue]
+        self.proposing = _proposals(order, self._PROPOSING)
+
+    def over(self, lists: pl.DataFrame) -> OrderScorer:
+        """As `Ranker.over`."""
+        return OrderScorer(self, lists)
+
+
+class OrderScorer:
+    """The learnt order's scores for some lists."""
+
+    _MOST_TRIED = 24
+
+    def __init__(self, ranker: OrderRanker, lists: pl.DataFrame) -> None:
+        self._ranker, self._order, self._order_ids = ranker, ranker.order, ranker.order_ids
+        self._ratings, index = index_ratings(
+            lists.select("username", "anime_id", "score"), anime_ids=ranker.order_ids
+        )
+        self._lists, self._names = ListScores(ranker.order.titles, self._ratings), index.usernames
+        starts = np.searchsorted(self._ratings.user, np.arange(len(index.usernames) + 1))
+        self._rows = [slice(int(a), int(b)) for a, b in pairwise(starts)]
+
+    def scores(self, usernames: Sequence[str]) -> Matrix:
+        """As `Scorer.scores`; titles that the order does not know come after those that it does."""
+        rows, n_titles = _numbers(self._names, usernames), len(self._ranker.ids)
+        known = rows >= 0
+        result = np.zeros((len(usernames), n_titles), dtype=np.float32)
+        scores = self._order.scores(self._lists, rows[known].astype(np.int32))
+        full = np.repeat(scores.min(axis=1, keepdims=True, initial=0) - 1, n_titles, axis=1)
+        full[:, self._ranker.place] = scores[:, self._ranker.in_catalogue]
+        result[known] = full
+        return result
+
+    def reasons(self, username: str, places: Sequence[int], most: int) -> list[list[Reason]]:
+        """As `Scorer.reasons`: of the entries that the scores propose those that prove to add something."""
+        (row,) = _numbers(self._names, [username])
+        if row < 0 or most == 0:
+            return [[] for _ in places]
+        wanted = self._ranker.ids[list(places)]
+        items = np.searchsorted(self._order_ids, wanted)
+        known = np.isin(wanted, self._order_ids)
+        entries = self._ratings.item[self._rows[row]]
+        asked = items[known]
+        if not len(asked) or not len(entries):
+            return [[] for _ in places]
+        proposed = self._ranker.proposing[entries][:, asked].toarray()
+        wide = min(most + 1, len(entries))
+        nearest = np.argsort(-proposed, axis=0, kind="stable")[:wide]
+        worth = np.zeros(len(entries), dtype=np.float64)
+        np.add.at(worth, nearest, np.take_along_axis(proposed, nearest, axis=0))
+        tried = np.sort(np.argsort(-worth, kind="stable")[: self._MOST_TRIED])
+        tried = tried[worth[tried] > 0]
+        if not len(tried):
+            return [[] for _ in places]
+        whole = self._order.scores(self._lists, np.array([row], np.int32))[0, asked]
+        fall = whole - self._without(int(row), tried.tolist())[:, asked]
+        found: list[list[Reason]] = []
+        column = iter(range(len(asked)))
+        for is_known in known:
+            if not is_known:
+                found.append([])
+                continue
+            at = next(column)
+            added = [
+                (int(self._order_ids[entries[t]]), float(f))
+                for t, f in zip(tried, fall[:, at], strict=True)
+                if f > 1e-4 and proposed[t, at] > 0
+            ]
+            found.append(sorted(added, key=lambda reason: (-reason[1], reason[0]))[:most])
+        return found
+
+    def _without(self, row: int, tried: list[int]) -> Matrix:
+        """Scores of a user's list without each of its entries `tried`: (len(tried), n_items)."""
+        rows = self._ratings.take(np.arange(self._rows[row].start, self._rows[row].stop))
+        n = len(rows)
+        kept = np.concatenate([np.delete(np.arange(n), entry) for entry in tried])
+        user = np.repeat(np.arange(len(tried), dtype=np.int32), n - 1)
+        lists = Ratings(user, rows.item[kept], rows.rating[kept], len(tried), rows.n_items)
+        return self._order.scores(ListScores(self._order.titles, lists), np.arange(len(tried), dtype=np.int32))
+
+
+def _proposals(order: LearntOrder, names: Sequence[str]) -> sp.csr_matrix:
+    """What entries speak for a title at first sight: the positive weights of some scores, each to its own measure."""
+    total = sp.csr_matrix((order.titles.n_items, order.titles.n_items), dtype=np.float32)
+    for name in names:
+        weights = order.titles.weights[name].maximum(0)
+        total = total + weights / max(float(weights.data.mean()) if weights.nnz else 1.0, 1e-9)
+    return sp.csr_matrix(total)
+
+
+def _numbers(names: pl.Series, wanted: Sequence[str]) -> IntArray:
+    """Places in the sorted `names`, -1 for those that are not there."""
+    if not len(names):
+        return np.full(len(wanted), -1, dtype=np.int32)
+    series = pl.Series(list(wanted), dtype=pl.String)
+    place = np.minimum(names.search_sorted(series).to_numpy(), len(names) - 1)
+    return np.where((names.gather(place) == series).to_numpy(), place, -1).astype(np.int32)
