@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_origin
 
 import dagster as dg
 from pydantic import BaseModel, create_model
+from pydantic.fields import FieldInfo
 
 
 def config_of(settings: type[BaseModel]) -> type[dg.Config]:
-    """A `dg.Config` with the fields, defaults, bounds and help of `settings`; `.settings` gives those back."""
-    fields: dict[str, Any] = {name: (info.annotation, info) for name, info in settings.model_fields.items()}
+    """A `dg.Config` with the fields, defaults, bounds and help of `settings`; `.settings` gives those back.
+
+    Tuples of words are lists of words here.
+    """
+    fields: dict[str, Any] = {name: _field(info) for name, info in settings.model_fields.items()}
 
     class _Derived(dg.Config):
         @property
@@ -21,3 +25,10 @@ def config_of(settings: type[BaseModel]) -> type[dg.Config]:
         settings.__name__.replace("Settings", "Config"), __base__=_Derived, __doc__=settings.__doc__, **fields
     )
     return made
+
+
+def _field(info: FieldInfo) -> tuple[Any, FieldInfo]:
+    """A field as Dagster's configs can have it: no tuples, no literals; `.settings` holds values to those again."""
+    if get_origin(info.annotation) is tuple:
+        return list[str], FieldInfo(default=list(info.default), description=info.description)
+    return info.annotation, info
