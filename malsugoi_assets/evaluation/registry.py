@@ -73,6 +73,7 @@ _implicit = partial(_peer, "implicit", "implicit", "with_implicit")
 
 MODELS = {
     "cf": Entry("neighbourhood", "ItemNeighbourhood", "own", "neighbours by similarity over offsets"),
+    "gp": Entry("process_model", "GaussianProcess", "own", "one Gaussian process over all users' ratings"),
     "dnn": Entry("dnn", "Dnn", "own", "the network", takes_device=True),
     "dnn-original": Entry(
         "dnn_original", "DnnOriginal", "own", "the original project's network without its leak", takes_device=True

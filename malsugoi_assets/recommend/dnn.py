@@ -21,8 +21,9 @@ from malsugoi_assets.recommend.content import ContentCode, encode, learn_code
 from malsugoi_assets.recommend.devices import compute_threads
 from malsugoi_assets.recommend.dnn_settings import KIND, DnnSettings
 from malsugoi_assets.recommend.ensemble import Ensemble, train_ensemble
-from malsugoi_assets.recommend.features import Catalogue, Inputs, column_names, pair_inputs
-from malsugoi_assets.recommend.item_state import ItemState, learn_item_state
+from malsugoi_assets.recommend.features import Catalogue, Inputs, column_names, learn_catalogue, pair_inputs
+from malsugoi_assets.recommend.gaussian_process import TitleProcess
+from malsugoi_assets.recommend.item_state import ItemState
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.likeness import learn_likeness
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
@@ -97,6 +98,8 @@ class TrainedDnn:
     def save(self, path: Path) -> str:
         """Write the model to `path` by rename; returns the file's sha256. Same model, same bytes."""
         tensors: dict[str, npt.NDArray[np.generic]] = dict(self.catalogue.state.tensors())
+        if self.catalogue.process is not None:
+            tensors |= self.catalogue.process.tensors()
         tensors["anime_id"] = self.anime_id.astype(np.int32)
         for name, value in self.network.state_dict().items():
             tensors[f"network.{name}"] = value.cpu().numpy()
@@ -143,8 +146,16 @@ def train(
         code = learn_code(items)
         content = encode(items, code)
         likeness = learn_likeness(items)
-        state = learn_item_state(ratings, content.matrix, embedding_size=settings.embedding_size, seed=seed)
-        catalogue = Catalogue(state, content, likeness)
+        catalogue = learn_catalogue(
+            ratings,
+            content,
+            likeness,
+            embedding_size=settings.embedding_size,
+            max_history=settings.max_history,
+            joint=len(ratings.rated) <= settings.most_joint,
+            seed=seed,
+            threads=settings.threads or available_threads(),
+        )
         rows, inputs = out_of_fold_inputs(ratings, catalogue, settings, seed)
         with compute_threads(NETWORK_THREADS):
             network, fit = train_ensemble(
@@ -204,7 +215,11 @@ def load(path: Path, items: Items, device: str = "cpu") -> TrainedDnn:
             }
         )
         content = encode(items, code)
-        state = state.for_catalogue(_places(trained_id, items.anime_id, state.listed), content.matrix)
+        places = _places(trained_id, items.anime_id, state.listed)
+        state = state.for_catalogue(places, content.matrix)
+        process = TitleProcess.from_tensors(tensors)
+        if process is not None:
+            process = process.for_catalogue(places, state.content_effect)
         curve = tuple(EpochLoss(**epoch) for epoch in header["curve"])
         seed, best_epoch, train_rows = int(header["seed"]), int(header["best_epoch"]), int(header["train_rows"])
         stopped = str(header["stopped"])
@@ -227,7 +242,7 @@ def load(path: Path, items: Items, device: str = "cpu") -> TrainedDnn:
         resumed_after=0,
         anime_id=items.anime_id,
         code=code,
-        catalogue=Catalogue(state, content, learn_likeness(items)),
+        catalogue=Catalogue(state, content, learn_likeness(items), process),
         network=network,
     )
 
@@ -277,7 +292,7 @@ def out_of_fold_inputs(
 ) -> tuple[npt.NDArray[np.int64], Inputs]:
     """Training rows (positions in `ratings`) and their inputs, each from the rows of the other folds only.
 
-    For every fold the titles' state is learnt anew without the fold's rows, ratings and listings alike.
+    For every fold all that is learnt of the titles is learnt anew without the fold's rows, ratings and listings alike.
     """
     rated = np.flatnonzero(ratings.is_rated)
     fold = np.full(len(ratings), -1)
@@ -292,9 +307,18 @@ def out_of_fold_inputs(
         if not len(targets):
             continue
         others = ratings.take(fold != number)
-        state = learn_item_state(others, catalogue.content.matrix, embedding_size=settings.embedding_size, seed=seed)
+        learnt = learn_catalogue(
+            others,
+            catalogue.content,
+            catalogue.likeness,
+            embedding_size=settings.embedding_size,
+            max_history=settings.max_history,
+            joint=catalogue.process is not None,
+            seed=seed,
+            threads=settings.threads or available_threads(),
+        )
         inputs = pair_inputs(
-            Catalogue(state, catalogue.content, catalogue.likeness),
+            learnt,
             others,
             ratings.user[rows[targets]],
             ratings.item[rows[targets]],

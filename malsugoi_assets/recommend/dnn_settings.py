@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-KIND = "dnn-2"
+KIND = "dnn-3"
 """What a weights file says that it holds: another number for each change of what is learnt or how it is used."""
 
 
@@ -26,6 +26,11 @@ class DnnSettings(BaseModel):
         ge=10,
         description="Rated titles of one user that the Gaussian process solves for; bounds its cost.",
     )
+    most_joint: int = Field(
+        default=1_000_000,
+        ge=0,
+        description="Ratings beyond which no Gaussian process over all users is solved, only one a user.",
+    )
     max_train_rows: int = Field(
         default=150_000,
         ge=100,
@@ -44,8 +49,11 @@ class DnnSettings(BaseModel):
         default=0.5, ge=0, le=1, description="Exponent of the variance that weights the Gaussian loss."
     )
     epochs: int = Field(default=12, ge=1, description="Passes over the training rows at most.")
-    patience: int = Field(
-        default=6, ge=1, description="Epochs without a better validation loss before training stops."
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        description="Epochs without a better validation loss before training stops; none = the whole cycle is run and "
+        "its last epoch kept, where the learning rate has come down.",
     )
     batch_size: int = Field(default=256, ge=2, description="Rows a step.")
     members: int = Field(

@@ -13,22 +13,18 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
-from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
+from scipy.linalg import cho_solve, solve_triangular
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from malsugoi_assets.recommend.content import NUMBERS, Content
-from malsugoi_assets.recommend.item_state import USER_ROWS, ItemState, user_scale
-from malsugoi_assets.recommend.likeness import Likeness, dense_block
+from malsugoi_assets.recommend.gaussian_process import TitleProcess, learn_process
+from malsugoi_assets.recommend.item_state import USER_ROWS, ItemState, learn_item_state, user_scale
+from malsugoi_assets.recommend.likeness import Likeness
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
+from malsugoi_assets.recommend.user_kernel import PART_WEIGHTS, PARTS, UserKernel, noisy_factor, solved_titles
 
 Matrix = npt.NDArray[np.float32]
-NOISE = 0.55
-JITTER = 0.4
 QUERY_CHUNK = 2048
-RBF_NUMBERS = [NUMBERS.index(name) for name in ("score", "log_members", "log_favourites_ratio", "year")]
-PARTS = ("prefix", "near_listing", "title", "relations", "listing", "numbers", "constant", "genres", "score")
-PART_WEIGHTS = np.array([0.63, 0.63, 0.25, 0.2, 0.1, 0.08, 0.05, 0.04, 0.03], dtype=np.float32)
 MEANS = ("series", "title", "near_listing", "listing", "genres", "numbers", "type", "studio", "recent_year", "score")
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 NEAREST = 4
@@ -36,22 +32,21 @@ NEAREST = 4
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All that is known of the titles: learnt from lists, from their content, and their likeness."""
+    """All that is known of the titles: learnt from lists, from their content, and their likeness.
+
+    `process`: what the Gaussian process over all users found; without it, the titles' effects stand for all users, and
+    each user's own process is alone.
+    """
 
     state: ItemState
     content: Content
     likeness: Likeness
+    process: TitleProcess | None = None
 
     @cached_property
-    def named(self) -> sp.csr_matrix:
-        """The weighted sum of the sparse parts of the same-user kernel: prefix, title, relations."""
-        weight = dict(zip(PARTS, PART_WEIGHTS, strict=True))
-        likeness = self.likeness
-        return sp.csr_matrix(
-            weight["prefix"] * likeness.prefix
-            + weight["title"] * likeness.titles
-            + weight["relations"] * likeness.relations
-        )
+    def kernel(self) -> UserKernel:
+        """How alike two titles are in what one user thinks of them."""
+        return UserKernel(self.content, self.likeness, self.state.listing)
 
 
 @dataclass(frozen=True)
@@ -67,11 +62,32 @@ class Inputs:
     scale: FloatArray
 
 
+def learn_catalogue(
+    lists: Ratings,
+    content: Content,
+    likeness: Likeness,
+    *,
+    embedding_size: int,
+    max_history: int,
+    joint: bool,
+    seed: int,
+    threads: int = 1,
+) -> Catalogue:
+    """What `lists` say of the titles; `joint`: with the process over all users, which takes longer."""
+    state = learn_item_state(lists, content.matrix, embedding_size=embedding_size, seed=seed)
+    if not joint:
+        return Catalogue(state, content, likeness)
+    process = learn_process(lists, state, content, likeness, max_history=max_history, seed=seed, threads=threads)
+    return Catalogue(state, content, likeness, process)
+
+
 def column_names(content_columns: list[str]) -> list[str]:
     """Names of the input columns, in order."""
     return [
         *("gp_mean", "gp_deviation"),
         *(f"gp_{name}" for name in PARTS),
+        *("joint_mean", "joint_common", "joint_others", "joint_less_gp"),
+        *(f"joint_{name}" for name in PARTS),
         *("title_effect", "title_own_effect", "user_offset", "user_scale", "base"),
         *("log_user_rated", "log_user_listed", "user_rated_share", "log_title_rated", "log_title_listed"),
         "title_spread",
@@ -158,7 +174,8 @@ def _without(
     if np.isnan(listed_rating[at]):
         taste = catalogue.state.membership[listed_item[others]].sum(axis=0)
         taste = taste / max(float(np.linalg.norm(taste)), 1e-9)
-        return replace(person, listed=len(listed_item) - 1, taste=taste)
+        if catalogue.process is None:
+            return replace(person, listed=len(listed_item) - 1, taste=taste)
     return _Person.of(catalogue, listed_item[others], listed_rating[others], max_history, place)
 
 
@@ -166,9 +183,10 @@ def _without(
 class _Person:
     """One user's list, worked out once for all titles that are asked about.
 
-    `items`: rated titles (n,); `residual`: (n,) in units of `scale`, offset taken out; `alpha`: the Gaussian
-    process' weights (n,), zero for titles beyond `max_history`; `solver`: its lower Cholesky factor over
-    `kept`.
+    `items`: rated titles (n,); `residual`: (n,) in units of `scale`, offset and the titles' effects taken out; `alpha`:
+    the weights (n,) of the Gaussian process over this list alone, zero for titles beyond `max_history`; `solver`: its
+    lower Cholesky factor over `kept`. With a process over all users `shared` are the factors by which similar users are
+    known, and `joint` its weights (n,).
     """
 
     items: IntArray
@@ -182,6 +200,8 @@ class _Person:
     kept: npt.NDArray[np.int64]
     alpha: Matrix
     solver: Matrix | None
+    shared: Matrix | None
+    joint: Matrix | None
 
     @classmethod
     def of(
@@ -210,77 +230,24 @@ class _Person:
             slopes = np.linalg.solve(gram, numbers.T @ residual).astype(np.float32)
         taste = state.membership[listed_item].sum(axis=0)
         taste = taste / max(float(np.linalg.norm(taste)), 1e-9)
-        kept = np.arange(n)
-        if n > max_history:
-            kept = np.sort(np.random.default_rng(n).permutation(n)[:max_history])
+        kept = solved_titles(n, max_history)
         alpha = np.zeros(n, dtype=np.float32)
         solver = None
         if n:
-            kernel = _kernel(catalogue, items[kept], place)
-            kernel[np.diag_indices_from(kernel)] += NOISE
-            solver = _factor(kernel)
+            solver = noisy_factor(catalogue.kernel.among(items[kept], place))
             alpha[kept] = cho_solve((solver, True), residual[kept], check_finite=False)
-        return cls(items, residual, offset, scale, len(listed_item), quantiles, slopes, taste, kept, alpha, solver)
-
-
-def _factor(kernel: Matrix) -> Matrix:
-    """Lower Cholesky factor; the prefix and relation kernels are not positive definite: jitter as needed."""
-    while True:
-        try:
-            return np.asarray(cholesky(kernel, lower=True, check_finite=False))
-        except LinAlgError:
-            kernel[np.diag_indices_from(kernel)] += JITTER
-
-
-def _kernel(catalogue: Catalogue, items: IntArray, place: npt.NDArray[np.int32]) -> Matrix:
-    """The weighted sum of `_parts` between all `items`, (n, n), without making the parts one by one."""
-    content, weight = catalogue.content, dict(zip(PARTS, PART_WEIGHTS, strict=True))
-    listing = catalogue.state.listing[items]
-    cosine = listing @ listing.T
-    total = np.exp(4 * (cosine - 1))
-    total *= weight["near_listing"]
-    total += weight["constant"]
-    cosine *= weight["listing"]
-    total += cosine
-    numbers = content.numbers[items]
-    linear = np.concatenate(
-        [content.genres[items] * np.sqrt(weight["genres"]), numbers[:, :1] * np.sqrt(weight["score"])], axis=1
-    )
-    total += linear @ linear.T
-    total += weight["numbers"] * _rbf(numbers, numbers)
-    place[items] = np.arange(len(items))
-    total += dense_block(catalogue.named, items, place, len(items))
-    place[items] = -1
-    return np.asarray(total)
-
-
-def _rbf(rows: Matrix, columns: Matrix) -> Matrix:
-    """exp(-½ squared distance) over score, members, favourites ratio and year."""
-    one, other = rows[:, RBF_NUMBERS], columns[:, RBF_NUMBERS]
-    exponent = one @ other.T
-    exponent -= 0.5 * (one**2).sum(1)[:, None]
-    exponent -= 0.5 * (other**2).sum(1)[None, :]
-    return np.asarray(np.exp(np.minimum(exponent, 0, out=exponent), out=exponent))
-
-
-def _parts(
-    catalogue: Catalogue, rows: IntArray, columns: IntArray, place: npt.NDArray[np.int32]
-) -> npt.NDArray[np.float32]:
-    """The parts of the same-user kernel, float32 (len(PARTS), rows, columns), each about 1 for the same title."""
-    content, likeness, state = catalogue.content, catalogue.likeness, catalogue.state
-    parts = np.empty((len(PARTS), len(rows), len(columns)), dtype=np.float32)
-    place[columns] = np.arange(len(columns))
-    parts[0] = dense_block(likeness.prefix, rows, place, len(columns))
-    parts[2] = dense_block(likeness.titles, rows, place, len(columns))
-    parts[3] = dense_block(likeness.relations, rows, place, len(columns))
-    place[columns] = -1
-    np.matmul(state.listing[rows], state.listing[columns].T, out=parts[4])
-    np.exp(4 * (parts[4] - 1), out=parts[1])
-    parts[5] = _rbf(content.numbers[rows], content.numbers[columns])
-    parts[6] = 1
-    np.matmul(content.genres[rows], content.genres[columns].T, out=parts[7])
-    np.multiply(content.numbers[rows, 0][:, None], content.numbers[columns, 0][None, :], out=parts[8])
-    return parts
+        shared, joint = None, None
+        if (process := catalogue.process) is not None:
+            shared = process.taste(listed_item)
+            joint = np.zeros(n, dtype=np.float32)
+            if solver is not None:
+                others = process.common[items] + process.others[items] @ shared
+                own = residual + (state.effect[items] / scale - others).astype(np.float32)
+                joint[kept] = cho_solve((solver, True), own[kept], check_finite=False)
+        listed = len(listed_item)
+        return cls(
+            items, residual, offset, scale, listed, quantiles, slopes, taste, kept, alpha, solver, shared, joint
+        )
 
 
 def _fill(
@@ -296,27 +263,35 @@ def _fill(
         return
     state, content = catalogue.state, catalogue.content
     asked = item[pairs]
-    parts = _parts(catalogue, asked, person.items, place)
+    parts = catalogue.kernel.parts(asked, person.items, place)
     weighted = (parts @ person.alpha).T * PART_WEIGHTS
     gp = weighted.sum(axis=1)
-    prior = float(PART_WEIGHTS[:8].sum()) + PART_WEIGHTS[8] * content.numbers[asked, 0] ** 2
+    prior = catalogue.kernel.prior(asked)
     variance = prior
     total = np.tensordot(PART_WEIGHTS, parts, axes=1)
     if person.solver is not None:
         cross = solve_triangular(person.solver, total[:, person.kept].T, lower=True, check_finite=False)
         variance = prior - (cross**2).sum(axis=0)
-    predicted = state.mean[0] + state.effect[asked] + person.offset + person.scale * gp
-    rated, listed = len(person.items), person.listed
     constant = np.ones(len(asked), dtype=np.float32)
+    alone = state.mean[0] + state.effect[asked] + person.offset + person.scale * gp
+    predicted, jointly = alone, np.zeros((4 + len(PARTS), len(asked)), dtype=np.float32)
+    if (process := catalogue.process) is not None and person.joint is not None:
+        own = (parts @ person.joint).T * PART_WEIGHTS
+        common, others = process.common[asked], process.others[asked] @ person.shared
+        predicted = state.mean[0] + person.offset + person.scale * (common + others + own.sum(axis=1))
+        jointly[:4] = own.sum(axis=1), common, others, (predicted - alone) / person.scale
+        jointly[4:] = own.T
+    rated, listed = len(person.items), person.listed
     columns = [
         gp,
         np.sqrt(np.maximum(variance, 0.01)),
         *weighted.T,
+        *jointly,
         state.effect[asked],
         state.effect[asked] - state.content_effect[asked],
         person.offset * constant,
         person.scale * constant,
-        predicted,
+        alone,
         np.log1p(rated) * constant,
         np.log1p(listed) * constant,
         (rated / max(listed, 1)) * constant,

@@ -10,9 +10,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from malsugoi_assets.recommend.content import FloatMatrix
-from malsugoi_assets.recommend.ratings import FloatArray, Ratings
+from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 
 USER_ROWS = 5.0
 ITEM_ROWS = 8.0
@@ -91,11 +92,8 @@ def learn_item_state(lists: Ratings, content: FloatMatrix, *, embedding_size: in
     rated = lists.rated
     mean, weights, effect, content_effect = _effects(rated, content)
     residual = rated.rating - mean - effect[rated.item]
-    user_count = np.bincount(rated.user, minlength=rated.n_users)
-    offset = np.bincount(rated.user, residual, rated.n_users) / (user_count + USER_ROWS)
+    offset, scale = _levels(rated.user, residual, rated.n_users)
     residual = residual - offset[rated.user]
-    squares = np.bincount(rated.user, residual**2, rated.n_users).astype(np.float64)
-    scale = user_scale(squares, user_count.astype(np.float64))
     count = np.bincount(rated.item, minlength=rated.n_items)
     typical = float((residual**2).mean()) if len(residual) else 1.5
     spread = np.sqrt((np.bincount(rated.item, residual**2, rated.n_items) + 10 * typical) / (count + 10))
@@ -118,6 +116,23 @@ def learn_item_state(lists: Ratings, content: FloatMatrix, *, embedding_size: in
 def user_scale(sum_of_squares: npt.NDArray[np.float64], count: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """How widely a user rates: (variance shrunk towards 1.4 with 23 rows)^.3, the unit of residuals."""
     return np.asarray(((sum_of_squares + 23 * 1.4) / (count + 23)) ** 0.3)
+
+
+def user_levels(rated: Ratings, state: ItemState) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Each user's level and unit of residuals, (n_users,) each, in rating points: m_u and s_u.
+
+    m_u is the mean of what the titles' effects leave, shrunk with `USER_ROWS` ratings; s_u see `user_scale`.
+    """
+    return _levels(rated.user, rated.rating - state.mean[0] - state.effect[rated.item], rated.n_users)
+
+
+def _levels(
+    user: IntArray, residual: npt.NDArray[np.floating], n_users: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    count = np.bincount(user, minlength=n_users).astype(np.float64)
+    offset = np.bincount(user, residual, n_users) / (count + USER_ROWS)
+    squares = np.bincount(user, (residual - offset[user]) ** 2, n_users).astype(np.float64)
+    return offset, user_scale(squares, count)
 
 
 def user_tastes(lists: Ratings, membership: FloatMatrix) -> FloatMatrix:
@@ -163,8 +178,7 @@ def _effects(
 def _listing(lists: Ratings, size: int, seed: int) -> tuple[FloatMatrix, FloatMatrix]:
     """Co-listing embedding of the titles and their memberships, by a truncated SVD of the list matrix.
 
-    The matrix is scaled by (n_user + 5)^-½ and (n_item + 2)^-½; item vectors × singular values. Randomised
-    range finder with 4 power iterations (Halko, Martinsson and Tropp 2011, algorithm 4.4).
+    The matrix is scaled by (n_user + 5)^-½ and (n_item + 2)^-½; item vectors × singular values.
     """
     matrix = lists.listed_matrix.astype(np.float32)
     per_user = np.bincount(lists.user, minlength=lists.n_users)
@@ -178,21 +192,31 @@ def _listing(lists: Ratings, size: int, seed: int) -> tuple[FloatMatrix, FloatMa
     membership = np.zeros((lists.n_items, TASTE_SIZE), dtype=np.float32)
     if rank == 0 or not len(lists):
         return listing, membership
-    width = min(rank + 16, lists.n_users, lists.n_items)
-    start = np.random.default_rng(seed).standard_normal((lists.n_items, width)).astype(np.float32)
-    basis, _ = np.linalg.qr(scaled @ start)
-    transposed = scaled.T.tocsr()
-    for _ in range(4):
-        basis, _ = np.linalg.qr(transposed @ basis)
-        basis, _ = np.linalg.qr(scaled @ basis)
-    _, values, right = np.linalg.svd((transposed @ basis).T, full_matrices=False)
-    vectors = right[:rank].T * values[:rank]
+    right, values = top_right_vectors(scaled, rank, seed)
+    vectors = right * values
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors = vectors / np.where(length > 1e-9, length, 1) * np.sqrt(per_item / (per_item + 1))[:, None]
     listing[:, :rank] = np.where(length > 1e-9, vectors, 0)
     kept = min(rank, TASTE_SIZE)
-    membership[:, :kept] = right[:kept].T * column_scale[:, None]
+    membership[:, :kept] = right[:, :kept] * column_scale[:, None]
     return listing, membership
+
+
+def top_right_vectors(matrix: sp.csr_matrix, rank: int, seed: int) -> tuple[FloatMatrix, FloatArray]:
+    """The first `rank` right singular vectors as columns, float32 (columns, ≤ rank), and the singular values.
+
+    Randomised range finder with 4 power iterations (Halko, Martinsson and Tropp 2011, algorithm 4.4).
+    """
+    rank = min(rank, *matrix.shape)
+    width = min(rank + 16, *matrix.shape)
+    start = np.random.default_rng(seed).standard_normal((matrix.shape[1], width)).astype(np.float32)
+    basis, _ = np.linalg.qr(matrix @ start)
+    transposed = matrix.T.tocsr()
+    for _ in range(4):
+        basis, _ = np.linalg.qr(transposed @ basis)
+        basis, _ = np.linalg.qr(matrix @ basis)
+    _, values, right = np.linalg.svd((transposed @ basis).T, full_matrices=False)
+    return right[:rank].T, values[:rank]
 
 
 def lists_rows(matrix: object) -> npt.NDArray[np.int64]:

@@ -19,8 +19,9 @@ from malsugoi_assets.evaluation.run import EvaluationError, evaluate, predict, r
 from malsugoi_assets.recommend.ratings import Ratings
 from malsugoi_tests.evaluation.small_lists import Constant, Lines, Spy, checkerboard, rows_of
 
-# Those that know titles or users by one number only, and cannot see a checkerboard.
-BLIND = {"global-mean", "item-mean", "user-mean", "mal-score", "bias", "popularity"}
+# Those that know titles or users by one number only, or likeness by names, content and lists only, of which a
+# checkerboard says nothing.
+BLIND = {"gp", "global-mean", "item-mean", "user-mean", "mal-score", "bias", "popularity"}
 # Those whose networks need more than a checkerboard to learn from; they have tests of their own.
 SLOW = {"dnn", "dnn-original"}
 
