@@ -26,8 +26,10 @@ ALLOWED = {
     "automation": {"settings", "resources", "warehouse"},
     "definitions": {"settings", "assets", "automation", "checks", "resources", "warehouse"},
     "reference": {"settings", "warehouse", "app"},
+    "web": {"settings", "warehouse", "recommend", "mal"},
     "app": {
         "settings",
+        "web",
         "resources",
         "warehouse",
         "files",

@@ -24,6 +24,7 @@ _ELSEWHERE = {
     "forget": "malsugoi_assets.app.forget",
     "import-list": "malsugoi_assets.app.import_list",
     "models": "malsugoi_assets.app.models",
+    "serve": "malsugoi_assets.app.serve",
 }
 # The group without partitions: there the page launches all at once, and the sensors do the rest.
 _SOURCES_PAGE = "http://127.0.0.1:3000/locations/__repository__@malsugoi/asset-groups/sources"

@@ -22,8 +22,9 @@ _REFERENCE = re.compile(r"&#(?:(\d{1,7})|x([0-9A-Fa-f]{1,6}));")
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def parse_list_export(page: str | bytes) -> ListExport:
-    """The entries of an export, gzipped or not, of at most 256 MiB; of an anime that stands twice, the last one.
+def parse_list_export(page: str | bytes, *, most_bytes: int = MAX_BYTES) -> ListExport:
+    """The entries of an export, gzipped or not, of at most `most_bytes` unpacked; of an anime that stands twice, the
+    last one.
 
     A bare `&` is escaped and a character that XML forbids is dropped; `repaired` counts both. Entities are never expanded
     and a document type is refused. An export without entries is an export; another XML file is not.
@@ -33,7 +34,7 @@ def parse_list_export(page: str | bytes) -> ListExport:
         TruncatedPage: the file ends in the middle.
         PageError: anything else, naming line and column where the XML is broken.
     """
-    raw = decode(_unpacked(page), MAX_BYTES).lstrip()
+    raw = decode(_unpacked(page, most_bytes), most_bytes).lstrip()
     if not raw:
         raise TruncatedPage(EXPECTED, "the file is empty")
     text, repaired = _well_formed(raw)
@@ -53,24 +54,24 @@ def parse_list_export(page: str | bytes) -> ListExport:
     return ListExport(name or None, tuple({entry.anime_id: entry for entry in entries}.values()), repaired)
 
 
-def _unpacked(page: str | bytes) -> str | bytes:
+def _unpacked(page: str | bytes, most: int) -> str | bytes:
     if isinstance(page, str):
         return page
     unpacked = b""
     packed = page
-    while packed.startswith(b"\x1f\x8b") and len(unpacked) <= MAX_BYTES:  # a gzip file may have several members
+    while packed.startswith(b"\x1f\x8b") and len(unpacked) <= most:  # a gzip file may have several members
         unpacker = zlib.decompressobj(wbits=31)
         try:
-            unpacked += unpacker.decompress(packed, MAX_BYTES + 1 - len(unpacked))
+            unpacked += unpacker.decompress(packed, most + 1 - len(unpacked))
         except zlib.error as error:
             raise UnexpectedPage(EXPECTED, "the gzip file is damaged") from error
-        if not unpacker.eof and len(unpacked) <= MAX_BYTES:
+        if not unpacker.eof and len(unpacked) <= most:
             raise TruncatedPage(EXPECTED, "the gzip file ends in the middle")
         packed = unpacker.unused_data
     if packed is not page:
         page = unpacked
-    if len(page) > MAX_BYTES:
-        raise UnexpectedPage(EXPECTED, f"more than {MAX_BYTES // 2**20} MiB")
+    if len(page) > most:
+        raise UnexpectedPage(EXPECTED, f"more than {most // 2**20} MiB")
     return page
 
 

@@ -1,0 +1,61 @@
+"""What is to air, the best fit first: by what the titles are, since nobody has rated them yet."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from datetime import date
+
+import polars as pl
+
+from malsugoi_assets.web.knowledge import Knowledge
+from malsugoi_assets.web.people import Person
+from malsugoi_assets.web.records import NextSeason, Upcoming
+
+_QUARTERS = ("Winter", "Spring", "Summer", "Fall")
+LATER = "Later"
+_SHOWN = 40
+
+
+def next_season(knowledge: Knowledge, person: Person, asked: str | None, today: date) -> NextSeason:
+    """The titles of a season (the next one unless `asked` names another one that is known) that are to air."""
+    by_season = _upcoming(knowledge, today)
+    seasons = sorted(by_season, key=_order)
+    if not seasons:
+        return NextSeason(season=None, seasons=[], items=[])
+    season = asked if asked in by_season else seasons[0]
+    taste = knowledge.words.taste({i: float(score) for i, score in person.scores.items()})
+    candidates = [i for i in by_season[season] if i not in person.listed]
+    fits = knowledge.words.rank(taste, candidates, knowledge.related)
+    items = [
+        Upcoming(
+            rank=rank,
+            anime=knowledge.titles[fit.anime_id],
+            fit=round(fit.score, 3),
+            words=list(fit.words),
+            goes_on_with=knowledge.titles.get(fit.goes_on_with) if fit.goes_on_with is not None else None,
+        )
+        for rank, fit in enumerate(fits[:_SHOWN], start=1)
+    ]
+    return NextSeason(season=season, seasons=seasons, items=items)
+
+
+def _upcoming(knowledge: Knowledge, today: date) -> dict[str, list[int]]:
+    """The titles that are to air, by season; of those whose season isn't known the date says it, else they come later."""
+    waiting = pl.col("status").str.to_lowercase().str.starts_with("not yet").fill_null(False)
+    adult = pl.col("age_rating").str.starts_with("Rx").fill_null(False)
+    rows = knowledge.features.filter((waiting | (pl.col("aired_from") > today).fill_null(False)) & ~adult)
+    found: dict[str, list[int]] = defaultdict(list)
+    for anime_id, season, aired in rows.select("anime_id", "season", "aired_from").iter_rows():
+        if anime_id in knowledge.titles:
+            found[season or _season_of(aired)].append(anime_id)
+    return dict(found)
+
+
+def _season_of(aired: date | None) -> str:
+    return f"{_QUARTERS[(aired.month - 1) // 3]} {aired.year}" if aired else LATER
+
+
+def _order(season: str) -> tuple[int, int, str]:
+    known = re.fullmatch(r"(Winter|Spring|Summer|Fall) (\d{4})", season)
+    return (int(known[2]), _QUARTERS.index(known[1]), season) if known else (9999, 9, season)

@@ -1,0 +1,79 @@
+"""From a request to what it asks: the person, the settings, the uploaded file."""
+
+from __future__ import annotations
+
+import re
+
+import anyio
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from malsugoi_assets.web.knowledge import Knowledge
+from malsugoi_assets.web.limits import Limits
+from malsugoi_assets.web.people import Person, find_user, visitor
+from malsugoi_assets.web.problems import Problem
+from malsugoi_assets.web.sessions import COOKIE, Sessions
+
+ID = re.compile(r"-?\d{1,10}")
+
+
+def id_of(request: Request) -> int:
+    """The title's id in the address; `Problem` (404) for what is none."""
+    text = str(request.path_params["anime_id"])
+    if not ID.fullmatch(text):
+        raise Problem(404, "There is no such title: an id is a whole number.", "Look for the title by name.")
+    return int(text)
+
+
+def person_of(request: Request, knowledge: Knowledge) -> Person | None:
+    """The user that the address names, or the visitor with a list of their own; None for neither."""
+    sessions: Sessions = request.app.state.sessions
+    limits: Limits = request.app.state.limits
+    if name := request.query_params.get("user", "").strip():
+        return find_user(knowledge, name, limits)
+    token = request.cookies.get(COOKIE)
+    session = sessions.get(token)
+    return visitor(token, session) if token and session else None
+
+
+def needed_person(request: Request, knowledge: Knowledge) -> Person:
+    """As `person_of`; `Problem` (409) for nobody."""
+    person = person_of(request, knowledge)
+    if person is None:
+        raise Problem(
+            409, "There is no list to go by.", "On the start page upload one, type a name, or rate a few titles."
+        )
+    return person
+
+
+def pairs_of(request: Request) -> list[tuple[str, str]]:
+    """The address's parameters but the person."""
+    return [(name, value) for name, value in request.query_params.multi_items() if name != "user"]
+
+
+class _InMemory(MultiPartParser):
+    """Writes no file: what is uploaded stays in memory, whose size the body's limit bounds."""
+
+    spool_max_size = 2**31
+
+
+async def uploaded(request: Request, limits: Limits, at_once: anyio.CapacityLimiter) -> bytes:
+    """The file of the form's field `file`. `Problem` (400, 415) where there is none."""
+    kind = request.headers.get("content-type", "")
+    if not kind.lower().startswith("multipart/form-data"):
+        raise Problem(415, "No file came with that.", "Choose your export's file on the start page.")
+    async with at_once:
+        parser = _InMemory(request.headers, request.stream(), max_files=1, max_fields=4, max_part_size=4096)
+        try:
+            form = await parser.parse()
+        except MultiPartException as error:
+            raise Problem(400, f"The upload can't be read: {error.message}") from error
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise Problem(400, "No file came with that.", "Choose your export's file on the start page.")
+        body = await file.read()
+        await form.close()
+    if not body:
+        raise Problem(422, "The file is empty, or none was chosen.", "Choose your export's file on the start page.")
+    return body

@@ -1,0 +1,236 @@
+"""All that answers need of one published state: the catalogue in memory, and the models made ready for one list.
+
+Each part is made of a few tables and kept while these stay the same, so that a state in which only a batch of users is
+new costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+import polars as pl
+
+from malsugoi_assets.recommend.catalogue_map import CatalogueMap, draw_map
+from malsugoi_assets.recommend.content_taste import TitleWords
+from malsugoi_assets.recommend.franchises import learn_franchises
+from malsugoi_assets.recommend.items import align_items
+from malsugoi_assets.recommend.joint import JointNeighbourhood
+from malsugoi_assets.recommend.ratings import index_ratings
+from malsugoi_assets.recommend.recommendations import Recommender
+from malsugoi_assets.recommend.search import TitleSearch
+from malsugoi_assets.recommend.starters import choose_starters, worth_asking
+from malsugoi_assets.recommend.stored_titles import learnt_titles_of, neighbours_of
+from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_assets.web.limits import Limits
+from malsugoi_assets.web.published import Parts, Published
+from malsugoi_assets.web.records import Title
+from malsugoi_assets.web.sessions import Lru
+
+T = TypeVar("T")
+MAPPED_TITLES = 1_000
+STARTERS = 40
+_RELATIONS = ("anime_id", "relation", "related_kind", "related_id")
+_USERS_FOR_SPREAD = 500
+
+
+@dataclass(frozen=True)
+class Rater:
+    """Predicts ratings of the titles `anime_ids` (sorted) for any list."""
+
+    anime_ids: Any
+    model: JointNeighbourhood
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """Ranks the catalogue for any list; `method`: whose weights do."""
+
+    method: str
+    recommender: Recommender
+
+
+class Knowledge:
+    """One published state and what was made of it."""
+
+    def __init__(self, published: Published, parts: Parts, limits: Limits, site: str | None) -> None:
+        self.published = published
+        self._parts = parts
+        self._site = site
+        self.answers = Lru(limits.answers)
+
+    def make_ready(self) -> None:
+        """Make every part now instead of when it is first asked for."""
+        _ = self.titles, self.search, self.words, self.ranker, self.rater, self.starters, self.map
+
+    @property
+    def features(self) -> pl.DataFrame:
+        """The table `anime_features`, by id."""
+        return self._part("features", ("anime_features",), self._features)
+
+    @property
+    def relations(self) -> pl.DataFrame:
+        """The table `anime_relations`."""
+        return self._part(
+            "relations", ("anime_relations",), lambda: self.published.table("anime_relations", _RELATIONS)
+        )
+
+    @property
+    def titles(self) -> dict[int, Title]:
+        """The titles that have a name, by id."""
+        return self._part("titles", ("anime_features",), self._titles)
+
+    @property
+    def search(self) -> TitleSearch:
+        """Finds titles by name."""
+        return self._part("search", ("anime_features",), lambda: TitleSearch(self.features))
+
+    @property
+    def words(self) -> TitleWords:
+        """Genres, themes and studios."""
+        return self._part("words", ("anime_features",), lambda: TitleWords(self.features))
+
+    @property
+    def related(self) -> dict[int, set[int]]:
+        """The anime that belong to each anime's story."""
+        return self._part("related", ("anime_relations",), self._related)
+
+    @property
+    def ranker(self) -> Ranker | None:
+        """None before there are weights."""
+        return self._part("ranker", ("item_weights", "anime_features", "anime_relations"), self._ranker)
+
+    @property
+    def rater(self) -> Rater | None:
+        """None before there are ratings, and where there are so many that the similarity table predicts alone."""
+        tables = ("title_baselines", "similarity_matrix", "anime_features", "anime_relations")
+        return self._part("rater", tables, self._rater)
+
+    @property
+    def starters(self) -> list[int]:
+        """Titles to ask somebody about, the most telling first."""
+        return self._part("starters", ("title_baselines", "anime_features", "anime_relations"), self._starters)
+
+    @property
+    def map(self) -> CatalogueMap:
+        """The map of the best known titles."""
+        return self._part("map", ("item_weights", "anime_features"), self._map)
+
+    @cached_property
+    def key(self) -> tuple[str, ...]:
+        """What answers about a list that was brought along depend on."""
+        return self.published.made_from(
+            "anime_features", "anime_relations", "item_weights", "title_baselines", "similarity_matrix"
+        )
+
+    def _part(self, name: str, tables: tuple[str, ...], make: Callable[[], T]) -> T:
+        return self._parts.get(name, self.published.made_from(*tables), make)
+
+    def _features(self) -> pl.DataFrame:
+        return self.published.table("anime_features", TABLES["anime_features"].column_names).sort("anime_id")
+
+    def _titles(self) -> dict[int, Title]:
+        short = self.features.with_columns(pl.col("season").fill_null(pl.col("aired_from").dt.year().cast(pl.String)))
+        rows = short.select("anime_id", "title", "type", "episodes", "season", "score", "genres").iter_rows(
+            named=True
+        )
+        return {
+            row["anime_id"]: Title(**row | {"genres": row["genres"] or [], "url": self._url(row["anime_id"])})
+            for row in rows
+            if row["title"] is not None
+        }
+
+    def _url(self, anime_id: int) -> str | None:
+        return f"{self._site}/anime/{anime_id}" if self._site and anime_id > 0 else None
+
+    def _related(self) -> dict[int, set[int]]:
+        found: dict[int, set[int]] = defaultdict(set)
+        for anime_id, relation, kind, other in self.relations.iter_rows():
+            if kind == "anime" and relation.lower() != "character":
+                found[anime_id].add(other)
+                found[other].add(anime_id)
+        return dict(found)
+
+    def _ranker(self) -> Ranker | None:
+        methods = [
+            row["method"] for row in self.published.rows("SELECT DISTINCT method FROM item_weights ORDER BY 1")
+        ]
+        if not methods:
+            return None
+        method = "slim" if "slim" in methods else methods[0]
+        anime_id, neighbour_id, weight = self.published.arrays(
+            "SELECT anime_id, neighbour_id, weight FROM item_weights WHERE method = ?", method
+        )
+        weights = pl.DataFrame({"anime_id": anime_id, "neighbour_id": neighbour_id, "weight": weight})
+        listed = pl.DataFrame(
+            self.published.rows("SELECT anime_id, count(*) AS lists FROM user_lists GROUP BY 1"),
+            schema={"anime_id": pl.Int32(), "lists": pl.UInt32()},
+        )
+        return Ranker(method, Recommender(weights, self.features, self.relations, listed))
+
+    def _rater(self) -> Rater | None:
+        baselines = TABLES["title_baselines"].column_names
+        known = self.published.table("title_baselines", baselines).sort("anime_id")
+        titles = learnt_titles_of(known)
+        if titles is None:
+            return None
+        ids = known["anime_id"].to_numpy()
+        near = pl.DataFrame(
+            dict(
+                zip(
+                    ("anime_id", "neighbour_id", "rank", "similarity", "support"),
+                    self.published.arrays(
+                        "SELECT anime_id, neighbour_id, rank, similarity, support FROM similarity_matrix"
+                    ),
+                    strict=True,
+                )
+            )
+        )
+        # Some users' ratings tell how widely ratings lie around what is expected; nothing else of them is used.
+        some = self.published.table(
+            "rating_matrix",
+            ("username", "anime_id", "rating"),
+            f"username IN (SELECT username FROM users WHERE rated > 0 ORDER BY username LIMIT {_USERS_FOR_SPREAD})",  # noqa: S608
+        )
+        history, _ = index_ratings(some, rating="rating", anime_ids=ids)
+        items = align_items(ids, self.features, self.relations)
+        return Rater(ids, JointNeighbourhood().with_titles(history, items, titles, neighbours_of(near, ids)))
+
+    def _starters(self) -> list[int]:
+        known = self.published.table("title_baselines", ("anime_id", "ratings", "listing")).sort("anime_id")
+        spread = pl.DataFrame(
+            self.published.rows("SELECT anime_id, var_pop(rating) AS variance FROM rating_matrix GROUP BY 1"),
+            schema={"anime_id": pl.Int32(), "variance": pl.Float32()},
+        )
+        named = known.join(spread, on="anime_id").filter(pl.col("anime_id").is_in(list(self.titles))).sort("anime_id")
+        if named.is_empty():
+            return []
+        adult = set(self.features.filter(pl.col("age_rating").str.starts_with("Rx"))["anime_id"])
+        named = named.filter(~pl.col("anime_id").is_in(list(adult)))
+        vectors = np.zeros((named.height, 1), dtype=np.float32)
+        if not named["listing"].null_count():
+            vectors = np.stack(named["listing"].to_list()).astype(np.float32)
+        franchises = learn_franchises(self.features, self.relations)
+        franchise = np.array([franchises.franchise(i) for i in named["anime_id"]], dtype=np.int32)
+        worth = worth_asking(named["ratings"].to_numpy(), named["variance"].to_numpy())
+        ids = named["anime_id"].to_list()
+        return [ids[place] for place in choose_starters(worth, vectors, franchise, STARTERS)]
+
+    def _map(self) -> CatalogueMap:
+        ranker = self.ranker
+        known = self.features.filter(
+            pl.col("title").is_not_null() & ~pl.col("age_rating").str.starts_with("Rx").fill_null(False)
+        )
+        best = known.sort("members", "anime_id", descending=[True, False], nulls_last=True)["anime_id"].head(
+            MAPPED_TITLES
+        )
+        titles = best.sort().to_numpy()
+        anime_id, neighbour_id, weight = self.published.arrays(
+            "SELECT anime_id, neighbour_id, weight FROM item_weights WHERE method = ? AND weight > 0",
+            ranker.method if ranker else "",
+        )
+        return draw_map(anime_id, neighbour_id, weight, titles)

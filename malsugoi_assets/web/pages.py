@@ -1,0 +1,228 @@
+"""The pages. Each takes what a request asks, gets a record, and shows it with the template of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+from urllib.parse import urlencode
+
+import anyio
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.templating import Jinja2Templates
+
+from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+from malsugoi_assets.web import airing, forms, mapping, queries
+from malsugoi_assets.web.asking import ID, id_of, needed_person, pairs_of, person_of, uploaded
+from malsugoi_assets.web.knowledge import Knowledge
+from malsugoi_assets.web.limits import Limits
+from malsugoi_assets.web.people import NOBODY, Person, find_user, list_frame, read_export
+from malsugoi_assets.web.problems import HEADINGS, Problem
+from malsugoi_assets.web.profile import profile
+from malsugoi_assets.web.recommending import predict, recommendations
+from malsugoi_assets.web.sessions import COOKIE, Sessions
+
+ASKED_AT_ONCE = 12
+_USUAL = RecommendationSettings()
+
+
+def show(request: Request, template: str, person: Person | None = None, code: int = 200, **values: Any) -> Response:
+    """A page. `link(path, …)` in the template keeps the user of the address."""
+    user = person.name if person and person.stored else None
+
+    def link(path: str, **more: object) -> str:
+        query = {name: value for name, value in {"user": user, **more}.items() if value not in (None, "")}
+        return f"{path}?{urlencode(query)}" if query else path
+
+    templates: Jinja2Templates = request.app.state.templates
+    context = {"person": person, "link": link, "here": request.scope["path"], **values}
+    return templates.TemplateResponse(request, template, context, status_code=code)
+
+
+def complain(request: Request, problem: Problem) -> Response:
+    """The error page."""
+    heading = HEADINGS.get(problem.status, "That can't be answered")
+    return show(request, "problem.html", None, problem.status, problem=problem, heading=heading)
+
+
+def _knowledge(request: Request) -> Knowledge:
+    knowledge: Knowledge = request.app.state.states.current()
+    return knowledge
+
+
+def start(request: Request) -> Response:
+    """Where one begins: bring a list, type a name, or rate a few titles."""
+    knowledge = _knowledge(request)
+    return show(request, "start.html", person_of(request, knowledge), can_upload=request.app.state.real_titles)
+
+
+def find_person(request: Request) -> Response:
+    """From a typed name to that user's recommendations."""
+    name = request.query_params.get("name", "").strip()
+    if not name:
+        raise Problem(400, "No name was typed.", "Type the name of a user on the start page.")
+    person = find_user(_knowledge(request), name, request.app.state.limits)
+    return RedirectResponse(f"/recommendations?{urlencode({'user': person.name})}", 303)
+
+
+def shown_recommendations(request: Request) -> Response:
+    """What to watch next, and why."""
+    knowledge = _knowledge(request)
+    person = needed_person(request, knowledge)
+    settings = forms.read(RecommendationSettings, pairs_of(request))
+    assert isinstance(settings, RecommendationSettings)
+    made = recommendations(knowledge, person, settings)
+    return show(
+        request,
+        "recommendations.html",
+        person,
+        made=made,
+        controls=forms.controls(settings),
+        changed=settings != _USUAL,
+    )
+
+
+def shown_profile(request: Request) -> Response:
+    """The taste profile."""
+    knowledge = _knowledge(request)
+    person = needed_person(request, knowledge)
+    return show(request, "profile.html", person, profile=profile(knowledge, person))
+
+
+def shown_season(request: Request) -> Response:
+    """What airs next."""
+    knowledge = _knowledge(request)
+    person = needed_person(request, knowledge)
+    asked = request.query_params.get("season")
+    return show(request, "season.html", person, season=airing.next_season(knowledge, person, asked, date.today()))
+
+
+def shown_map(request: Request) -> Response:
+    """The catalogue in two dimensions."""
+    knowledge = _knowledge(request)
+    person = person_of(request, knowledge)
+    return show(request, "map.html", person, drawn=mapping.draw(knowledge, person))
+
+
+def title(request: Request) -> Response:
+    """A title's page."""
+    knowledge = _knowledge(request)
+    person = person_of(request, knowledge)
+    page = queries.title_page(knowledge, id_of(request))
+    rating = predict(knowledge, person, [page.anime.anime_id]).get(page.anime.anime_id) if person else None
+    own = person.scores.get(page.anime.anime_id) if person else None
+    listed = person is not None and page.anime.anime_id in person.listed
+    return show(request, "title.html", person, page=page, rating=rating, own=own, listed=listed)
+
+
+def search(request: Request) -> Response:
+    """From a typed title to its page, or to the titles that may be meant."""
+    knowledge = _knowledge(request)
+    person = person_of(request, knowledge)
+    typed = request.query_params.get("q", "").strip()
+    found = queries.find(knowledge, typed, request.app.state.limits) if typed else None
+    if found and found.anime:
+        user = {"user": person.name} if person and person.stored else {}
+        query = f"?{urlencode(user)}" if user else ""
+        return RedirectResponse(f"/title/{found.anime.anime_id}{query}", 303)
+    return show(request, "search.html", person, typed=typed, found=found)
+
+
+def pipeline(request: Request) -> Response:
+    """The pipeline's state and metrics."""
+    knowledge = _knowledge(request)
+    status = queries.status(knowledge, request.app.state.source)
+    return show(request, "pipeline.html", person_of(request, knowledge), status=status)
+
+
+def rate(request: Request) -> Response:
+    """A few titles to rate, for somebody without a list."""
+    knowledge = _knowledge(request)
+    text = request.query_params.get("page", "0")
+    page = min(int(text), 100) if text.isdecimal() and len(text) < 4 else 0
+    starters = knowledge.starters
+    some = starters[page * ASKED_AT_ONCE : (page + 1) * ASKED_AT_ONCE]
+    more = len(starters) > (page + 1) * ASKED_AT_ONCE
+    titles = [knowledge.titles[i] for i in some]
+    return show(request, "rate.html", person_of(request, knowledge), titles=titles, page=page, more=more)
+
+
+async def upload(request: Request) -> Response:
+    """Take an export into memory, and show what it leads to."""
+    knowledge: Knowledge = await run_in_threadpool(_knowledge, request)
+    limits: Limits = request.app.state.limits
+    if not request.app.state.real_titles:
+        raise Problem(
+            409,
+            "This data dir holds the replica's invented titles, among which no real list has a meaning.",
+            "Type the name of one of its users, or rate a few titles. For your own list build a database of real titles: "
+            "the README says how.",
+        )
+    body = await uploaded(request, limits, request.app.state.uploads)
+    name, entries = await anyio.to_thread.run_sync(read_export, body, limits, limiter=request.app.state.parsing)
+    if not set(entries["anime_id"].to_list()) & knowledge.titles.keys():
+        raise Problem(422, "None of the list's titles is in this catalogue, so there is nothing to go by.")
+    return _begin(request, name, entries)
+
+
+async def rated(request: Request) -> Response:
+    """Take the scores given on the page for a list; one that was brought along goes on with them."""
+    knowledge: Knowledge = await run_in_threadpool(_knowledge, request)
+    async with request.form(max_files=0, max_fields=200, max_part_size=4096) as form:
+        given = {str(name): str(value) for name, value in form.multi_items()}
+    scores: dict[int, int] = {}
+    for name, value in given.items():
+        if value and ID.fullmatch(name) and int(name) in knowledge.titles:
+            if value not in {str(n) for n in range(1, 11)}:
+                raise Problem(400, "A score is a whole number from 1 to 10.", "Go back and choose one of them.")
+            scores[int(name)] = int(value)
+    session = request.app.state.sessions.get(request.cookies.get(COOKIE))
+    before = session.entries.rows() if session else []
+    rows = [(NOBODY, i, knowledge.titles[i].title, score, "completed") for i, score in scores.items()]
+    if not rows and not before:
+        raise Problem(400, "No title was scored yet.", "Go back and score at least one; three or more say much more.")
+    entries = list_frame([*before, *rows])
+    return _begin(request, session.name if session else None, entries)
+
+
+def forget(request: Request) -> Response:
+    """Throw the visitor's list away."""
+    request.app.state.sessions.forget(request.cookies.get(COOKIE))
+    answer = RedirectResponse("/", 303)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return answer
+
+
+def _begin(request: Request, name: str | None, entries: Any) -> Response:
+    """Hold the list and show its recommendations; an earlier list of the visitor is thrown away."""
+    sessions: Sessions = request.app.state.sessions
+    sessions.forget(request.cookies.get(COOKIE))
+    answer = RedirectResponse("/recommendations", 303)
+    answer.set_cookie(COOKIE, sessions.open(name, entries), httponly=True, samesite="strict")
+    return answer
+
+
+Handler = Callable[[Request], Any]
+ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/", start),
+    ("GET", "/person", find_person),
+    ("GET", "/recommendations", shown_recommendations),
+    ("GET", "/profile", shown_profile),
+    ("GET", "/season", shown_season),
+    ("GET", "/map", shown_map),
+    ("GET", "/title/{anime_id}", title),
+    ("GET", "/search", search),
+    ("GET", "/pipeline", pipeline),
+    ("GET", "/rate", rate),
+    ("POST", "/rate", rated),
+    ("POST", "/upload", upload),
+    ("POST", "/forget", forget),
+)
+
+
+def routes() -> list[Route]:
+    """The pages' routes."""
+    return [Route(path, handler, methods=[method], name=handler.__name__) for method, path, handler in ROUTES]

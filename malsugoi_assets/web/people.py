@@ -1,0 +1,109 @@
+"""For whom an answer is: a user of the data dir, or a visitor who brought a list along."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import polars as pl
+
+from malsugoi_assets.mal import PageError, parse_list_export
+from malsugoi_assets.warehouse.schema import polars_type
+from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_assets.web.knowledge import Knowledge
+from malsugoi_assets.web.limits import Limits
+from malsugoi_assets.web.problems import Problem
+from malsugoi_assets.web.sessions import Lru, Session
+
+_COLUMNS = ("username", "anime_id", "title", "score", "status")
+_TYPES = {c.name: c.type for c in TABLES["user_lists"].columns}
+LIST = pl.Schema({name: polars_type(_TYPES[name]) for name in _COLUMNS})
+NOBODY = ""
+
+
+@dataclass(frozen=True)
+class Person:
+    """`name`: whose list it is, where that is known; `key`: who answers are kept for; `stored`: a user of the data dir."""
+
+    name: str | None
+    entries: pl.DataFrame
+    key: str
+    stored: bool
+    batch: str = ""
+    answers: Lru = field(default_factory=lambda: Lru(0))
+
+    @cached_property
+    def scores(self) -> dict[int, int]:
+        """The scored titles of the list."""
+        rated = self.entries.filter(pl.col("score").is_not_null())
+        return dict(zip(rated["anime_id"].to_list(), rated["score"].to_list(), strict=True))
+
+    @cached_property
+    def listed(self) -> set[int]:
+        """All titles of the list."""
+        return set(self.entries["anime_id"].to_list())
+
+
+def find_user(knowledge: Knowledge, name: str, limits: Limits) -> Person:
+    """The user of the data dir who is meant, however the case is written. `Problem` (404, 409) where there is no list."""
+    if len(name) > limits.text:
+        raise Problem(400, f"No name has more than {limits.text} characters.", "Type the name as the site shows it.")
+    known = knowledge.published.rows(
+        "SELECT username, user_batch, list_status FROM users WHERE lower(username) = lower(?) ORDER BY username <> ? LIMIT 1",
+        name,
+        name,
+    )
+    if not known:
+        close = similar_names(knowledge, name)
+        hint = f"Did you mean {', '.join(close)}?" if close else "Names are those of the data dir's users."
+        raise Problem(404, f"Nobody is called {name} here.", f"{hint} Or bring your own list: upload an export.")
+    user = known[0]
+    if user["list_status"] != "ok":
+        state = user["list_status"] or "not read yet"
+        raise Problem(409, f"There is nothing to go by: the list of {user['username']} is {state}.")
+    entries = knowledge.published.table(
+        "user_lists", _COLUMNS, "user_batch = ? AND username = ?", user["user_batch"], user["username"]
+    )
+    return Person(user["username"], entries, user["username"], True, user["user_batch"], knowledge.answers)
+
+
+def similar_names(knowledge: Knowledge, name: str) -> list[str]:
+    """Up to three users whose names are nearly the same; asked of the database, which is told how long they may be."""
+    rows = knowledge.published.rows(
+        "SELECT username FROM users WHERE list_status = 'ok' "
+        "ORDER BY jaro_winkler_similarity(lower(username), lower(?)) DESC, username LIMIT 3",
+        name,
+    )
+    return difflib.get_close_matches(name, [row["username"] for row in rows], n=3)
+
+
+def visitor(token: str, session: Session) -> Person:
+    """The visitor who brought a list along."""
+    return Person(session.name, session.entries, token, False, "", session.answers)
+
+
+def read_export(body: bytes, limits: Limits) -> tuple[str | None, pl.DataFrame]:
+    """Owner and entries of an export. `Problem` (413, 422) for what is none, in the words of its parser."""
+    try:
+        export = parse_list_export(body, most_bytes=limits.upload_bytes)
+    except PageError as error:
+        raise Problem(
+            422,
+            f"That is no list of anime as MyAnimeList exports it: {error}.",
+            "On MyAnimeList: Profile, Export, anime list. The file is called animelist_….xml.gz; send it as it is.",
+        ) from error
+    if len(export.entries) > limits.entries:
+        raise Problem(413, f"The list has more than {limits.entries:,} entries, and the site has fewer anime.")
+    if not export.entries:
+        raise Problem(422, "The list is empty: there is nothing to go by.")
+    rows = [(NOBODY, e.anime_id, (e.title or "")[: limits.text], e.score, e.status) for e in export.entries]
+    return (export.username or "")[: limits.text] or None, list_frame(rows)
+
+
+def list_frame(rows: Iterable[tuple[str, int, str, int | None, str | None]]) -> pl.DataFrame:
+    """A list as the models take it: username, anime_id, title, score, status, by title."""
+    frame = pl.DataFrame(list(rows), schema=dict.fromkeys(LIST, None) | {"score": pl.Int64()}, orient="row")
+    fits = frame.filter(pl.col("anime_id").is_between(-(2**31), 2**31 - 1))
+    return fits.cast(dict(LIST)).unique("anime_id", keep="last", maintain_order=True).sort("anime_id")  # type: ignore[arg-type]

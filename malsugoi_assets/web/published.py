@@ -1,0 +1,158 @@
+"""The published states: each opened once, read-only, and left for the next one as soon as that is made ready.
+
+A state is a file of its own that nobody changes, so a request sees one state from beginning to end, whatever is
+published meanwhile; one that still works on the old state ends on it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from malsugoi_assets.warehouse.publish import Publisher
+from malsugoi_assets.warehouse.schema import polars_type
+from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_assets.web.problems import Problem
+
+T = TypeVar("T")
+_LOOK_SECONDS = 1.0
+log = logging.getLogger("malsugoi.web")
+
+
+class Published:
+    """One published state. Values go into SQL as parameters only; SQL reads no other file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection = duckdb.connect(str(path), read_only=True)
+        # Set afterwards: a process may open a file only once with settings of its own, and a publisher opens it too.
+        self._connection.execute("SET threads = 2")
+        self._connection.execute("SET enable_external_access = false")
+        try:
+            self._made_from = dict(self._connection.execute("FROM internal.made_from").fetchall())
+        except duckdb.Error:
+            self._made_from = {}
+
+    def rows(self, sql: str, *values: object) -> list[dict[str, Any]]:
+        """The result's rows as dictionaries."""
+        with self._connection.cursor() as cursor:
+            result = cursor.execute(sql, list(values))
+            names = [column[0] for column in result.description or []]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def table(self, name: str, columns: Sequence[str], where: str = "TRUE", *values: object) -> pl.DataFrame:
+        """Columns of a declared table, with its types; `where` is SQL of ours, its values are parameters."""
+        types = {column.name: column.type for column in TABLES[name].columns}
+        with self._connection.cursor() as cursor:
+            relation = f"SELECT {', '.join(columns)} FROM {name} WHERE {where}"  # noqa: S608 (our own words)
+            rows = cursor.execute(relation, list(values)).fetchall()
+        return pl.DataFrame(rows, schema={c: polars_type(types[c]) for c in columns}, orient="row")
+
+    def arrays(self, sql: str, *values: object) -> list[npt.NDArray[Any]]:
+        """The result's columns, numbers without NULL, as arrays: for millions of rows."""
+        with self._connection.cursor() as cursor:
+            return [np.asarray(column) for column in cursor.execute(sql, list(values)).fetchnumpy().values()]
+
+    def made_from(self, *tables: str) -> tuple[str, ...]:
+        """What the tables' rows were made from: as long as this is the same, so are they."""
+        return tuple(self._made_from.get(table, self.path.name) for table in tables)
+
+
+class Parts:
+    """Things made of published tables, kept while the tables stay the same; each is made once, by one thread."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, threading.Lock] = {}
+        self._kept: dict[str, list[tuple[object, object]]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, name: str, key: object, make: Callable[[], T]) -> T:
+        """The part of this name and key; of the keys of a name the last two are kept (the state in use and the next)."""
+        with self._lock:
+            lock = self._locks.setdefault(name, threading.Lock())
+        with lock:
+            kept = self._kept.setdefault(name, [])
+            for known, value in kept:
+                if known == key:
+                    return value  # type: ignore[return-value]
+            made = make()
+            self._kept[name] = [*kept[-1:], (key, made)]
+            return made
+
+
+class States(Generic[T]):
+    """The state in use. `open_state` makes ready a published file; it is asked for the next one by a thread of its own."""
+
+    def __init__(
+        self, publisher: Publisher, open_state: Callable[[Published], T], ready: Callable[[T], None]
+    ) -> None:
+        self._publisher = publisher
+        self._open_state = open_state
+        self._ready = ready
+        self._path: Path | None = None
+        self._state: T | None = None
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def current(self) -> T:
+        """The state in use; `Problem` (503) before anything is published."""
+        if self._state is None:
+            self.refresh()
+        state = self._state
+        if state is None:
+            raise Problem(
+                503,
+                f"Nothing is in {self._publisher.root} yet.",
+                "Run `malsugoi run` first; this page works as soon as something is published.",
+            )
+        return state
+
+    def refresh(self) -> None:
+        """Take what is published now, where that is another state than the one in use: the first at once, another as
+        soon as it is ready.
+        """
+        with self._lock:
+            path = self._publisher.current()
+            if path is None or path == self._path:
+                return
+            try:
+                state = self._open_state(Published(path))
+            except duckdb.IOException:
+                return  # Published and replaced in between: the next look finds the newer one.
+            if self._state is not None:
+                self._ready(state)
+            self._path, self._state = path, state
+
+    def watch(self) -> None:
+        """Look for a new state every second until `close`."""
+        self._thread = threading.Thread(target=self._watch, name="published states", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def _watch(self) -> None:
+        self._look(self.refresh)
+        if (state := self._state) is not None:
+            self._look(lambda: self._ready(state))
+        while not self._ended.wait(_LOOK_SECONDS):
+            self._look(self.refresh)
+
+    def _look(self, do: Callable[[], None]) -> None:
+        """A state that cannot be opened or made ready must not end the looking: the one in use goes on."""
+        try:
+            do()
+        except Exception:
+            log.exception("the state published last cannot be used yet")

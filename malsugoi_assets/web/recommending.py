@@ -1,0 +1,109 @@
+"""Recommendations and predicted ratings for one person: the one place where the page asks the models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from malsugoi_assets.recommend.ratings import index_ratings
+from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+from malsugoi_assets.web.knowledge import Knowledge
+from malsugoi_assets.web.people import Person
+from malsugoi_assets.web.problems import Problem
+from malsugoi_assets.web.records import Rating, Reason, Recommendation, Recommendations
+
+# Half the width of an interval that holds four values in five of a normal distribution, in standard deviations.
+_FOUR_IN_FIVE = 1.2816
+
+
+def recommendations(knowledge: Knowledge, person: Person, settings: RecommendationSettings) -> Recommendations:
+    """What to watch next. A user's list without settings of their own is the published one."""
+    key = (knowledge.key, person.key, knowledge.published.path if person.stored else None, settings)
+    made: Recommendations = person.answers.get(key, lambda: _make(knowledge, person, settings))
+    return made
+
+
+def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings) -> Recommendations:
+    usual = settings == RecommendationSettings(length=settings.length)
+    if person.stored and usual and (stored := _published(knowledge, person, settings.length)):
+        return stored
+    ranker = knowledge.ranker
+    if ranker is None:
+        raise Problem(
+            503, "No weights are published yet, so nothing can be ranked.", "Let `malsugoi run` finish first."
+        )
+    frame = ranker.recommender.recommend(person.entries, lambda pairs: pl.Series([7.0] * pairs.height), settings)
+    rows = frame.sort("rank").to_dicts()
+    rated = predict(knowledge, person, [row["anime_id"] for row in rows])
+    return Recommendations(
+        username=person.name,
+        ranked_by=f"the weights of {ranker.method}",
+        items=[_item(knowledge, person, row, rated.get(row["anime_id"])) for row in rows],
+    )
+
+
+def _published(knowledge: Knowledge, person: Person, length: int) -> Recommendations | None:
+    """The rows of the table, None where they are fewer than are asked for and than were made."""
+    rows = knowledge.published.rows(
+        "SELECT anime_id, rank, score, predicted_rating, because FROM recommendations "
+        "WHERE user_batch = ? AND username = ? ORDER BY rank",
+        person.batch,
+        person.name,
+    )
+    if not rows or length > max(len(rows), RecommendationSettings().length):
+        return None
+    items = [
+        _item(knowledge, person, row, Rating(predicted_rating=row["predicted_rating"], model="published"))
+        for row in rows[:length]
+    ]
+    return Recommendations(username=person.name, ranked_by="the published list", items=items)
+
+
+def _item(knowledge: Knowledge, person: Person, row: dict[str, Any], rating: Rating | None) -> Recommendation:
+    because = [
+        Reason(
+            anime_id=reason["anime_id"],
+            title=title_of(knowledge, reason["anime_id"], reason["title"]),
+            weight=reason["weight"],
+            rated=person.scores.get(reason["anime_id"]),
+        )
+        for reason in row["because"] or []
+    ]
+    anime = knowledge.titles[row["anime_id"]]
+    return Recommendation(rank=row["rank"], score=row["score"], anime=anime, rating=rating, because=because)
+
+
+def title_of(knowledge: Knowledge, anime_id: int, listed: str | None) -> str:
+    """What a title is called: as the catalogue says, else as the list does."""
+    known = knowledge.titles.get(anime_id)
+    return known.title if known else listed or f"#{anime_id}"
+
+
+def predict(knowledge: Knowledge, person: Person, anime_ids: Sequence[int]) -> dict[int, Rating]:
+    """The ratings that the person would give, by `cf`; nothing for titles that nobody rated, or without any score."""
+    rater = knowledge.rater
+    if rater is None or not person.scores:
+        return {}
+    place = np.searchsorted(rater.anime_ids, np.asarray(anime_ids, dtype=np.int32))
+    known = [
+        (anime_id, p)
+        for anime_id, p in zip(anime_ids, place.tolist(), strict=True)
+        if p < len(rater.anime_ids) and rater.anime_ids[p] == anime_id
+    ]
+    if not known:
+        return {}
+    history, _ = index_ratings(person.entries, anime_ids=rater.anime_ids)
+    items = np.array([p for _, p in known], dtype=np.int32)
+    predicted, deviation = rater.model.for_lists(history).predict_with_deviation(np.zeros_like(items), items)
+    return {
+        anime_id: Rating(
+            predicted_rating=round(float(value), 3),
+            low=round(max(1.0, float(value - _FOUR_IN_FIVE * spread)), 3),
+            high=round(min(10.0, float(value + _FOUR_IN_FIVE * spread)), 3),
+            model="cf",
+        )
+        for (anime_id, _), value, spread in zip(known, predicted, deviation, strict=True)
+    }

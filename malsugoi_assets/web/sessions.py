@@ -1,0 +1,98 @@
+"""Lists that visitors bring along: in memory, for an hour, under a random token in a cookie; on no disk."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from malsugoi_assets.web.limits import Limits
+
+COOKIE = "malsugoi_list"
+
+
+class Lru:
+    """The last answers, so that nobody waits twice for the same."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What is kept under the key, made where there is nothing."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = make()
+        with self._lock:
+            self._kept[key] = made
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return made
+
+
+@dataclass
+class Session:
+    """One visitor's list (username, anime_id, title, score, status) and the answers made of it."""
+
+    name: str | None
+    entries: pl.DataFrame
+    used: float = 0.0
+    answers: Lru = field(default_factory=lambda: Lru(16))
+
+
+class Sessions:
+    """All of them, bounded in number, in size and in time."""
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._held: OrderedDict[str, Session] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def open(self, name: str | None, entries: pl.DataFrame) -> str:
+        """Hold a list and return its token; those not used for longest make room."""
+        token = secrets.token_urlsafe(32)
+        with self._lock:
+            self._held[token] = Session(name, entries, self._clock())
+            self._throw_away()
+        return token
+
+    def get(self, token: str | None) -> Session | None:
+        """The list of a token, None for one that is unknown or too old."""
+        if token is None:
+            return None
+        with self._lock:
+            self._throw_away()
+            session = self._held.get(token)
+            if session is not None:
+                session.used = self._clock()
+                self._held.move_to_end(token)
+            return session
+
+    def forget(self, token: str | None) -> None:
+        """Throw a list away at once."""
+        if token is not None:
+            with self._lock:
+                self._held.pop(token, None)
+
+    def _throw_away(self) -> None:
+        oldest = self._clock() - self._limits.session_seconds
+        while self._held:
+            first = next(iter(self._held.values()))
+            entries = sum(session.entries.height for session in self._held.values())
+            too_many = len(self._held) > self._limits.sessions or entries > self._limits.session_entries
+            if first.used >= oldest and not (too_many and len(self._held) > 1):
+                return
+            self._held.popitem(last=False)

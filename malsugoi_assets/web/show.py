@@ -1,0 +1,66 @@
+"""How numbers and reasons read on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+from malsugoi_assets.web.records import Reason
+
+UNKNOWN = "–"
+
+
+def rating(value: float | None) -> str:
+    """One place behind the point."""
+    return UNKNOWN if value is None else f"{value:.1f}"
+
+
+def exact(value: float | None) -> str:
+    """Three places behind the point."""
+    return UNKNOWN if value is None else f"{value:.3f}"
+
+
+def signed(value: float | None) -> str:
+    """One place, with its sign."""
+    return UNKNOWN if value is None else f"{value:+.1f}".replace("-", "−")
+
+
+def whole(value: float | None) -> str:
+    """A count, its thousands apart."""
+    return UNKNOWN if value is None else f"{value:,.0f}"
+
+
+def figure(value: float | None) -> str:
+    """A count or a number, whichever it is."""
+    return UNKNOWN if value is None else f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+
+
+def day(value: date | None) -> str:
+    """A day."""
+    return UNKNOWN if value is None else value.strftime("%Y-%m-%d")
+
+
+def moment(value: datetime | None) -> str:
+    """A minute, in UTC."""
+    return UNKNOWN if value is None else value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def spoken(status: str) -> str:
+    """A list's status in words."""
+    return status.replace("_", " ").capitalize()
+
+
+def share(value: float, most: float) -> float:
+    """How long a bar is, in hundredths of the longest."""
+    return round(100 * max(0.0, min(1.0, value / most)), 1) if most > 0 else 0.0
+
+
+def liked(reasons: list[Reason]) -> list[Reason]:
+    """The reasons that were scored, the best first, before those that weren't."""
+    return sorted(reasons, key=lambda reason: -(reason.rated or 0))
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    f.__name__: f for f in (rating, exact, signed, whole, figure, day, moment, spoken, share, liked)
+}

@@ -1,0 +1,26 @@
+"""One published world for all tests of the page: nobody writes into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from malsugoi_tests.web.world import browsing, publish
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data dir's path."""
+    root = tmp_path_factory.mktemp("web") / "data"
+    publish(root)
+    return root
+
+
+@pytest.fixture
+def client(world: Path) -> Iterator[TestClient]:
+    """A visitor without a list."""
+    with browsing(world) as visitor:
+        yield visitor

@@ -1,0 +1,76 @@
+"""Whatever settings declare is asked for: controls, bounds and parameters come from the declaration."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+from malsugoi_assets.web.forms import as_pairs, controls, read
+from malsugoi_assets.web.problems import Problem
+
+
+class Wishes(BaseModel):
+    """One field of each kind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    length: int = Field(20, ge=1, le=100, description="Titles.")
+    adult: bool = Field(False)
+    year: int | None = Field(None, ge=1900)
+    dial: float = Field(0.0, ge=-1, le=1)
+    genres: tuple[str, ...] = ()
+    kinds: frozenset[Literal["TV", "Movie"]] = frozenset()
+    order: Literal["best", "newest"] = "best"
+
+
+def test_each_kind_of_field_gets_its_control() -> None:
+    made = {control.name: control for control in controls(Wishes(year=2001, genres=("Drama", "Sci-Fi")))}
+    assert {name: c.kind for name, c in made.items()} == {
+        "length": "number",
+        "adult": "check",
+        "year": "number",
+        "dial": "number",
+        "genres": "words",
+        "kinds": "words",
+        "order": "choice",
+    }
+    assert (made["length"].low, made["length"].high, made["length"].step) == (1, 100, "1")
+    assert (made["year"].value, made["genres"].value) == ("2001", "Drama, Sci-Fi")
+    assert made["order"].options == ("best", "newest")
+    assert made["kinds"].options == ("TV", "Movie")
+
+
+def test_every_setting_of_the_recommendations_has_a_control() -> None:
+    assert {c.name for c in controls(RecommendationSettings())} == set(RecommendationSettings.model_fields)
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        Wishes(),
+        Wishes(length=3, adult=True, year=1999, dial=-0.5),
+        Wishes(genres=("a b", "c"), kinds=frozenset({"TV"}), order="newest"),
+    ],
+)
+def test_an_address_leads_back_to_the_settings(wishes: Wishes) -> None:
+    assert read(Wishes, as_pairs(wishes)) == wishes
+
+
+def test_a_checkbox_that_was_taken_off_is_off_and_what_is_left_empty_is_usual() -> None:
+    assert read(Wishes, [("adult", "false")]) == Wishes()
+    assert read(Wishes, [("adult", "false"), ("adult", "true")]) == Wishes(adult=True)
+    assert read(Wishes, [("year", ""), ("genres", " "), ("length", "")]) == Wishes()
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [[("length", "0")], [("length", "x")], [("order", "worst")], [("nonsense", "1")], [("genres", "x" * 101)]],
+)
+def test_what_cannot_be_set_is_told(pairs: list[tuple[str, str]]) -> None:
+    with pytest.raises(Problem) as told:
+        read(Wishes, pairs)
+    assert told.value.status == 400
+    assert told.value.sentence

@@ -1,0 +1,154 @@
+"""Every request sees one published state, and the next state is taken up by itself, also under load."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_assets.web.published import Parts, Published, States
+from malsugoi_tests.web.world import ADDRESS, LIKES, USER, browsing, export, publish, send
+
+
+@pytest.fixture
+def own_world(world: Path, tmp_path: Path) -> Path:
+    """A copy of the world to publish into."""
+    shutil.copytree(world, tmp_path / "data", symlinks=True)
+    return tmp_path / "data"
+
+
+def rename(root: Path, title: str) -> None:
+    """Publish a state in which title 100 is called so."""
+    data_dir = DataDir(root)
+    features = data_dir.lake.read("anime_features").collect()
+    named = pl.when(pl.col("anime_id") == 100).then(pl.lit(title)).otherwise(pl.col("title"))
+    data_dir.lake.write(TABLES["anime_features"], features.with_columns(title=named))
+    data_dir.publisher.publish()
+
+
+def test_the_next_state_is_taken_up(own_world: Path) -> None:
+    with browsing(own_world) as client:
+        assert "Wandering Lantern" in client.get("/title/100").text
+        rename(own_world, "Renamed")
+        deadline = time.monotonic() + 60
+        while "Renamed" not in client.get("/title/100").text:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_a_list_outlives_the_state(own_world: Path) -> None:
+    with browsing(own_world) as client:
+        send(client, export(LIKES))
+        rename(own_world, "Renamed")
+        client.app.state.states.refresh()  # type: ignore[attr-defined]
+        page = client.get("/recommendations")
+        assert page.status_code == 200
+        assert "5 titles" in client.get("/profile").text
+
+
+@pytest.mark.slow
+def test_fifty_clients_are_answered_while_states_are_published(own_world: Path) -> None:
+    codes: list[int] = []
+    titles: set[str] = set()
+    ended = threading.Event()
+    with browsing(own_world) as client:
+        send(client, export(LIKES))
+
+        def ask(number: int) -> None:
+            paths = ("/recommendations", f"/recommendations?user={USER}", "/api/titles/100", "/pipeline", "/profile")
+            while not ended.is_set():
+                answer = client.get(f"{ADDRESS}{paths[number % len(paths)]}")
+                codes.append(answer.status_code)
+                if paths[number % len(paths)] == "/api/titles/100":
+                    titles.add(answer.json()["anime"]["title"])
+                number += 1
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(50)]
+        for thread in threads:
+            thread.start()
+        for number in range(2):
+            rename(own_world, f"State {number}")
+        deadline = time.monotonic() + 60
+        while "State 1" not in titles and time.monotonic() < deadline:
+            time.sleep(0.05)
+        ended.set()
+        for thread in threads:
+            thread.join()
+    assert set(codes) == {200}
+    assert len(codes) >= 50
+    assert "State 1" in titles
+
+
+def test_parts_are_made_anew_only_where_their_tables_changed(own_world: Path) -> None:
+    with browsing(own_world) as client:
+        states = client.app.state.states  # type: ignore[attr-defined]
+        first = states.current()
+        first.make_ready()
+        before = (first.search, first.words, first.map, first.rater, first.ranker)
+        data_dir = DataDir(own_world)
+        stored = data_dir.lake.read("cf_metrics").collect()
+        data_dir.lake.write(TABLES["cf_metrics"], stored.with_columns(value=pl.lit(0.85)))
+        data_dir.publisher.publish()
+        states.refresh()
+        second = states.current()
+        assert second is not first
+        for old, new in zip(
+            before, (second.search, second.words, second.map, second.rater, second.ranker), strict=True
+        ):
+            assert old is new
+        rename(own_world, "Renamed")
+        states.refresh()
+        third = states.current()
+        assert third.search is not second.search
+        assert third.titles[100].title == "Renamed"
+
+
+def test_a_part_is_made_once_for_many_who_ask_and_two_keys_are_kept() -> None:
+    parts, made = Parts(), list[str]()
+
+    def make(key: str) -> str:
+        time.sleep(0.01)
+        made.append(key)
+        return key.upper()
+
+    threads = [threading.Thread(target=lambda: parts.get("p", "a", lambda: make("a"))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == ["a"]
+    assert [parts.get("p", key, lambda key=key: make(key)) for key in ("b", "a", "b", "c", "a")] == list("BABCA")  # type: ignore[misc]
+    assert made == ["a", "b", "c", "a"]
+
+
+def test_a_state_that_cannot_be_made_ready_leaves_the_old_one_in_use(own_world: Path) -> None:
+    publisher = DataDir(own_world).publisher
+    opened: list[Published] = []
+
+    def refuse(state: Published) -> None:
+        raise RuntimeError("cannot be made ready")
+
+    states = States(publisher, lambda p: opened.append(p) or p, refuse)  # type: ignore[func-returns-value]
+    states.refresh()
+    rename(own_world, "Renamed")
+    with pytest.raises(RuntimeError):
+        states.refresh()
+    assert states.current() is opened[0]
+
+
+def test_sql_reads_no_other_file(world: Path) -> None:
+    published = Published(DataDir(world).publisher.current() or world)
+    with pytest.raises(Exception, match=r"disabled|not allowed|Permission"):
+        published.rows("SELECT * FROM read_text(?)", "/etc/passwd")
+    with pytest.raises(Exception, match=r"read-only|locked|disabled"):
+        published.rows("CREATE TABLE x AS SELECT 1")
+
+
+def test_a_world_is_published_whole(tmp_path: Path) -> None:
+    assert publish(tmp_path / "data").publisher.current() is not None
