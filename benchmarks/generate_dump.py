@@ -33,15 +33,12 @@ def generate(folder: Path, rows: int, seed: int = 0, titles: int = TITLES) -> di
     ids = np.sort(rng.choice(np.arange(1, 3 * titles), titles, replace=False)).astype(np.int32)
     episodes = rng.choice([1, 12, 13, 24, 26, 50], titles).astype(np.int32)
     _write_catalogue(folder / "anime.csv", ids, episodes, rng)
-    popularity = 1 / (np.arange(1, titles + 1) + 40.0) ** 1.05
-    share = rng.permutation(popularity / popularity.sum())
-    edges = np.cumsum(share)
+    edges = np.cumsum(rng.permutation(shares(titles)))
     report = {"rows": 0, "rated": 0, "users": 0, "titles": titles}
     with (folder / "animelist.csv").open("wb") as file:
         file.write(b"user_id,anime_id,rating,watching_status,watched_episodes\n")
         while report["rows"] < rows:
-            length = np.clip(rng.lognormal(np.log(DRAWN_A_USER) - 0.605, 1.1, USERS_A_BLOCK), 1, titles * 0.4)
-            block = _lists(rng, length.astype(np.int64), report["users"], edges, ids, episodes)
+            block = _lists(rng, _lengths(rng, USERS_A_BLOCK, titles), report["users"], edges, ids, episodes)
             block = block.head(rows - report["rows"])
             block.write_csv(file, include_header=False)
             report["rows"] += block.height
@@ -49,6 +46,24 @@ def generate(folder: Path, rows: int, seed: int = 0, titles: int = TITLES) -> di
             report["users"] += block["user_id"].n_unique()
     (folder / "generated.json").write_text(json.dumps(report))
     return report
+
+
+def invented_lists(rng: np.random.Generator, users: int, ids: np.ndarray) -> pl.DataFrame:
+    """More users over titles that are there already, `ids` by popularity; the columns of `animelist.csv`."""
+    episodes = np.full(len(ids), 12, dtype=np.int32)
+    return _lists(rng, _lengths(rng, users, len(ids)), 0, np.cumsum(shares(len(ids))), ids, episodes)
+
+
+def shares(titles: int) -> np.ndarray:
+    """Each title's share of all list rows, the most popular first."""
+    popularity = 1 / (np.arange(1, titles + 1) + 40.0) ** 1.05
+    return popularity / popularity.sum()
+
+
+def _lengths(rng: np.random.Generator, users: int, titles: int) -> np.ndarray:
+    """Rows a user."""
+    length = np.clip(rng.lognormal(np.log(DRAWN_A_USER) - 0.605, 1.1, users), 1, titles * 0.4)
+    return length.astype(np.int64)
 
 
 def _write_catalogue(path: Path, ids: np.ndarray, episodes: np.ndarray, rng: np.random.Generator) -> None:
