@@ -9,11 +9,20 @@ from pydantic import Field
 
 from malsugoi_assets.assets.builds import build_row, judged, load_network
 from malsugoi_assets.assets.config import config_of
-from malsugoi_assets.assets.evaluation import build_id, measured, metrics_metadata, metrics_shown
+from malsugoi_assets.assets.evaluation import (
+    build_id,
+    error_along,
+    error_in,
+    measured,
+    metrics_metadata,
+    metrics_shown,
+    reliability,
+)
 from malsugoi_assets.assets.plots import curves
 from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.disk import sweep_drafts
 from malsugoi_assets.evaluation.hold_out import hold_out
+from malsugoi_assets.evaluation.segments import hold_out_segments
 from malsugoi_assets.recommend.devices import forget_memory_peak, memory_peak_bytes
 from malsugoi_assets.recommend.dnn_settings import KIND, DnnSettings
 from malsugoi_assets.resources.compute import Compute
@@ -128,7 +137,7 @@ def dnn_model(  # noqa: D103
     )
 
 
-@table_asset("dnn_metrics", code_version="2", kinds=["pytorch"])
+@table_asset("dnn_metrics", code_version="3", kinds=["pytorch"])
 def dnn_metrics(  # noqa: D103
     warehouse: Warehouse,
     compute: Compute,
@@ -142,6 +151,27 @@ def dnn_metrics(  # noqa: D103
     current = dnn_model.filter("is_current").collect()
     held = hold_out(user_lists.collect(), anime_features.collect(), anime_relations.collect())
     network = load_network(warehouse, current, held.items, compute.resolve())
-    predicted = {"dnn": network.predict(held.train, held.user, held.item)}
-    rows = measured(held, predicted, str(current["model_id"][0]))
-    return table_result("dnn_metrics", rows, metrics_metadata(rows), shown=metrics_shown(rows))
+    predicted, deviation = network.predict_with_deviation(held.train, held.user, held.item)
+    marks = hold_out_segments(held)
+    rows = measured(
+        held,
+        {"dnn": predicted},
+        str(current["model_id"][0]),
+        marks,
+        held.judge_intervals("dnn", predicted, deviation),
+    )
+    some = ("dnn", "bias")
+    return table_result(
+        "dnn_metrics",
+        rows,
+        {
+            **metrics_metadata(rows),
+            "by_history": error_along(rows, "history", some, "ratings of the user to learn from"),
+            "by_popularity": error_along(rows, "title", some, "ratings of the title to learn from"),
+            "by_year": error_along(rows, "year", some, "year of the title"),
+            "by_rating": error_along(rows, "rating", some, "the rating that was given"),
+            "cold": error_in(rows, "dnn", ("all", "cold users", "cold titles", "unknown year")),
+            **reliability(rows, "dnn"),
+        },
+        shown=metrics_shown(rows),
+    )

@@ -13,8 +13,9 @@ import polars as pl
 
 from malsugoi_assets.assets.plots import curves, intervals
 from malsugoi_assets.evaluation.hold_out import HoldOut
+from malsugoi_assets.evaluation.judge_intervals import LEVELS
 from malsugoi_assets.evaluation.reports import metric_rows
-from malsugoi_assets.evaluation.results import Mask
+from malsugoi_assets.evaluation.results import Mask, Result
 from malsugoi_assets.recommend.baselines import Bias, GlobalMean, ItemMean, MalScore, UserMean
 from malsugoi_assets.recommend.ratings import FloatArray
 
@@ -37,10 +38,17 @@ def predictions_of(held: HoldOut, models: Mapping[str, Any]) -> dict[str, FloatA
 
 
 def measured(
-    held: HoldOut, predictions: Mapping[str, FloatArray], model_id: str, marks: Mapping[str, Mask] | None = None
+    held: HoldOut,
+    predictions: Mapping[str, FloatArray],
+    model_id: str,
+    marks: Mapping[str, Mask] | None = None,
+    more: Sequence[Result] = (),
 ) -> pl.DataFrame:
-    """Rows of a metrics table: the predictions, those of `BASELINES` beside them; `marks` are further segments."""
-    rows = metric_rows(held.judge(predictions_of(held, BASELINES) | dict(predictions), marks=marks))
+    """Rows of a metrics table: the predictions, those of `BASELINES` beside them; `marks` are further segments, `more`
+    further figures.
+    """
+    found = held.judge(predictions_of(held, BASELINES) | dict(predictions), marks=marks)
+    rows = metric_rows([*found, *more])
     return rows.with_columns(model_id=pl.lit(model_id), computed_at=pl.lit(datetime.now(UTC)))
 
 
@@ -82,6 +90,37 @@ def error_along(rows: pl.DataFrame, what: str, models: Sequence[str], x: str) ->
         for model in models
     }
     return curves(lines, x, "mean squared error", ticks=[s.removeprefix(f"{what} ") for s in segments])
+
+
+def error_in(rows: pl.DataFrame, model: str, segments: Sequence[str]) -> dg.MarkdownMetadataValue:
+    """A plot of one model's mean squared error in each of the segments, with the intervals."""
+    found = _figures(rows, model, "mse")
+    return intervals(
+        {name: found[name] for name in segments if name in found}, f"mean squared error of {model}, 95 % interval"
+    )
+
+
+def reliability(rows: pl.DataFrame, model: str) -> dict[str, Any]:
+    """How many true ratings lie inside of what the model states, and a plot of it beside what is stated."""
+    found = {level: _figures(rows, model, f"covered@{level}") for level in LEVELS}
+    there = [(float(level), 100 * figures["all"][0]) for level, figures in found.items() if "all" in figures]
+    if not there:
+        return {}
+    lines = {"found": there, "stated": [(level, level) for level, _ in there]}
+    return {
+        "inside_of_90_percent_intervals": round(found[90]["all"][0], 4),
+        "reliability": curves(lines, "stated probability, %", "ratings inside of the interval, %"),
+    }
+
+
+def _figures(rows: pl.DataFrame, model: str, metric: str) -> dict[str, tuple[float, float, float]]:
+    """Value and interval by segment."""
+    mine = rows.filter((pl.col("model") == model) & (pl.col("metric") == metric) & (pl.col("versus") == ""))
+    ends = [pl.coalesce(end, "value") for end in ("ci_low", "ci_high")]  # a single user has no interval
+    return {
+        segment: (value, low, high)
+        for segment, value, low, high in mine.select("segment", "value", *ends).iter_rows()
+    }
 
 
 def metrics_shown(rows: pl.DataFrame) -> pl.DataFrame:

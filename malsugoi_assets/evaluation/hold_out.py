@@ -14,6 +14,7 @@ import polars as pl
 
 from malsugoi_assets.evaluation.draws import name_draws, pair_draws
 from malsugoi_assets.evaluation.judge_errors import error_segments, judge_errors, learnt_around
+from malsugoi_assets.evaluation.judge_intervals import judge_intervals
 from malsugoi_assets.evaluation.results import Mask, Result
 from malsugoi_assets.recommend.items import Items, align_items
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings, index_ratings
@@ -42,6 +43,11 @@ class HoldOut:
         """Errors of each model's predictions (name → one a target) in every segment; `marks` are further segments."""
         segments = error_segments(*learnt_around(self.train, self.user, self.item), marks)
         return judge_errors(self.rating, self.user, predicted, segments, protocol=PROTOCOL, seconds=seconds)
+
+    def judge_intervals(self, model: str, predicted: FloatArray, deviation: FloatArray) -> list[Result]:
+        """How often the truth lies inside of the intervals that one model states, in every segment."""
+        segments = error_segments(*learnt_around(self.train, self.user, self.item))
+        return judge_intervals(self.rating, self.user, predicted, deviation, segments, model=model, protocol=PROTOCOL)
 
     def compared(self, predicted: Mapping[str, FloatArray]) -> Result:
         """The mean squared error of the first model over all targets, with its differences to the others."""

@@ -414,7 +414,13 @@ def _metrics(name: str, what: str, group: str) -> Table:
             Column("protocol", "VARCHAR", "How rows were held out", True),
             Column("model", "VARCHAR", "Who predicts", True),
             Column("segment", "VARCHAR", "Which rows count; all = every one", True),
-            Column("metric", "VARCHAR", "mse, rmse, mae, r2 …", True),
+            Column(
+                "metric",
+                "VARCHAR",
+                "mse, rmse, mae, r2; covered@90 = share of ratings inside of the stated "
+                "90 % intervals, width@90 = their mean width",
+                True,
+            ),
             Column("versus", "VARCHAR", "Empty, or the model whose value is subtracted", True),
             Column("value", "DOUBLE", "The metric's value; NULL where it has none"),
             Column("ci_low", "DOUBLE", "Lower end of the 95 % interval, by bootstrap over users"),

@@ -61,7 +61,7 @@ class World:
         lists: dict[str, dict[int, int | None]] = {f"u{user:02}": {} for user in range(n_users)}
         for user, item, score in zip(ratings.user, ratings.item, ratings.rating, strict=True):
             lists[f"u{user:02}"][int(items.anime_id[item])] = None if np.isnan(score) else int(score)
-        features = [{**row, "season": None} for row in items.features.rename({"type": "type"}).iter_rows(named=True)]
+        features = [dict(row) for row in items.features.rename({"type": "type"}).iter_rows(named=True)]
         self.data_dir.lake.write(TABLES["anime_features"], frame("anime_features", *features))
         self.data_dir.lake.write(
             TABLES["anime_relations"], frame("anime_relations", *items.relations.iter_rows(named=True))
@@ -138,6 +138,11 @@ def test_builds_follow_each_other_past_the_gate_and_one_can_go_back(
     assert second["held_out"] == rows(world.data_dir, "SELECT max(n) FROM dnn_metrics WHERE segment = 'all'")[0][0]
     measured = rows(world.data_dir, "SELECT value FROM dnn_metrics WHERE segment = 'all' AND metric = 'mse' AND model = 'dnn' AND versus = ''")  # fmt: skip
     assert measured[0][0] == pytest.approx(second["mse"])
+
+    segments = {str(row[0]) for row in rows(world.data_dir, "SELECT DISTINCT segment FROM dnn_metrics")}
+    assert {"all", "year 2000-2004", "rating 7-8", "history 10-49", "title 10-49"} <= segments
+    covered = rows(world.data_dir, "SELECT value FROM dnn_metrics WHERE segment = 'all' AND metric = 'covered@90'")
+    assert 0.5 < float(str(covered[0][0])) <= 1
 
     # The same data once more: the same build, and nothing that was made from it is stale.
     before = world.data_dir.lake.content("dnn_model")

@@ -26,6 +26,15 @@ PLOTS: dict[str, Callable[[], dg.MarkdownMetadataValue]] = {
         "mean squared error",
         ticks=["0", "1-4", "5-14", "15-39", "40+"],
     ),
+    "reliability": lambda: curves(
+        {"found": [(50, 50.3), (80, 80.1), (90, 89.4), (95, 94.1)], "stated": [(p, p) for p in (50, 80, 90, 95)]},
+        "stated probability, %",
+        "ratings inside of the interval, %",
+    ),
+    "cold": lambda: intervals(
+        dict.fromkeys(("all", "cold users", "cold titles", "unknown year"), (1.5, 1.3, 1.7)),
+        "mean squared error of dnn, 95 % interval",
+    ),
     "models": lambda: intervals(dict.fromkeys(MODELS, (1.5, 1.3, 1.7)), "mean squared error (lower is better)"),
 }  # fmt: skip
 
