@@ -81,7 +81,7 @@ MODELS = {
     "cf-original": Entry("original", "OriginalCf", "own", "the original project's cosine similarity"),
     "ease": Entry("ease", "Ease", "own", "linear item weights in closed form, for ranking"),
     "slim": Entry("slim", "Slim", "own", "sparse linear item weights, for ranking"),
-    "blend": Entry("blend", "Blend", "own", "several of our own, weighted out of fold"),
+    "blend": Entry("blend", "Blend", "own", "Gaussian process, network and trees", takes_device=True),
     "ranking": Entry("ranking", "Ranking", "own", "the learnt order of the recommendations"),
     "recommendations": Entry("recommended", "Recommended", "lists", "`ranking` after the rules of the list"),
     "global-mean": Entry("baselines", "GlobalMean", "baselines", "the mean of all ratings"),

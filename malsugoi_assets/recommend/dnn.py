@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -81,40 +82,90 @@ class TrainedDnn:
         self, history: Ratings, user: IntArray, item: IntArray
     ) -> tuple[FloatArray, FloatArray]:
         """As `predict`, with the standard deviation that the network expects of the rating around it."""
+        if not len(user):
+            return np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.float32)
+        inputs = self.inputs(history, user, item)
+        with compute_threads(self.settings.threads or available_threads()):
+            correction, deviation = self.network.correct(inputs.matrix, self.device)
+        predicted = (inputs.base + inputs.scale * correction).clip(1, 10)
+        return predicted.astype(np.float32), (inputs.scale * deviation).astype(np.float32)
+
+    def inputs(self, history: Ratings, user: IntArray, item: IntArray) -> Inputs:
+        """The network's inputs for the pairs; see `predict`."""
         if history.n_items != len(self.anime_id):
             raise ValueError(
                 f"the history has {history.n_items} titles, the model's catalogue {len(self.anime_id)}: "
                 "load the model with the catalogue that the history is indexed by"
             )
-        if not len(user):
-            return np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.float32)
         threads = self.settings.threads or available_threads()
         with compute_threads(threads):
-            inputs = pair_inputs(self.catalogue, history, user, item, self.settings.max_history, threads)
-            correction, deviation = self.network.correct(inputs.matrix, self.device)
-        predicted = (inputs.base + inputs.scale * correction).clip(1, 10)
-        return predicted.astype(np.float32), (inputs.scale * deviation).astype(np.float32)
+            return pair_inputs(self.catalogue, history, user, item, self.settings.max_history, threads)
 
     def save(self, path: Path) -> str:
         """Write the model to `path` by rename; returns the file's sha256. Same model, same bytes."""
-        tensors: dict[str, npt.NDArray[np.generic]] = dict(self.catalogue.state.tensors())
-        if self.catalogue.process is not None:
-            tensors |= self.catalogue.process.tensors()
-        tensors["anime_id"] = self.anime_id.astype(np.int32)
-        for name, value in self.network.state_dict().items():
-            tensors[f"network.{name}"] = value.cpu().numpy()
-        header = {
-            "settings": self.settings.model_dump(),
-            "seed": self.seed,
-            "curve": [asdict(epoch) for epoch in self.curve],
-            "best_epoch": self.best_epoch,
-            "stopped": self.stopped,
-            "notes": list(self.notes),
-            "train_rows": self.train_rows,
-            "columns": column_names(self.code.columns),
-            "code": self.code.as_json(),
-        }
-        return write_weights(path, tensors, header, kind=KIND)
+        return write_weights(path, *to_tensors(self), kind=KIND)
+
+
+def to_tensors(model: TrainedDnn) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """All arrays of a model by name, and its header, as they are written to a file; `from_tensors` is the way back."""
+    tensors: dict[str, npt.NDArray[Any]] = dict(model.catalogue.state.tensors())
+    if model.catalogue.process is not None:
+        tensors |= model.catalogue.process.tensors()
+    tensors["anime_id"] = model.anime_id.astype(np.int32)
+    for name, value in model.network.state_dict().items():
+        tensors[f"network.{name}"] = value.cpu().numpy()
+    return tensors, {
+        "settings": model.settings.model_dump(),
+        "seed": model.seed,
+        "curve": [asdict(epoch) for epoch in model.curve],
+        "best_epoch": model.best_epoch,
+        "stopped": model.stopped,
+        "notes": list(model.notes),
+        "train_rows": model.train_rows,
+        "columns": column_names(model.code.columns),
+        "code": model.code.as_json(),
+    }
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What there is to learn from once the titles are known.
+
+    `inputs`, `rating`, `user`: one entry a row, the inputs from rows of other folds only.
+    """
+
+    code: ContentCode
+    catalogue: Catalogue
+    inputs: Inputs
+    rating: FloatArray
+    user: IntArray
+
+
+def training_rows(ratings: Ratings, items: Items, settings: DnnSettings, seed: int) -> TrainingRows:
+    """Learn the titles from `ratings`, and make the inputs of its rated rows out of fold.
+
+    The order of the rows does not matter. Raises `TrainingError` where there is too little to learn from.
+    """
+    if len(ratings.rated) < LEAST_ROWS:
+        raise TrainingError(
+            f"{len(ratings.rated)} rated rows are too few to train on: at least {LEAST_ROWS} are needed"
+        )
+    threads = settings.threads or available_threads()
+    with compute_threads(threads):
+        ratings = _canonical(ratings)
+        code = learn_code(items)
+        catalogue = learn_catalogue(
+            ratings,
+            encode(items, code),
+            learn_likeness(items),
+            embedding_size=settings.embedding_size,
+            max_history=settings.max_history,
+            joint=len(ratings.rated) <= settings.most_joint,
+            seed=seed,
+            threads=threads,
+        )
+        rows, inputs = out_of_fold_inputs(ratings, catalogue, settings, seed)
+    return TrainingRows(code, catalogue, inputs, ratings.rating[rows], ratings.user[rows])
 
 
 def train(
@@ -127,62 +178,44 @@ def train(
     seed: int = 0,
     keep: Path | None = None,
     tell: Callable[[str], None] | None = None,
+    rows: TrainingRows | None = None,
 ) -> TrainedDnn:
     """Train on all rated rows of `ratings` (unrated rows tell what is listed together).
 
     `progress(epoch, train_loss, valid_loss)` is called after each epoch, `tell` with what a person should know. On the
     CPU the same input, seed and number of threads give the same model, also where `keep`, a file, held the state of a
-    training that was killed; who is done with the model deletes that file. Raises `TrainingError` where there is too
-    little to learn from.
+    training that was killed; who is done with the model deletes that file. `rows`: what `training_rows` made of the same
+    ratings, where it is at hand. Raises `TrainingError` where there is too little to learn from.
     """
     settings = settings or DnnSettings()
-    if len(ratings.rated) < LEAST_ROWS:
-        raise TrainingError(
-            f"{len(ratings.rated)} rated rows are too few to train on: at least {LEAST_ROWS} are needed"
-        )
     start = time.monotonic()
-    with compute_threads(settings.threads or available_threads()):
-        ratings = _canonical(ratings)
-        code = learn_code(items)
-        content = encode(items, code)
-        likeness = learn_likeness(items)
-        catalogue = learn_catalogue(
-            ratings,
-            content,
-            likeness,
-            embedding_size=settings.embedding_size,
-            max_history=settings.max_history,
-            joint=len(ratings.rated) <= settings.most_joint,
+    rows = rows or training_rows(ratings, items, settings, seed)
+    with compute_threads(NETWORK_THREADS):
+        network, fit = train_ensemble(
+            rows.inputs,
+            rows.rating,
+            rows.user,
+            settings,
             seed=seed,
-            threads=settings.threads or available_threads(),
+            device=device,
+            keep=keep,
+            progress=progress,
+            tell=tell,
         )
-        rows, inputs = out_of_fold_inputs(ratings, catalogue, settings, seed)
-        with compute_threads(NETWORK_THREADS):
-            network, fit = train_ensemble(
-                inputs,
-                ratings.rating[rows],
-                ratings.user[rows],
-                settings,
-                seed=seed,
-                device=device,
-                keep=keep,
-                progress=progress,
-                tell=tell,
-            )
     return TrainedDnn(
         settings=settings,
         seed=seed,
         curve=fit.curve,
         best_epoch=fit.best_epoch,
         stopped=fit.stopped,
-        train_rows=len(rows),
+        train_rows=len(rows.rating),
         train_seconds=time.monotonic() - start,
         device=device,
         notes=fit.notes,
         resumed_after=fit.resumed_after,
         anime_id=items.anime_id,
-        code=code,
-        catalogue=catalogue,
+        code=rows.code,
+        catalogue=rows.catalogue,
         network=network,
     )
 
@@ -193,7 +226,13 @@ def load(path: Path, items: Items, device: str = "cpu") -> TrainedDnn:
     Titles are matched by `anime_id`; one that the model never saw is judged by its content alone. Raises
     `WeightsError`, which names the file and what is wrong with it.
     """
-    tensors, header = read_weights(path, kind=KIND)
+    return from_tensors(*read_weights(path, kind=KIND), items, device, path)
+
+
+def from_tensors(
+    tensors: dict[str, npt.NDArray[Any]], header: dict[str, Any], items: Items, device: str, path: Path
+) -> TrainedDnn:
+    """The model that `to_tensors` took apart, over `items`; `path` is what errors name."""
     try:
         settings = DnnSettings.model_validate(header["settings"])
         code = ContentCode.from_json(header["code"])

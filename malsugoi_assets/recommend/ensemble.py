@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -99,17 +99,29 @@ class Ensemble(nn.Module):
 
         The variance of a mixture: mean variance plus variance of the members' means.
         """
-        self.eval()
         correction = np.zeros(len(matrix), dtype=np.float32)
         deviation = np.zeros(len(matrix), dtype=np.float32)
+        for chunk, mean, variance in self._by_member(matrix, device):
+            correction[chunk] = mean.mean(0).cpu().numpy()
+            deviation[chunk] = (variance.mean(0) + mean.var(0, unbiased=False)).sqrt().cpu().numpy()
+        return correction, deviation
+
+    @torch.no_grad()
+    def correct_by_member(self, matrix: npt.NDArray[np.float32], device: str) -> tuple[FloatArray, FloatArray]:
+        """Each member's correction and deviation, (members, n); see `correct`."""
+        shape = (self.members, len(matrix))
+        correction, deviation = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+        for chunk, mean, variance in self._by_member(matrix, device):
+            correction[:, chunk], deviation[:, chunk] = mean.cpu().numpy(), variance.sqrt().cpu().numpy()
+        return correction, deviation
+
+    def _by_member(self, matrix: npt.NDArray[np.float32], device: str) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        self.eval()
         for start in range(0, len(matrix), PREDICT_ROWS):
             chunk = slice(start, start + PREDICT_ROWS)
             rows = self.standardise(torch.from_numpy(matrix[chunk]).to(device))
             mean, log_variance = self(rows.expand(self.members, *rows.shape))
-            variance = log_variance.exp().mean(0) + mean.var(0, unbiased=False)
-            correction[chunk] = mean.mean(0).cpu().numpy()
-            deviation[chunk] = variance.sqrt().cpu().numpy()
-        return correction, deviation
+            yield chunk, mean, log_variance.exp()
 
 
 def beta_nll(mean: Tensor, log_variance: Tensor, target: Tensor, beta: float) -> Tensor:

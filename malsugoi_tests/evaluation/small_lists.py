@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import polars as pl
+from pydantic import BaseModel
 
 from malsugoi_assets.evaluation.data import EvaluationRows, evaluation_rows
 from malsugoi_assets.evaluation.run import Progress
@@ -111,3 +115,13 @@ class Lines(Progress):
 
     def skips(self, model: str, fold: int, folds: int, reason: str) -> None:
         self.lines.append(f"{model} skipped: {reason}")
+
+
+def briefer(settings: Any, less: Mapping[str, int]) -> Any:
+    """The settings with the fields of `less` that they have, also where settings stand in settings."""
+    changes = {
+        name: briefer(value, less) if isinstance(value, BaseModel) else less[name]
+        for name, value in settings
+        if isinstance(value, BaseModel) or name in less
+    }
+    return settings.model_copy(update=changes)

@@ -17,13 +17,13 @@ from malsugoi_assets.evaluation.registry import MODELS, UnknownModel, available,
 from malsugoi_assets.evaluation.results import Result
 from malsugoi_assets.evaluation.run import EvaluationError, evaluate, predict, rank
 from malsugoi_assets.recommend.ratings import Ratings
-from malsugoi_tests.evaluation.small_lists import Constant, Lines, Spy, checkerboard, rows_of
+from malsugoi_tests.evaluation.small_lists import Constant, Lines, Spy, briefer, checkerboard, rows_of
 
 # Those that know titles or users by one number only, or likeness by names, content and lists only, of which a
 # checkerboard says nothing.
 BLIND = {"gp", "global-mean", "item-mean", "user-mean", "mal-score", "bias", "popularity"}
 # Those whose networks need more than a checkerboard to learn from; they have tests of their own.
-SLOW = {"dnn", "dnn-original"}
+SLOW = {"dnn", "dnn-original", "blend"}
 
 
 @pytest.fixture(scope="module")
@@ -236,9 +236,7 @@ def _brief(name: str) -> Any:
     if MODELS[name].group == "peers":
         model.budget_seconds = 0  # the library's first setting, untuned
     if name in SLOW:
-        less = {"epochs": 1, "members": 1, "threads": 1}
-        known = type(model.settings).model_fields
-        model.settings = model.settings.model_copy(update={k: v for k, v in less.items() if k in known})
+        model.settings = briefer(model.settings, {"epochs": 1, "members": 1, "threads": 1, "trees": 3})
     return model
 
 

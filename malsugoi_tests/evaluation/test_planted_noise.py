@@ -22,10 +22,15 @@ from malsugoi_assets.files.catalogue import FEATURES, RELATIONS
 from malsugoi_assets.mal.replica.world import World
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
+from malsugoi_tests.evaluation.small_lists import briefer
 
 PREDICTING = [name for name in available() if hasattr(MODELS[name].make(0), "predict")]
 # A network that is trained for less long can only be further from the answers.
-LESS = {"dnn": {"epochs": 3, "members": 1, "threads": 1}, "dnn-original": {"epochs": 5, "threads": 1}}
+LESS = {
+    "dnn": {"epochs": 3, "members": 1, "threads": 1},
+    "dnn-original": {"epochs": 5, "threads": 1},
+    "blend": {"epochs": 3, "members": 2, "threads": 1},
+}
 
 
 @cache
@@ -80,7 +85,7 @@ def test_no_model_beats_the_planted_noise(name: str) -> None:
     def brief(seed: int) -> Any:
         model = MODELS[name].make(seed)
         if name in LESS:
-            model.settings = model.settings.model_copy(update=LESS[name])
+            model.settings = briefer(model.settings, LESS[name])
         return model
 
     above, error = excess(brief)

@@ -1,0 +1,217 @@
+"""The blend: what a Gaussian process says, corrected by a network and by boosted trees that share its inputs.
+
+    r̂ = base + w_n · s_u · network + w_t · trees,   interval [r̂ + q_low · d, r̂ + q_high · d]
+
+base = the process' posterior mean, s_u = the user's unit of residuals, d = the deviation that the network expects. Each
+member of the network, and the forest beside it, is trained without a tenth of the users: on their rows, whose inputs
+are out of fold besides, the weights are fitted by least squares and the quantiles q of (r - r̂) / d are taken (split
+conformal prediction: Vovk et al. 2005, Lei et al. 2018). So weights and intervals rest on rows, and users, that nothing
+was fitted to; what predicts, the mean of all members, errs a little less than that.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from malsugoi_assets.machine import available_threads
+from malsugoi_assets.recommend.blend_settings import KIND, BlendSettings
+from malsugoi_assets.recommend.boosting import Trees, grow
+from malsugoi_assets.recommend.dnn import TrainedDnn, TrainingRows, from_tensors, to_tensors, train, training_rows
+from malsugoi_assets.recommend.ensemble import validation_rows
+from malsugoi_assets.recommend.features import Inputs
+from malsugoi_assets.recommend.items import Items
+from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
+from malsugoi_assets.recommend.training import Progress
+from malsugoi_assets.recommend.weights import WeightsError, read_weights, write_weights
+
+Floats = npt.NDArray[np.floating[Any]]
+PRIOR_WEIGHTS = (0.6, 0.4)
+NORMAL_QUANTILE = 1.645
+LEAST_CALIBRATED = 40
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Ratings with their intervals, float32 (n,) each, all in [1, 10]; `gp`, `network`, `trees`: the parts alone."""
+
+    rating: FloatArray
+    low: FloatArray
+    high: FloatArray
+    gp: FloatArray
+    network: FloatArray
+    trees: FloatArray
+
+
+@dataclass(frozen=True)
+class TrainedBlend:
+    """A trained blend with all that it needs to predict over one catalogue.
+
+    `forests`: one a member of the network; `weights`: of network and trees; `quantiles`: (low, high), in units of the
+    network's deviation; `calibrated_on`: rows that weights and quantiles rest on.
+    """
+
+    settings: BlendSettings
+    dnn: TrainedDnn
+    forests: tuple[Trees, ...]
+    weights: tuple[float, float]
+    quantiles: tuple[float, float]
+    calibrated_on: int
+    train_seconds: float
+
+    def predict(self, history: Ratings, user: IntArray, item: IntArray) -> FloatArray:
+        """Predicted ratings, float32 (n,), as `TrainedDnn.predict`: anybody whose list is in `history`."""
+        return self.predict_with_interval(history, user, item).rating
+
+    def predict_with_interval(self, history: Ratings, user: IntArray, item: IntArray) -> Prediction:
+        """As `predict`, with the interval in which the rating lies with the probability `settings.cover`."""
+        if not len(user):
+            return Prediction(*(np.zeros(0, dtype=np.float32) for _ in range(6)))
+        inputs = self.dnn.inputs(history, user, item)
+        correction, deviation = self.dnn.network.correct(inputs.matrix, self.dnn.device)
+        trees = np.mean([forest.predict(inputs.matrix) for forest in self.forests], axis=0)
+        network = inputs.scale * correction
+        rating = (inputs.base + self.weights[0] * network + self.weights[1] * trees).clip(1, 10)
+        spread = inputs.scale * deviation
+
+        def within(values: FloatArray) -> FloatArray:
+            return np.asarray(values.clip(1, 10), dtype=np.float32)
+
+        return Prediction(
+            within(rating),
+            within(rating + self.quantiles[0] * spread),
+            within(rating + self.quantiles[1] * spread),
+            within(inputs.base),
+            within(inputs.base + network),
+            within(inputs.base + trees),
+        )
+
+    def save(self, path: Path) -> str:
+        """Write the model to `path` by rename; returns the file's sha256. Same model, same bytes."""
+        tensors, header = to_tensors(self.dnn)
+        for number, forest in enumerate(self.forests):
+            tensors |= forest.tensors(f"forest.{number}.")
+        header |= {
+            "blend": self.settings.model_dump(),
+            "weights": list(self.weights),
+            "quantiles": list(self.quantiles),
+            "calibrated_on": self.calibrated_on,
+        }
+        return write_weights(path, tensors, header, kind=KIND)
+
+
+def train_blend(
+    ratings: Ratings,
+    items: Items,
+    settings: BlendSettings | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    *,
+    seed: int = 0,
+) -> TrainedBlend:
+    """Train on all rated rows of `ratings`; see `dnn.train`. Raises `TrainingError` where there is too little."""
+    settings = settings or BlendSettings()
+    start = time.monotonic()
+    rows = training_rows(ratings, items, settings.network, seed)
+    dnn = train(ratings, items, settings.network, device, progress, seed=seed, rows=rows)
+    held = validation_rows(rows.user, settings.network.members, settings.network.valid_share, seed)
+    left = rows.rating - rows.inputs.base
+
+    def forest(member: int) -> Trees:
+        learnt = ~held[member]
+        return grow(rows.inputs.matrix[learnt], left[learnt], settings.trees, seed + member)
+
+    with ThreadPoolExecutor(settings.network.threads or available_threads()) as pool:
+        forests = tuple(pool.map(forest, range(len(held))))
+    weights, quantiles, calibrated_on = _calibrated(rows, held, dnn, forests, settings)
+    return TrainedBlend(settings, dnn, forests, weights, quantiles, calibrated_on, time.monotonic() - start)
+
+
+def _calibrated(
+    rows: TrainingRows,
+    held: npt.NDArray[np.bool_],
+    dnn: TrainedDnn,
+    forests: tuple[Trees, ...],
+    settings: BlendSettings,
+) -> tuple[tuple[float, float], tuple[float, float], int]:
+    """Weights, quantiles and the number of rows they rest on: each member asked about the users it did not see."""
+    parts = []
+    for member, forest in enumerate(forests):
+        mine = np.flatnonzero(held[member])
+        inputs = Inputs(rows.inputs.matrix[mine], rows.inputs.base[mine], rows.inputs.scale[mine])
+        correction, deviation = dnn.network.correct_by_member(inputs.matrix, dnn.device)
+        network, spread = inputs.scale * correction[member], inputs.scale * deviation[member]
+        parts.append((rows.rating[mine] - inputs.base, network, forest.predict(inputs.matrix), spread))
+    left, network, trees, spread = (np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True))
+    weights = fitted_weights(left, network, trees, settings.prior_rows)
+    if len(left) < LEAST_CALIBRATED:
+        return weights, (-NORMAL_QUANTILE, NORMAL_QUANTILE), len(left)
+    outside = (1 - settings.cover) / 2
+    low, high = np.quantile((left - weights[0] * network - weights[1] * trees) / spread, [outside, 1 - outside])
+    return weights, (float(low), float(high)), len(left)
+
+
+def fitted_weights(left: Floats, network: Floats, trees: Floats, prior_rows: float) -> tuple[float, float]:
+    """w_n, w_t ≥ 0 that minimise Σ (left - w_n network - w_t trees)², as if `prior_rows` rows had said `PRIOR_WEIGHTS`."""
+    if not len(left):
+        return PRIOR_WEIGHTS
+    parts = np.stack([network, trees], axis=1).astype(np.float64)
+    ridge = prior_rows * np.eye(2) * max(float((parts**2).mean()), 1e-9)
+    gram = parts.T @ parts + ridge
+    pull = parts.T @ left + ridge @ np.array(PRIOR_WEIGHTS)
+    both = np.linalg.solve(gram, pull)
+    if both.min() >= 0:
+        return float(both[0]), float(both[1])
+    alone = np.maximum(pull / np.diag(gram), 0)
+    return (0.0, float(alone[1])) if both[0] < 0 else (float(alone[0]), 0.0)
+
+
+def load_blend(path: Path, items: Items, device: str = "cpu") -> TrainedBlend:
+    """The model of a file that `TrainedBlend.save` wrote, over the catalogue `items`; `WeightsError` names what is wrong."""
+    tensors, header = read_weights(path, kind=KIND)
+    dnn = from_tensors(tensors, header, items, device, path)
+    try:
+        settings = BlendSettings.model_validate(header["blend"])
+        forests = tuple(Trees.from_tensors(tensors, f"forest.{n}.") for n in range(settings.network.members))
+        columns = len(header["columns"])
+        if any(forest.column.max(initial=-1) >= columns for forest in forests):
+            raise ValueError("its trees look at columns that there are not")
+        weights = (float(header["weights"][0]), float(header["weights"][1]))
+        quantiles = (float(header["quantiles"][0]), float(header["quantiles"][1]))
+        calibrated_on = int(header["calibrated_on"])
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        raise WeightsError(f"{path}: not a complete {KIND!r} model ({error}); train the model again") from error
+    return TrainedBlend(settings, dnn, forests, weights, quantiles, calibrated_on, 0.0)
+
+
+class Blend:
+    """The blend behind the models' common face: `fit(ratings, items)`, then `predict(user, item)`."""
+
+    def __init__(self, settings: BlendSettings | None = None, seed: int = 0, device: str = "cpu") -> None:
+        self.settings = settings or BlendSettings()
+        self.seed = seed
+        self.device = device
+        self.trained: TrainedBlend | None = None
+        self._ratings: Ratings | None = None
+
+    def fit(self, ratings: Ratings, items: Items) -> Blend:
+        """Train on `ratings`, which later also serve as the users' lists."""
+        self.trained = train_blend(ratings, items, self.settings, self.device, seed=self.seed)
+        self._ratings = ratings
+        return self
+
+    def predict(self, user: IntArray, item: IntArray) -> FloatArray:
+        """Predicted ratings 1-10, float32 (n,)."""
+        return self.predict_with_interval(user, item).rating
+
+    def predict_with_interval(self, user: IntArray, item: IntArray) -> Prediction:
+        """Predicted ratings with their intervals."""
+        if self.trained is None or self._ratings is None:
+            raise ValueError("this Blend was not fitted yet")
+        return self.trained.predict_with_interval(self._ratings, user, item)

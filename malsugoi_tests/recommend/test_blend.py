@@ -1,0 +1,122 @@
+"""The blend weighs its parts on users it was not fitted to, promises intervals that hold, and survives its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from malsugoi_assets.recommend.blend import (
+    PRIOR_WEIGHTS,
+    Blend,
+    TrainedBlend,
+    fitted_weights,
+    load_blend,
+    train_blend,
+)
+from malsugoi_assets.recommend.blend_settings import KIND, BlendSettings
+from malsugoi_assets.recommend.boosting import BoostingSettings
+from malsugoi_assets.recommend.dnn_settings import DnnSettings
+from malsugoi_assets.recommend.items import Items
+from malsugoi_assets.recommend.ratings import Ratings
+from malsugoi_assets.recommend.training import TrainingError
+from malsugoi_assets.recommend.weights import WeightsError, read_weights, write_weights
+from malsugoi_tests.recommend.deep_world import small_items, small_ratings
+
+NETWORK = DnnSettings(folds=4, embedding_size=8, hidden_units=16, epochs=3, members=4, batch_size=64, threads=1)
+SETTINGS = BlendSettings(network=NETWORK, trees=BoostingSettings(trees=20, depth=3))
+WORLD = small_ratings(n_users=120)
+TEST = WORLD.is_rated & (np.random.default_rng(5).random(len(WORLD)) < 0.2)
+TRAIN = WORLD.take(~TEST)
+
+
+@pytest.fixture(scope="module")
+def items() -> Items:
+    return small_items()
+
+
+@pytest.fixture(scope="module")
+def trained(items: Items) -> TrainedBlend:
+    return train_blend(TRAIN, items, SETTINGS)
+
+
+def test_intervals_hold_as_often_as_promised_on_ratings_not_seen(trained: TrainedBlend) -> None:
+    """90 % of about 500 ratings of 120 users: three standard errors are 4 points."""
+    said = trained.predict_with_interval(TRAIN, WORLD.user[TEST], WORLD.item[TEST])
+    truth = WORLD.rating[TEST]
+    assert ((truth >= said.low) & (truth <= said.high)).mean() == pytest.approx(0.9, abs=0.04)
+    assert (said.low <= said.rating).all()
+    assert (said.rating <= said.high).all()
+
+
+def test_it_is_no_worse_than_its_parts(trained: TrainedBlend) -> None:
+    said = trained.predict_with_interval(TRAIN, WORLD.user[TEST], WORLD.item[TEST])
+    truth = WORLD.rating[TEST]
+    error = {name: ((getattr(said, name) - truth) ** 2).mean() for name in ("rating", "gp", "network", "trees")}
+    assert error["rating"] < 1.02 * min(error.values())
+
+
+def test_weights_are_those_of_least_squares_by_hand() -> None:
+    """left = 2 · network + 1 · trees, orthogonal parts."""
+    network, trees = np.array([1.0, 1, -1, -1]), np.array([1.0, -1, 1, -1])
+    assert fitted_weights(2 * network + trees, network, trees, prior_rows=0) == pytest.approx((2, 1))
+    assert fitted_weights(2 * network - trees, network, trees, prior_rows=0) == pytest.approx((2, 0))
+    assert fitted_weights(network, network, trees, prior_rows=1e9) == pytest.approx(PRIOR_WEIGHTS)
+    assert fitted_weights(network[:0], network[:0], network[:0], prior_rows=1) == PRIOR_WEIGHTS
+
+
+def test_a_saved_blend_predicts_the_same(items: Items, trained: TrainedBlend, tmp_path: Path) -> None:
+    trained.save(tmp_path / "b")
+    loaded = load_blend(tmp_path / "b", items)
+    for name in ("rating", "low", "high"):
+        one, other = (
+            getattr(model.predict_with_interval(TRAIN, TRAIN.user[:50], TRAIN.item[:50]), name)
+            for model in (trained, loaded)
+        )
+        np.testing.assert_array_equal(one, other)
+    assert loaded.save(tmp_path / "again") == trained.save(tmp_path / "b")
+
+
+@pytest.mark.parametrize("case", ["a tree is missing", "no weights", "a column that is not there", "another kind"])
+def test_a_file_that_does_not_fit_is_an_error_that_names_it(
+    items: Items, trained: TrainedBlend, tmp_path: Path, case: str
+) -> None:
+    path, kind = tmp_path / "b.safetensors", KIND
+    trained.save(path)
+    tensors, header = read_weights(path, kind=KIND)
+    if case == "a tree is missing":
+        del tensors["forest.3.column"]
+    elif case == "no weights":
+        del header["weights"]
+    elif case == "a column that is not there":
+        tensors["forest.0.column"][0, 0] = 10_000
+    else:
+        kind = "dnn-0"
+    write_weights(path, tensors, header, kind=kind)
+    with pytest.raises(WeightsError, match=r"b\.safetensors"):
+        load_blend(path, items)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 9])
+def test_a_handful_of_rows_trains_without_a_fuss(items: Items, rows: int) -> None:
+    few = TRAIN.rated.take(np.arange(rows))
+    said = train_blend(few, items, SETTINGS).predict_with_interval(
+        few, np.zeros(3, np.int32), np.arange(3, dtype="i4")
+    )
+    assert np.isfinite([said.rating, said.low, said.high]).all()
+
+
+def test_too_few_ratings_are_an_error_that_says_so(items: Items) -> None:
+    with pytest.raises(TrainingError, match="too few to train on"):
+        train_blend(TRAIN.rated.take(np.arange(1)), items, SETTINGS)
+
+
+def test_the_common_face_answers_for_nothing_and_for_the_unlisted(items: Items, trained: TrainedBlend) -> None:
+    empty = trained.predict(TRAIN, np.zeros(0, np.int32), np.zeros(0, np.int32))
+    assert empty.shape == (0,)
+    nobody = Ratings(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32), 1, 36)
+    said = trained.predict_with_interval(nobody, np.zeros(36, np.int32), np.arange(36, dtype=np.int32))
+    assert np.isfinite(said.rating).all()
+    with pytest.raises(ValueError, match="not fitted"):
+        Blend().predict(np.zeros(1, np.int32), np.zeros(1, np.int32))
