@@ -6,9 +6,10 @@ control it gets, its bounds what may be typed, its description what is said besi
 
 from __future__ import annotations
 
+import re
 import types
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -19,12 +20,16 @@ from malsugoi_assets.web.problems import Problem
 
 Pairs = Sequence[tuple[str, str]]
 _WORD_LENGTH = 100
+_FEW = 12
 _MANY = (tuple, list, set, frozenset)
 
 
 @dataclass(frozen=True)
 class Control:
-    """One field of a form: `kind` is check, number, choice, words or text; `value` as it stands in the control."""
+    """One field of a form: `kind` is check, number, choice, some (of the options), words or text.
+
+    `value` as it stands in the control; `chosen`: the options that are; `usual`: whether that is the default.
+    """
 
     name: str
     label: str
@@ -32,15 +37,28 @@ class Control:
     kind: str
     value: str
     options: tuple[str, ...] = ()
+    chosen: tuple[str, ...] = ()
+    usual: bool = True
     low: float | None = None
     high: float | None = None
     step: str = "any"
 
 
-def controls(settings: BaseModel) -> list[Control]:
-    """The controls for a model's fields, showing what `settings` has; fields of no known type are left out."""
-    made = (_control(name, info, getattr(settings, name)) for name, info in type(settings).model_fields.items())
-    return [control for control in made if control is not None]
+def controls(settings: BaseModel, words: Mapping[str, Sequence[str]] | None = None) -> list[Control]:
+    """The controls for a model's fields, showing what `settings` has; fields of no known type are left out.
+
+    `words`: what may be named in fields of words, where that is known; a few are offered as boxes to tick.
+    """
+    model, usual = type(settings), type(settings)()
+    made = (
+        _control(name, info, getattr(settings, name), tuple((words or {}).get(name, ())))
+        for name, info in model.model_fields.items()
+    )
+    return [
+        replace(control, usual=getattr(settings, control.name) == getattr(usual, control.name))
+        for control in made
+        if control is not None
+    ]
 
 
 def read(model: type[BaseModel], pairs: Pairs) -> BaseModel:
@@ -82,23 +100,42 @@ def as_pairs(settings: BaseModel) -> list[tuple[str, str]]:
     ]
 
 
-def _control(name: str, info: FieldInfo, value: Any) -> Control | None:
+def _control(name: str, info: FieldInfo, value: Any, words: tuple[str, ...]) -> Control | None:
     annotation = _without_none(info.annotation)
-    low = next((float(m.ge if isinstance(m, Ge) else m.gt) for m in info.metadata if isinstance(m, Ge | Gt)), None)  # type: ignore[arg-type]
-    high = next((float(m.le if isinstance(m, Le) else m.lt) for m in info.metadata if isinstance(m, Le | Lt)), None)  # type: ignore[arg-type]
-    label, told = _label(name), (info.description or "").rstrip(".")
+    label, told = _label(name), _told(info)
     if annotation is bool:
         return Control(name, label, told, "check", _text(value))
     if annotation in (int, float):
-        return Control(name, label, told, "number", _text(value), (), low, high, "1" if annotation is int else "any")
+        low, high = _bounds(info)
+        step = "1" if annotation is int else "any"
+        return Control(name, label, told, "number", _text(value), low=low, high=high, step=step)
     if get_origin(annotation) is Literal:
-        options = tuple(str(option) for option in get_args(annotation))
-        return Control(name, label, told, "choice", _text(value), options)
+        return Control(name, label, told, "choice", _text(value), _options(annotation))
     if _is_many(info.annotation):
-        inner = next(iter(get_args(annotation)), str)
-        options = tuple(str(option) for option in get_args(inner)) if get_origin(inner) is Literal else ()
-        return Control(name, label, told, "words", _text(value), options)
+        known = _options(next(iter(get_args(annotation)), str)) or words
+        if 0 < len(known) <= _FEW:
+            return Control(name, label, told, "some", "", known, tuple(str(word) for word in value))
+        return Control(name, label, told, "words", _text(value), known)
     return Control(name, label, told, "text", _text(value)) if annotation is str else None
+
+
+def _bounds(info: FieldInfo) -> tuple[float | None, float | None]:
+    low = high = None
+    for bound in info.metadata:
+        if isinstance(bound, Ge | Gt):
+            low = float(str(bound.ge if isinstance(bound, Ge) else bound.gt))
+        elif isinstance(bound, Le | Lt):
+            high = float(str(bound.le if isinstance(bound, Le) else bound.lt))
+    return low, high
+
+
+def _options(annotation: Any) -> tuple[str, ...]:
+    return tuple(str(option) for option in get_args(annotation)) if get_origin(annotation) is Literal else ()
+
+
+def _told(info: FieldInfo) -> str:
+    """The description, with the names of other settings as their labels."""
+    return re.sub(r"`(\w+)`", lambda name: f"“{_label(name[1])}”", info.description or "").rstrip(".")
 
 
 def _without_none(annotation: Any) -> Any:

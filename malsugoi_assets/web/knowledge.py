@@ -21,6 +21,7 @@ from malsugoi_assets.recommend.franchises import learn_franchises
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.joint import JointNeighbourhood
 from malsugoi_assets.recommend.ratings import index_ratings
+from malsugoi_assets.recommend.recommendation_settings import AGES
 from malsugoi_assets.recommend.recommendations import Recommender
 from malsugoi_assets.recommend.search import TitleSearch
 from malsugoi_assets.recommend.starters import choose_starters, worth_asking
@@ -95,6 +96,11 @@ class Knowledge:
         return self._part("words", ("anime_features",), lambda: TitleWords(self.features))
 
     @property
+    def vocabulary(self) -> dict[str, list[str]]:
+        """What the settings of the same names may be: types, genres and age ratings of the catalogue."""
+        return self._part("vocabulary", ("anime_features",), self._vocabulary)
+
+    @property
     def related(self) -> dict[int, set[int]]:
         """The anime that belong to each anime's story."""
         return self._part("related", ("anime_relations",), self._related)
@@ -143,6 +149,12 @@ class Knowledge:
             for row in rows
             if row["title"] is not None
         }
+
+    def _vocabulary(self) -> dict[str, list[str]]:
+        types = self.features["type"].drop_nulls().value_counts(sort=True)["type"].to_list()
+        named = pl.concat([self.features[column].explode() for column in ("genres", "themes", "demographics")])
+        genres = named.drop_nulls().unique().sort().to_list()
+        return {"types": types, "genres": genres, "without_genres": genres, "ages": list(AGES)}
 
     def _url(self, anime_id: int) -> str | None:
         return f"{self._site}/anime/{anime_id}" if self._site and anime_id > 0 else None

@@ -26,6 +26,19 @@ from malsugoi_assets.web.recommending import predict, recommendations
 from malsugoi_assets.web.sessions import COOKIE, Sessions
 
 ASKED_AT_ONCE = 12
+FIRST = (
+    "types",
+    "genres",
+    "without_genres",
+    "first_year",
+    "last_year",
+    "least_score",
+    "states",
+    "ages",
+    "gems",
+    "planned",
+)
+"""The settings that most people look for; the page folds the others away."""
 _USUAL = RecommendationSettings()
 
 
@@ -80,7 +93,8 @@ def shown_recommendations(request: Request) -> Response:
         "recommendations.html",
         person,
         made=made,
-        controls=forms.controls(settings),
+        controls=forms.controls(settings, knowledge.vocabulary),
+        first=FIRST,
         changed=settings != _USUAL,
     )
 

@@ -90,10 +90,12 @@ def _named(knowledge: Knowledge, anime_id: int) -> Title | None:
 def status(knowledge: Knowledge, source: str | None) -> Status:
     """Tables, users, batches, builds and metrics."""
     published = knowledge.published
+    # A state may have been published before a table was thought of.
+    there = {row["name"] for row in published.rows("SELECT table_name AS name FROM duckdb_tables()")}
     counts = {
         name: int(published.rows(f"SELECT count(*) AS n FROM {name}")[0]["n"])  # noqa: S608 (declared names)
         for name, table in TABLES.items()
-        if table.published
+        if table.published and name in there
     }
     return Status(
         source=source,

@@ -34,13 +34,20 @@ def test_each_kind_of_field_gets_its_control() -> None:
         "year": "number",
         "dial": "number",
         "genres": "words",
-        "kinds": "words",
+        "kinds": "some",
         "order": "choice",
     }
     assert (made["length"].low, made["length"].high, made["length"].step) == (1, 100, "1")
     assert (made["year"].value, made["genres"].value) == ("2001", "Drama, Sci-Fi")
     assert made["order"].options == ("best", "newest")
     assert made["kinds"].options == ("TV", "Movie")
+
+
+def test_a_few_known_words_are_boxes_and_many_are_named() -> None:
+    few = {c.name: c for c in controls(Wishes(genres=("Drama",)), {"genres": ["Action", "Drama"]})}["genres"]
+    assert (few.kind, few.options, few.chosen, few.usual) == ("some", ("Action", "Drama"), ("Drama",), False)
+    many = {c.name: c for c in controls(Wishes(), {"genres": [f"Genre {n}" for n in range(40)]})}["genres"]
+    assert (many.kind, len(many.options), many.usual) == ("words", 40, True)
 
 
 def test_every_setting_of_the_recommendations_has_a_control() -> None:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from starlette.testclient import TestClient
 
-from malsugoi_assets.web.app import build_app
 from malsugoi_assets.web.guard import HEADERS
 from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.pages import ROUTES
-from malsugoi_tests.support.dagster_dev import free_port
-from malsugoi_tests.web.world import ADDRESS, LIKES, OWN, browsing, export, settings_of
+from malsugoi_tests.web.served import Served, serving
+from malsugoi_tests.web.world import ADDRESS, LIKES, OWN, browsing, export
 
 POSTS = [path for method, path, _ in ROUTES if method == "POST"]
 SMALL = Limits(upload_bytes=200_000, body_bytes=2_000, drained_bytes=5_000_000, body_seconds=1.0)
@@ -125,39 +121,10 @@ def test_a_guessed_token_is_nobody(client: TestClient) -> None:
         assert client.get("/recommendations", headers={"Cookie": f"malsugoi_list={token}"}).status_code == 409
 
 
-class Served:
-    """The page behind a real server, for what only bytes on a socket show."""
-
-    def __init__(self, world: Path, limits: Limits) -> None:
-        self.port = free_port()
-        config = uvicorn.Config(build_app(settings_of(world), limits), port=self.port, log_level="error")
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-
-    def say(self, head: str, *chunks: bytes, host: str | None = None) -> bytes:
-        """Send a request's head and body as they are; what comes back until the server closes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as line:
-            own = f"Host: {host or f'127.0.0.1:{self.port}'}\r\nOrigin: http://127.0.0.1:{self.port}\r\nConnection: close\r\n"
-            method, rest = head.split("\r\n", 1) if "\r\n" in head else (head, "")
-            line.sendall(f"{method}\r\n{own}{rest}\r\n".encode())
-            for chunk in chunks:
-                line.sendall(chunk)
-            answer = b""
-            while more := line.recv(65536):
-                answer += more
-            return answer
-
-
 @pytest.fixture(scope="module")
 def served(world: Path) -> Iterator[Served]:
-    served = Served(world, SMALL)
-    served.thread.start()
-    deadline = time.monotonic() + 30
-    while not served.server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    yield served
-    served.server.should_exit = True
-    served.thread.join(timeout=10)
+    with serving(world, SMALL) as found:
+        yield found
 
 
 def test_half_a_gigabyte_is_refused_by_what_it_says_of_itself(served: Served) -> None:
