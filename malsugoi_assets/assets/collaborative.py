@@ -16,7 +16,6 @@ from malsugoi_assets.assets.plots import bars
 from malsugoi_assets.assets.table_asset import by_batch_result, table_asset, table_result
 from malsugoi_assets.evaluation.hold_out import hold_out
 from malsugoi_assets.evaluation.results import Bounds, buckets
-from malsugoi_assets.recommend.content import encode, learn_code
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.joint import JointNeighbourhood, learn_titles
 from malsugoi_assets.recommend.neighbourhood import (
@@ -42,7 +41,7 @@ NEIGHBOURS: Bounds = ((0, 0), (1, 4), (5, 14), (15, 39), (40, None))
 """Similar titles on a user's list, for the error along them."""
 
 
-@table_asset("title_baselines", code_version="2", kinds=["numpy"])
+@table_asset("title_baselines", code_version="3", kinds=["numpy"])
 def title_baselines(  # noqa: D103
     config: PredictionConfig,  # type: ignore[valid-type]
     rating_matrix: Batches,
@@ -57,7 +56,7 @@ def title_baselines(  # noqa: D103
     if 0 < len(ratings) <= settings.most_joint:
         listed, _ = index_batches(user_lists.values(), anime_ids=anime_ids)
         items = align_items(anime_ids, anime_features.collect(), anime_relations.collect())
-        titles = learn_titles(listed, encode(items, learn_code(items)))
+        titles = learn_titles(listed, items)
     frame = stored_baselines(anime_ids, learnt, titles)
     shown = frame.join(previews.names(anime_features), on="anime_id").sort(
         "ratings", "anime_id", descending=[True, False]
@@ -110,7 +109,7 @@ def similarity_matrix(  # noqa: D103
     )
 
 
-@table_asset("cf_metrics", code_version="3")
+@table_asset("cf_metrics", code_version="4")
 def cf_metrics(  # noqa: D103
     rating_matrix: Batches,
     user_lists: Batches,

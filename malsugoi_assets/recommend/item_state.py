@@ -113,6 +113,11 @@ def learn_item_state(lists: Ratings, content: FloatMatrix, *, embedding_size: in
     )
 
 
+def learn_listing(lists: Ratings, size: int, seed: int) -> FloatMatrix:
+    """Where each title stands among the lists, float32 (n_items, size), rows of length ≤ 1."""
+    return _listing(lists, size, seed)[0]
+
+
 def user_scale(sum_of_squares: npt.NDArray[np.float64], count: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """How widely a user rates: (variance shrunk towards 1.4 with 23 rows)^.3, the unit of residuals."""
     return np.asarray(((sum_of_squares + 23 * 1.4) / (count + 23)) ** 0.3)

@@ -238,7 +238,7 @@ def _places(user: IntArray) -> npt.NDArray[np.int64]:
 
 
 class ItemNeighbourhood:
-    """The model `cf`: ratings from jointly weighted neighbours (`joint`), ranking by the similarity table's scores.
+    """The model `cf`: ratings from the whole list and titles' effects (`joint`), ranking by the similarity table's scores.
 
     With more ratings than `settings.most_joint` the similarity table predicts alone.
     """

@@ -25,9 +25,7 @@ def stored_baselines(anime_ids: IntArray, learnt: TitleBaselines, titles: Learnt
     )
     if titles is None:
         return frame.with_columns(effect=None, listing=None)
-    return frame.with_columns(
-        effect=pl.Series(titles.base) - pl.col("global_mean"), listing=pl.Series(titles.listing).arr.to_list()
-    )
+    return frame.with_columns(effect=pl.Series(titles.effect), listing=pl.Series(titles.listing).arr.to_list())
 
 
 def baselines_of(known: pl.DataFrame) -> TitleBaselines:
@@ -41,8 +39,8 @@ def learnt_titles_of(known: pl.DataFrame) -> LearntTitles | None:
     """What jointly weighted neighbours need of the titles; None where there were too many ratings for it, or none."""
     if known.is_empty() or known["effect"].null_count():
         return None
-    base = (known["global_mean"] + known["effect"]).to_numpy()
-    return LearntTitles(base, np.stack(known["listing"].to_list()).astype(np.float32))
+    mean, effect = float(known["global_mean"][0]), known["effect"].to_numpy()
+    return LearntTitles(mean, effect, np.stack(known["listing"].to_list()).astype(np.float32))
 
 
 def neighbours_of(similarity: pl.DataFrame, anime_ids: IntArray) -> Neighbours:

@@ -304,7 +304,8 @@ TITLE_BASELINES = Table(
         Column("bias", "REAL", "Its part of the baseline: points above the global mean, regularised", True),
         Column("global_mean", "REAL", "The mean of all ratings, the same on every row", True, low=1, high=10),
         Column("effect", "REAL",
-               "Points above the global mean, drawn to what its content lets expect; NULL beyond `most_joint` ratings"),
+               "How far above the global mean it is rated, in units of a user's spread (about a point), drawn to what its "
+               "content lets expect; NULL beyond `most_joint` ratings"),
         Column("listing", "REAL[]",
                "Where it stands among the lists, a vector of length ≤ 1; NULL beyond `most_joint` ratings"),
     ),

@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 from starlette.testclient import TestClient
 
-from malsugoi_assets.recommend.content import encode, learn_code
 from malsugoi_assets.recommend.ease import EaseSettings, ease_top_weights
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.joint import learn_titles
@@ -80,9 +79,7 @@ def publish(root: Path, source: str = "files") -> DataDir:
     ratings, index = index_ratings(entries.filter(pl.col("score").is_not_null()))
     listed, _ = index_ratings(entries, anime_ids=index.anime_ids)
     items = align_items(index.anime_ids, all_features, all_relations)
-    learnt = stored_baselines(
-        index.anime_ids, title_baselines(ratings), learn_titles(listed, encode(items, learn_code(items)))
-    )
+    learnt = stored_baselines(index.anime_ids, title_baselines(ratings), learn_titles(listed, items))
     lake.write(TABLES["title_baselines"], learnt)
     near = similar_titles(ratings)
     pairs = {

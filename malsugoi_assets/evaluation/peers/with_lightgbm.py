@@ -38,11 +38,10 @@ class LightGbm(RatingPeer):
     grid: ClassVar[tuple[Setting, ...]] = (
         {"num_leaves": 31, "min_child_samples": 20},
         {"num_leaves": 15, "min_child_samples": 80},
-        {"num_leaves": 63, "min_child_samples": 80},
     )
     common: ClassVar[Setting] = {
         "objective": "regression",
-        "learning_rate": 0.03,
+        "learning_rate": 0.05,
         "feature_fraction": 0.4,
         "bagging_fraction": 0.7,
         "bagging_freq": 1,
@@ -50,7 +49,7 @@ class LightGbm(RatingPeer):
         "verbosity": -1,
         "deterministic": True,
     }
-    most_trees: ClassVar[int] = 1500
+    most_trees: ClassVar[int] = 1000
 
     def choose(self, ratings: Ratings, items: Items) -> Setting:
         """The setting and number of trees with the least error on a fifth of the out-of-fold rows."""
