@@ -19,6 +19,7 @@ from malsugoi_assets.recommend.recommendation_settings import RecommendationSett
 from malsugoi_assets.recommend.recommendations import recommend
 from malsugoi_assets.resources.compute import Compute
 from malsugoi_assets.resources.warehouse import Warehouse
+from malsugoi_assets.warehouse.tables import TABLES
 
 RecommendationConfig = config_of(RecommendationSettings)
 
@@ -53,6 +54,7 @@ def recommendations(  # noqa: D103
     settings: RecommendationSettings = config.settings  # type: ignore[attr-defined]
     made = recommend(lists, weights, features, relations, predictions, settings, ranking)
     made = made.join(lists.select("username", "user_batch").unique(), on="username")
+    made = made.select(TABLES["recommendations"].column_names)
     predicted = previews.histogram(made["predicted_rating"], [1, 5, 6, 7, 7.5, 8, 8.5, 9])
     return table_result(
         "recommendations",
