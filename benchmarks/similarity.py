@@ -29,7 +29,7 @@ import numpy as np
 import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parent))
-from generate_dump import invented_lists
+from generate_dump import USERS_A_BLOCK, invented_lists
 
 from malsugoi_assets.recommend.ratings import Ratings
 
@@ -40,7 +40,12 @@ Work = Callable[[], object]
 
 def invented(n_ratings: int, n_users: int, n_titles: int, seed: int = 0) -> Ratings:
     """Unique rated pairs of about so many: lists as `generate_dump` makes them, cut to the number asked for."""
-    rows = invented_lists(np.random.default_rng(seed), n_users, np.arange(n_titles)).filter(pl.col("rating") > 0)
+    rng, blocks = np.random.default_rng(seed), []
+    for first in range(0, n_users, USERS_A_BLOCK):
+        rows = invented_lists(rng, min(USERS_A_BLOCK, n_users - first), np.arange(n_titles))
+        rated = rows.filter(pl.col("rating") > 0).select("user_id", "anime_id", "rating")
+        blocks.append(rated.with_columns(pl.col("user_id") + first))
+    rows = pl.concat(blocks)
     if rows.height > n_ratings:
         kept = np.sort(np.random.default_rng(seed).choice(rows.height, n_ratings, replace=False))
         rows = rows[kept]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -29,18 +30,34 @@ def write_arrays(path: Path, kind: str, about: dict[str, Any], arrays: Arrays) -
 
 
 def read_arrays(path: Path, kind: str) -> tuple[dict[str, Any], list[npt.NDArray[Any]]]:
-    """What `write_arrays` wrote: `about` and the arrays. Raises ValueError where the file is not whole, or another."""
+    """What `write_arrays` wrote: `about` and the arrays. Raises ValueError where the file is not whole, or another.
+
+    The arrays may be written to, the file stays as it is: only what is changed takes memory that others can't have.
+    """
     try:
         with path.open("rb") as file:
             header = json.loads(file.readline(_MOST_HEADER))
             if header["kind"] != kind:
                 raise ValueError(f"it is {header['kind']!r}, not {kind!r}")
-            arrays = [np.lib.format.read_array(file, allow_pickle=False) for _ in header["check"]]
+            arrays = [_mapped(file) for _ in header["check"]]
         if [checksum(array) for array in arrays] != header["check"]:
             raise ValueError("its numbers are not those that were written")
         return dict(header["about"]), arrays
     except (OSError, ValueError, EOFError, LookupError, TypeError) as error:
         raise ValueError(f"{path} cannot be used: {error}") from error
+
+
+def _mapped(file: BinaryIO) -> npt.NDArray[Any]:
+    """The array that the file goes on with, mapped into memory; the file is left behind it."""
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("an array of another version")
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    start, size = file.tell(), int(np.prod(shape)) * dtype.itemsize
+    if dtype.hasobject or by_columns or file.seek(0, os.SEEK_END) < start + size:
+        raise ValueError("an array that is not whole, or not plain numbers")
+    found = np.asarray(np.memmap(file, dtype, "c", start, shape)) if size else np.empty(shape, dtype)
+    file.seek(start + size)
+    return found
 
 
 def checksum(array: npt.NDArray[Any]) -> str:

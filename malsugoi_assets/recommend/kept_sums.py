@@ -12,6 +12,7 @@ that a run that is killed leaves the old state. Whatever does not fit is counted
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -98,9 +99,8 @@ class KeptSums:
             done = state.follow(batches, threads)
         except _Anew as reason:
             return self._anew(batches, chosen, threads, str(reason))
-        if done:
-            state.save()
-        return state.strongest(chosen, threads, f"updated by {done} {'batch' if done == 1 else 'batches'}")
+        how = f"updated by {done} {'batch' if done == 1 else 'batches'}"
+        return state.save_and_rank(chosen, threads, how) if done else state.rank(chosen, threads, how)
 
     def _anew(self, batches: Batches, settings: SimilaritySettings, threads: int | None, why: str) -> Counted:
         counts = _ratings_a_title(batches)
@@ -120,8 +120,7 @@ class KeptSums:
         if worth_it and to_keep + heaps <= allowed:
             state = _State(self._folder, ids, PairSums(raters), {})
             state.count(batches, batches.contents, threads)
-            state.save()
-            return state.strongest(settings, threads, f"rebuilt: {why}")
+            return state.save_and_rank(settings, threads, f"rebuilt: {why}")
         _State.clear(self._folder)
         layout = lay_out(Lists.together([_lists(batches[key].collect(), ids) for key in batches.contents]), len(ids))
         found = strongest_pairs(
@@ -178,7 +177,15 @@ class _State:
         for path in folder.glob("*.lists"):
             path.unlink(missing_ok=True)
 
-    def strongest(self, settings: SimilaritySettings, threads: int | None, how: str) -> Counted:
+    def save_and_rank(self, settings: SimilaritySettings, threads: int | None, how: str) -> Counted:
+        """Both at once: the one waits for the system, the other for the processor."""
+        with ThreadPoolExecutor(1) as pool:
+            saved = pool.submit(self.save)
+            counted = self.rank(settings, threads, how)
+            saved.result()
+        return counted
+
+    def rank(self, settings: SimilaritySettings, threads: int | None, how: str) -> Counted:
         """The similar titles by what is counted now."""
         found = self.sums.strongest(
             _order(self.ids), settings.neighbours, settings.shrinkage, settings.min_support, threads
