@@ -15,6 +15,7 @@ from rich.table import Table
 
 from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.evaluation.data import evaluation_rows
+from malsugoi_assets.evaluation.judge_intervals import LEVELS
 from malsugoi_assets.evaluation.protocols import NAMES, ProtocolError, make_protocol
 from malsugoi_assets.evaluation.registry import GROUPS, INSTALL, MODELS, UnknownModel, chosen_models, left_out
 from malsugoi_assets.evaluation.reports import write_json
@@ -152,7 +153,9 @@ def results_table(results: list[Result]) -> Table:
     segments = {r.segment for r in results}
     headline = "complete-lists" if "complete-lists" in segments else "all"
     shown = [r for r in results if r.segment == headline]
-    metrics = list(dict.fromkeys(r.metric for r in shown))
+    # Of the intervals' measures the one that is quoted.
+    left_out = {f"covered@{level}" for level in LEVELS if level != 90}
+    metrics = list(dict.fromkeys(r.metric for r in shown if r.metric not in left_out))
     n = max((r.n for r in shown), default=0)
     title = f"{results[0].protocol}, {headline} (n = {n}; 95 % intervals over users)" if results else None
     # Narrow on purpose: seven figures of a ranking fit into 80 columns with no name cut off.
@@ -168,13 +171,13 @@ def results_table(results: list[Result]) -> Table:
         key=lambda m: (own[m, metrics[0]].value or 0.0) * sign,
     )
     for model in order:
-        cells = [_cell(own[model, metric], metric == metrics[0]) for metric in metrics]
+        cells = [_cell(own.get((model, metric)), metric == metrics[0]) for metric in metrics]
         table.add_row(model, *cells, f"{own[model, metrics[0]].seconds:.1f}")
     return table
 
 
-def _cell(result: Result, with_interval: bool) -> str:
-    if result.value is None:
+def _cell(result: Result | None, with_interval: bool) -> str:
+    if result is None or result.value is None:
         return "–"
     if with_interval and result.ci_low is not None:
         return f"{result.value:.4f}\n{result.ci_low:.3f}–{result.ci_high:.3f}"

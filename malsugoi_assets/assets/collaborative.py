@@ -125,8 +125,9 @@ def cf_metrics(  # noqa: D103
         settings = settings.model_copy(update={"most_joint": 0})
     model = ItemNeighbourhood(settings, seed=0).fit(held.train, held.items)
     support = buckets("neighbours", model.support(held.user, held.item), NEIGHBOURS)
-    predicted = {"cf": model.predict(held.user, held.item)}
-    rows = measured(held, predicted, build_id("cf", held, "default"), support)
+    predicted, deviation = model.predict_with_deviation(held.user, held.item)
+    sure = held.judge_intervals("cf", predicted, deviation) if np.isfinite(deviation).all() else []
+    rows = measured(held, {"cf": predicted}, build_id("cf", held, "default"), support, sure)
     beside = ("cf", "bias")
     plots = {
         "error_by_neighbours": error_along(rows, "neighbours", beside, "similar titles that the user rated"),

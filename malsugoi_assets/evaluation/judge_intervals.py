@@ -30,6 +30,7 @@ def judge_intervals(
     *,
     model: str,
     protocol: str,
+    seconds: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> list[Result]:
     """The `MEASURES` of one model in each segment (name → mask over the targets), with intervals by users.
@@ -40,7 +41,7 @@ def judge_intervals(
     results = []
     for segment, mask in segments.items():
         people, place = np.unique(user[mask], return_inverse=True)
-        sample = Sample(protocol, segment, int(mask.sum()), len(people), {})
+        sample = Sample(protocol, segment, int(mask.sum()), len(people), seconds or {})
         if not sample.n:
             continue
         columns = _columns(truth[mask], predicted[mask], deviation[mask])

@@ -24,6 +24,14 @@ class PredictsRatings(Protocol):
 
 
 @runtime_checkable
+class StatesDeviations(Protocol):
+    """Predicts ratings and says how sure it is."""
+
+    def predict_with_deviation(self, user: IntArray, item: IntArray) -> tuple[FloatArray, FloatArray]:
+        """As `predict`, and the standard deviation of the rating around each, rating points; NaN = it does not say."""
+
+
+@runtime_checkable
 class RanksTitles(Protocol):
     """Scores all titles for users of the fitted ratings."""
 

@@ -20,8 +20,9 @@ from malsugoi_assets.evaluation import metrics
 from malsugoi_assets.evaluation.data import EvaluationRows, Positions
 from malsugoi_assets.evaluation.intervals import Numbers
 from malsugoi_assets.evaluation.judge_errors import error_segments, judge_errors, learnt_around
+from malsugoi_assets.evaluation.judge_intervals import judge_intervals
 from malsugoi_assets.evaluation.judge_rankings import Rankings, judge_rankings
-from malsugoi_assets.evaluation.models import PredictsRatings, RanksTitles
+from malsugoi_assets.evaluation.models import PredictsRatings, RanksTitles, StatesDeviations
 from malsugoi_assets.evaluation.protocols import Fold, History, Protocol, learn_from
 from malsugoi_assets.evaluation.results import Result
 from malsugoi_assets.evaluation.workers import answers
@@ -56,13 +57,17 @@ class Progress:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Ratings predicted for a protocol's targets: positions in the rows, what was learnt from around them, seconds."""
+    """Ratings predicted for a protocol's targets: positions in the rows, what was learnt from around them, seconds.
+
+    `deviations`: of the models that say for every target how sure they are, in rating points.
+    """
 
     targets: Positions
     history: Positions
     support: Positions
     by_model: dict[str, Numbers]
     seconds: dict[str, float]
+    deviations: dict[str, Numbers]
 
 
 def evaluate(
@@ -87,15 +92,24 @@ def evaluate(
         return judge_rankings(rankings, protocol=protocol.name, seed=seed)
     said = predict(rows, protocol, models, history=history, seed=seed, progress=progress, workers=workers)
     marks = {name: mark[said.targets] for name, mark in protocol.marks.items()}
-    return judge_errors(
-        rows.rating[said.targets],
-        rows.user[said.targets],
-        said.by_model,
-        error_segments(said.history, said.support, marks),
-        protocol=protocol.name,
-        seconds=said.seconds,
-        seed=seed,
+    truth, user = rows.rating[said.targets], rows.user[said.targets]
+    segments = error_segments(said.history, said.support, marks)
+    found = judge_errors(
+        truth, user, said.by_model, segments, protocol=protocol.name, seconds=said.seconds, seed=seed
     )
+    for name, deviation in said.deviations.items():
+        found += judge_intervals(
+            truth,
+            user,
+            said.by_model[name],
+            deviation,
+            segments,
+            model=name,
+            protocol=protocol.name,
+            seconds=said.seconds,
+            seed=seed,
+        )
+    return found
 
 
 def predict(
@@ -118,24 +132,31 @@ def predict(
 
     parts = work.over(range(1, len(learnt) + 1), step, workers)
     around = [learnt_around(known, *pairs) for known, pairs in zip(learnt, asked, strict=True)]
+    said = {name: np.concatenate(by_fold, axis=1) for name, by_fold in parts.items()}
     return Predictions(
         np.concatenate([fold.targets for fold in protocol.folds]),
         np.concatenate([history for history, _ in around]),
         np.concatenate([support for _, support in around]),
-        {name: np.concatenate(by_fold) for name, by_fold in parts.items()},
+        {name: predicted for name, (predicted, _) in said.items()},
         work.seconds,
+        {name: deviation for name, (_, deviation) in said.items() if np.isfinite(deviation).all()},
     )
 
 
 def _predicted(make: Factory, seed: int, learnt: Ratings, items: Items, user: IntArray, item: IntArray) -> Numbers:
-    """A new model's predictions, float64 (n,), learnt from `learnt`."""
+    """A new model's predictions with their deviations (NaN = not said), float64 (2, n), learnt from `learnt`."""
     model = make(seed)
     if not isinstance(model, PredictsRatings):
         raise EvaluationError("it ranks titles, but predicts no ratings")
-    predicted = np.asarray(model.fit(learnt, items).predict(user, item), dtype=np.float64)  # type: ignore[attr-defined]
+    model = model.fit(learnt, items)  # type: ignore[attr-defined]
+    if isinstance(model, StatesDeviations):
+        predicted, deviation = (np.asarray(a, dtype=np.float64) for a in model.predict_with_deviation(user, item))
+    else:
+        predicted = np.asarray(model.predict(user, item), dtype=np.float64)
+        deviation = np.full(len(user), np.nan)
     if predicted.shape != user.shape or not np.isfinite(predicted).all():
         raise BrokenPromise(f"predicted {predicted.shape} values, not all finite, for {len(user)} rows")
-    return predicted
+    return np.stack([predicted, deviation])
 
 
 def rank(

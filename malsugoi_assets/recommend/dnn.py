@@ -308,6 +308,12 @@ class Dnn:
             raise ValueError("this Dnn was not fitted yet")
         return self.predict_for(self._ratings, user, item)
 
+    def predict_with_deviation(self, user: IntArray, item: IntArray) -> tuple[FloatArray, FloatArray]:
+        """As `predict`, with the standard deviation that the network expects of the rating around it."""
+        if self.trained is None or self._ratings is None:
+            raise ValueError("this Dnn was not fitted yet")
+        return self.trained.predict_with_deviation(self._ratings, user, item)
+
     def predict_for(self, history: Ratings, user: IntArray, item: IntArray) -> FloatArray:
         """Predicted ratings for the users of `history` (indexes of its own), none of whom need be known."""
         if self.trained is None:

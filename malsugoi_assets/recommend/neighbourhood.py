@@ -271,6 +271,12 @@ class ItemNeighbourhood:
         predictor = self._fitted()
         return self.joint.predict(user, item) if self._is_joint else predictor.predict(user, item)
 
+    def predict_with_deviation(self, user: IntArray, item: IntArray) -> tuple[FloatArray, FloatArray]:
+        """As `predict`, with the ratings' standard deviations around it; NaN where the similarity table predicts."""
+        if self._fitted() and self._is_joint:
+            return self.joint.predict_with_deviation(user, item)
+        return self.predict(user, item), np.full(len(user), np.nan, dtype=np.float32)
+
     def support(self, user: IntArray, item: IntArray) -> IntArray:
         """How many of each title's neighbours in the similarity table the user rated, int32, one a pair."""
         return self._fitted().support(user, item)
