@@ -90,6 +90,7 @@ class JointNeighbourhood:
         self.settings = settings or JointSettings()
         self.seed = seed
         self._kernel: TitleKernel | None = None
+        self._solved: dict[int, ListTaste] | None = None
 
     def fit(self, ratings: Ratings, items: Items, neighbours: Neighbours | None = None) -> Self:
         """Learn titles' effects and likeness from the rows of `ratings`; the seed is the embedding's.
@@ -105,9 +106,13 @@ class JointNeighbourhood:
         """Predict for the users of `history`, some or all, with what was learnt of the titles before."""
         return self._take(history, titles, neighbours, _Known.of(items))
 
-    def for_lists(self, history: Ratings) -> JointNeighbourhood:
-        """The same predictor for the users of `history` instead, with what it learnt of titles and of their spread."""
+    def for_lists(self, history: Ratings, *, remember: bool = False) -> JointNeighbourhood:
+        """The same predictor for the users of `history` instead, with what it learnt of titles and of their spread.
+
+        `remember`: keep the solution of each list (n² numbers for n ratings) for further questions.
+        """
         other = JointNeighbourhood(self.settings, self.seed)
+        other._solved = {} if remember else None
         other._kernel, other._titles = self._kernel, self._titles
         other._remember(history)
         return other
@@ -167,11 +172,11 @@ class JointNeighbourhood:
             spread = float(units(*np.zeros((3, 1))).spread[0])
             wide = spread * np.sqrt(self._kernel.own(asked) + 2 * noise)
             return (titles.mean + spread * effect).astype(np.float32), wide.astype(np.float32)
-        among = self._kernel.block(history, history, scratch).astype(np.float64)
-        among[np.diag_indices_from(among)] += noise
-        taste = ListTaste.solve(
-            history, rating.astype(np.float64), titles.effect[history].astype(np.float64), titles.mean, among
-        )
+        taste = None if self._solved is None else self._solved.get(person)
+        if taste is None:
+            taste = self._solve(history, rating, scratch)
+            if self._solved is not None:
+                self._solved[person] = taste
         parts = []
         for start in range(0, len(asked), _QUERIES_AT_A_TIME):
             some = slice(start, start + _QUERIES_AT_A_TIME)
@@ -180,3 +185,10 @@ class JointNeighbourhood:
             parts.append(taste.answer(asked[some], effect[some], titles.mean, to, own, noise))
         predicted, deviation = (np.concatenate(column) for column in zip(*parts, strict=True))
         return predicted.astype(np.float32), deviation.astype(np.float32)
+
+    def _solve(self, history: IntArray, rating: FloatArray, scratch: npt.NDArray[np.int32]) -> ListTaste:
+        assert self._kernel is not None
+        among = self._kernel.block(history, history, scratch).astype(np.float64)
+        among[np.diag_indices_from(among)] += self.settings.noise
+        effect = self._titles.effect[history].astype(np.float64)
+        return ListTaste.solve(history, rating.astype(np.float64), effect, self._titles.mean, among)

@@ -20,7 +20,7 @@ from malsugoi_assets.recommend.content_taste import TitleWords
 from malsugoi_assets.recommend.franchises import learn_franchises
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.joint import JointNeighbourhood
-from malsugoi_assets.recommend.ratings import index_ratings
+from malsugoi_assets.recommend.ratings import Ratings
 from malsugoi_assets.recommend.recommendation_settings import AGES
 from malsugoi_assets.recommend.recommendations import Recommender
 from malsugoi_assets.recommend.search import TitleSearch
@@ -36,7 +36,7 @@ T = TypeVar("T")
 MAPPED_TITLES = 1_000
 STARTERS = 40
 _RELATIONS = ("anime_id", "relation", "related_kind", "related_id")
-_USERS_FOR_SPREAD = 500
+_SETTINGS = 64
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,18 @@ class Rater:
 
     anime_ids: Any
     model: JointNeighbourhood
+
+
+class _Remembering(Recommender):
+    """Works out once what settings say of the titles: many visitors have the same settings."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._titles = Lru(_SETTINGS)
+
+    def titles(self, *asked: Any) -> Any:
+        """As the recommender."""
+        return self._titles.get(asked, lambda: super(_Remembering, self).titles(*asked))
 
 
 @dataclass(frozen=True)
@@ -182,7 +194,7 @@ class Knowledge:
             self.published.rows("SELECT anime_id, count(*) AS lists FROM user_lists GROUP BY 1"),
             schema={"anime_id": pl.Int32(), "lists": pl.UInt32()},
         )
-        return Ranker(method, Recommender(weights, self.features, self.relations, listed))
+        return Ranker(method, _Remembering(weights, self.features, self.relations, listed))
 
     def _rater(self) -> Rater | None:
         baselines = TABLES["title_baselines"].column_names
@@ -202,15 +214,10 @@ class Knowledge:
                 )
             )
         )
-        # Some users' ratings tell how widely ratings lie around what is expected; nothing else of them is used.
-        some = self.published.table(
-            "rating_matrix",
-            ("username", "anime_id", "rating"),
-            f"username IN (SELECT username FROM users WHERE rated > 0 ORDER BY username LIMIT {_USERS_FOR_SPREAD})",  # noqa: S608
-        )
-        history, _ = index_ratings(some, rating="rating", anime_ids=ids)
+        none = np.empty(0, dtype=np.int32)
+        nobody = Ratings(none, none, np.empty(0, dtype=np.float32), 0, len(ids))
         items = align_items(ids, self.features, self.relations)
-        return Rater(ids, JointNeighbourhood().with_titles(history, items, titles, neighbours_of(near, ids)))
+        return Rater(ids, JointNeighbourhood().with_titles(nobody, items, titles, neighbours_of(near, ids)))
 
     def _starters(self) -> list[int]:
         known = self.published.table("title_baselines", ("anime_id", "ratings", "listing")).sort("anime_id")

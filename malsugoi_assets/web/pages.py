@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
@@ -22,7 +22,7 @@ from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.people import NOBODY, Person, find_user, list_frame, read_export
 from malsugoi_assets.web.problems import HEADINGS, Problem
 from malsugoi_assets.web.profile import profile
-from malsugoi_assets.web.recommending import predict, recommendations
+from malsugoi_assets.web.recommending import answer_key, predict, recommendations
 from malsugoi_assets.web.sessions import COOKIE, Sessions
 
 ASKED_AT_ONCE = 12
@@ -87,16 +87,23 @@ def shown_recommendations(request: Request) -> Response:
     person = needed_person(request, knowledge)
     settings = forms.read(RecommendationSettings, pairs_of(request))
     assert isinstance(settings, RecommendationSettings)
-    made = recommendations(knowledge, person, settings)
-    return show(
-        request,
-        "recommendations.html",
-        person,
-        made=made,
-        controls=forms.controls(settings, knowledge.vocabulary),
-        first=FIRST,
-        changed=settings != _USUAL,
-    )
+
+    def page() -> bytes:
+        made = recommendations(knowledge, person, settings)
+        shown = show(
+            request,
+            "recommendations.html",
+            person,
+            made=made,
+            controls=forms.controls(settings, knowledge.vocabulary),
+            first=FIRST,
+            changed=settings != _USUAL,
+        )
+        return bytes(shown.body)
+
+    # A page's text costs more than all else where the recommendations are known already.
+    key = ("page", *answer_key(knowledge, person), settings)
+    return HTMLResponse(person.answers.get(key, page))
 
 
 def shown_profile(request: Request) -> Response:

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from malsugoi_assets.recommend.joint import JointNeighbourhood
 from malsugoi_assets.recommend.ratings import index_ratings
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
-from malsugoi_assets.web.knowledge import Knowledge
+from malsugoi_assets.web.knowledge import Knowledge, Rater
 from malsugoi_assets.web.people import Person
 from malsugoi_assets.web.problems import Problem
 from malsugoi_assets.web.records import Rating, Reason, Recommendation, Recommendations
 
 # Half the width of an interval that holds four values in five of a normal distribution, in standard deviations.
 _FOUR_IN_FIVE = 1.2816
+_REMEMBERED_SCORES = 500
 
 
 def recommendations(knowledge: Knowledge, person: Person, settings: RecommendationSettings) -> Recommendations:
     """What to watch next. A user's list without settings of their own is the published one."""
-    key = (knowledge.key, person.key, knowledge.published.path if person.stored else None, settings)
+    key = ("list", *answer_key(knowledge, person), settings)
     made: Recommendations = person.answers.get(key, lambda: _make(knowledge, person, settings))
     return made
+
+
+def answer_key(knowledge: Knowledge, person: Person) -> tuple[Hashable, ...]:
+    """What an answer for the person depends on, beside the settings: the models, or for a stored user the whole state."""
+    return person.key, knowledge.published.path if person.stored else knowledge.key
 
 
 def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings) -> Recommendations:
@@ -82,6 +89,12 @@ def title_of(knowledge: Knowledge, anime_id: int, listed: str | None) -> str:
     return known.title if known else listed or f"#{anime_id}"
 
 
+def _for(rater: Rater, person: Person) -> JointNeighbourhood:
+    """The predictor for one list; the solution of a long one takes more memory than it saves time."""
+    history, _ = index_ratings(person.entries, anime_ids=rater.anime_ids)
+    return rater.model.for_lists(history, remember=len(person.scores) <= _REMEMBERED_SCORES)
+
+
 def predict(knowledge: Knowledge, person: Person, anime_ids: Sequence[int]) -> dict[int, Rating]:
     """The ratings that the person would give, by `cf`; nothing for titles that nobody rated, or without any score."""
     rater = knowledge.rater
@@ -95,9 +108,9 @@ def predict(knowledge: Knowledge, person: Person, anime_ids: Sequence[int]) -> d
     ]
     if not known:
         return {}
-    history, _ = index_ratings(person.entries, anime_ids=rater.anime_ids)
     items = np.array([p for _, p in known], dtype=np.int32)
-    predicted, deviation = rater.model.for_lists(history).predict_with_deviation(np.zeros_like(items), items)
+    model = person.answers.get(("rater", *answer_key(knowledge, person)), lambda: _for(rater, person))
+    predicted, deviation = model.predict_with_deviation(np.zeros_like(items), items)
     return {
         anime_id: Rating(
             predicted_rating=round(float(value), 3),

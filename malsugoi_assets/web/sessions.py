@@ -46,7 +46,7 @@ class Session:
     name: str | None
     entries: pl.DataFrame
     used: float = 0.0
-    answers: Lru = field(default_factory=lambda: Lru(16))
+    answers: Lru = field(default_factory=lambda: Lru(32))
 
 
 class Sessions:

@@ -140,11 +140,15 @@ def test_one_list_is_predicted_by_a_predictor_made_for_others() -> None:
     items, ratings = small_items(36), small_ratings()
     whole = JointNeighbourhood().fit(ratings, items)
     few = ratings.take(ratings.user == 3)
-    alone = whole.for_lists(Ratings(np.zeros_like(few.user), few.item, few.rating, 1, ratings.n_items))
     titles = np.arange(ratings.n_items, dtype=np.int32)
     expected = whole.predict_with_deviation(np.full_like(titles, 3), titles)
-    for got, wanted in zip(alone.predict_with_deviation(np.zeros_like(titles), titles), expected, strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=1e-6)
+    own = Ratings(np.zeros_like(few.user), few.item, few.rating, 1, ratings.n_items)
+    for remember in (False, True):
+        alone = whole.for_lists(own, remember=remember)
+        for _ in range(2):
+            answer = alone.predict_with_deviation(np.zeros_like(titles), titles)
+            for got, wanted in zip(answer, expected, strict=True):
+                np.testing.assert_allclose(got, wanted, rtol=1e-6)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
