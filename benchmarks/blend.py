@@ -1,6 +1,6 @@
 """What each part of the blend is worth, and how often a rating lies in its interval.
 
-    python benchmarks/blend.py [--data malsugoi|mal_2016|mal_2020] [--protocols p1,p1-joined,p2,p3] [--first-fold]
+    python benchmarks/blend.py [--data malsugoi|mal_2016|mal_2020] [--protocols p1,p1-joined,p2,p3] [--folds 1,2]
                                [--set network.members=2 …] [--keep FOLDER]
 
 Needs the shared data (`MALSUGOI_SHARED`, by default `../shared`). The protocols of the other two data sets are `random5`
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", default="malsugoi", choices=["malsugoi", "mal_2016", "mal_2020"])
     parser.add_argument("--protocols", default="p1,p1-joined,p2,p3")
-    parser.add_argument("--first-fold", action="store_true")
+    parser.add_argument("--folds", help="Numbers of the folds, from 1; all by default.")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--seed", type=int, default=0)
@@ -56,7 +56,8 @@ def main() -> None:
 def _measure(
     name: str, rows: EvaluationRows, protocol: Protocol, settings: BlendSettings, options: argparse.Namespace
 ) -> None:
-    folds = protocol.folds[:1] if options.first_fold else protocol.folds
+    chosen = [int(number) - 1 for number in options.folds.split(",")] if options.folds else range(len(protocol.folds))
+    folds = [protocol.folds[number] for number in chosen]
     said: dict[str, list[np.ndarray]] = {part: [] for part in (*PARTS, "low", "high")}
     start = time.monotonic()
     for number, fold in enumerate(folds, start=1):
@@ -74,7 +75,13 @@ def _measure(
     truth, user = rows.rating[targets], rows.user[targets]
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
-        np.savez(options.keep / f"{options.data}-{name}.npz", targets=targets, truth=truth, user=user, **all_said)
+        np.savez(
+            options.keep / f"{options.data}-{name}{'-' + options.folds if options.folds else ''}.npz",
+            targets=targets,
+            truth=truth,
+            user=user,
+            **all_said,
+        )
     predicted = {part: all_said[part].astype(np.float64) for part in PARTS}
     results = judge_errors(truth, user, predicted, {"all": np.ones(len(truth), dtype=bool)}, protocol=name)
     print(

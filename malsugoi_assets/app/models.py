@@ -121,13 +121,13 @@ def use_build(settings: Settings, model_id: str, console: Console) -> None:
 
 def _try(data_dir: DataDir, builds: Builds, build: dict[str, Any]) -> None:
     """Read the build's file as predictions will. Raises `BuildError` where it cannot be used."""
-    from malsugoi_assets.recommend.dnn import load
+    from malsugoi_assets.recommend.blend import load_predictor
     from malsugoi_assets.recommend.items import align_items
     from malsugoi_assets.recommend.weights import WeightsError
 
     features = data_dir.lake.read("anime_features").collect().sort("anime_id")
     relations = data_dir.lake.read("anime_relations").collect()
     try:
-        load(builds.file(build), align_items(features["anime_id"].to_numpy(), features, relations))
+        load_predictor(builds.file(build), align_items(features["anime_id"].to_numpy(), features, relations))
     except WeightsError as error:
         raise BuildError(f"{build['model_id']} cannot be used: {error}") from error

@@ -10,6 +10,7 @@ import polars as pl
 
 from malsugoi_assets.evaluation.gate import Verdict, compare, uncontested
 from malsugoi_assets.evaluation.hold_out import HoldOut
+from malsugoi_assets.recommend.ratings import FloatArray
 from malsugoi_assets.recommend.weights import WeightsError
 from malsugoi_assets.resources.warehouse import Warehouse
 from malsugoi_assets.warehouse.builds import ACCEPTED, REFUSED, WITHDRAWN, BuildError, Builds, current_build
@@ -19,7 +20,7 @@ def judged(
     held: HoldOut, model: Any, model_id: str, current: dict[str, Any] | None, builds: Builds, tolerance: float
 ) -> Verdict:
     """Whether the build may predict: held against the current one on ratings that neither learnt from."""
-    from malsugoi_assets.recommend.dnn import load
+    from malsugoi_assets.recommend.blend import load_predictor
 
     predicted = model.predict(held.train, held.user, held.item)
     if current is None:
@@ -32,24 +33,54 @@ def judged(
         found = ("verdict", "held_out", "mse", "compared_with", "difference", "ci_low", "ci_high")
         return Verdict(True, *(current[name] for name in found))
     try:
-        before = load(builds.file(current), held.items, model.device)
+        before = load_predictor(builds.file(current), held.items, model.device)
     except (BuildError, WeightsError) as error:
         return uncontested(held, predicted, f"accepted: nothing to compare with, since {error}")
     return compare(held, predicted, before.predict(held.train, held.user, held.item), current["model_id"], tolerance)
 
 
+def better_of(held: HoldOut, blend: Any) -> tuple[Any, str]:
+    """What of a trained blend shall predict, and why: all of it, or its network alone where that errs less.
+
+    Without a held-out rating it is the blend.
+    """
+    if not len(held.rating):
+        return blend, "the blend, since nothing is held out to compare"
+    said = blend.predict_with_interval(held.train, held.user, held.item)
+    errors = {
+        name: float(((part - held.rating) ** 2).mean())
+        for name, part in (("rating", said.rating), ("network", said.network))
+    }
+    words = (
+        f"mean squared error {errors['rating']:.4f} on held-out ratings, the network alone {errors['network']:.4f}"
+    )
+    if errors["rating"] <= errors["network"]:
+        return blend, f"the blend: {words}"
+    return blend.dnn, f"the network alone: the blend's {words}"
+
+
+def said_by(model: Any, held: HoldOut) -> tuple[dict[str, FloatArray], FloatArray]:
+    """What a build says of the held-out ratings, the parts of a blend too (the build itself first), and its deviations."""
+    if not hasattr(model, "dnn"):
+        predicted, deviation = model.predict_with_deviation(held.train, held.user, held.item)
+        return {"dnn": predicted}, deviation
+    said = model.predict_with_interval(held.train, held.user, held.item)
+    return {"blend": said.rating, "dnn": said.network, "gp": said.gp}, said.deviation
+
+
 def build_row(model: Any, model_id: str, verdict: Verdict, **more: object) -> pl.DataFrame:
     """The build's row of `dnn_model`; `more` are the columns that the model and the verdict do not know."""
     numbers = ("mse", "difference", "ci_low", "ci_high")
+    network = getattr(model, "dnn", model)
     return pl.DataFrame(
         {
             "model_id": model_id,
             "created_at": datetime.now(UTC),
             "device": model.device,
             "parameters": model.parameters,
-            "epochs": model.epochs,
-            "best_epoch": model.best_epoch,
-            "train_rows": model.train_rows,
+            "epochs": network.epochs,
+            "best_epoch": network.best_epoch,
+            "train_rows": network.train_rows,
             "is_current": verdict.accepted,
             "state": ACCEPTED if verdict.accepted else REFUSED,
             "verdict": verdict.words,
@@ -64,13 +95,13 @@ def build_row(model: Any, model_id: str, verdict: Verdict, **more: object) -> pl
 
 def load_network(warehouse: Warehouse, current: pl.DataFrame, items: Any, device: str) -> Any:
     """The current build over the given titles. A `Failure` in one sentence where its file is not the registered one."""
-    from malsugoi_assets.recommend.dnn import load
+    from malsugoi_assets.recommend.blend import load_predictor
 
     build = current_build(current)
     if build is None:
         raise dg.Failure("No network is current yet: materialise dnn_model first.")
     try:
-        return load(Builds(warehouse.dir).file(build), items, device)
+        return load_predictor(Builds(warehouse.dir).file(build), items, device)
     except (BuildError, WeightsError) as error:
         raise dg.Failure(
             f"The network cannot be used ({error}): materialise dnn_model again, or go back to an earlier build with "

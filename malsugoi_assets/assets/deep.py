@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from malsugoi_assets.assets.builds import build_row, judged, load_network
+from malsugoi_assets.assets.builds import better_of, build_row, judged, load_network, said_by
 from malsugoi_assets.assets.config import config_of
 from malsugoi_assets.assets.evaluation import (
     build_id,
@@ -23,6 +23,7 @@ from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.disk import sweep_drafts
 from malsugoi_assets.evaluation.hold_out import hold_out
 from malsugoi_assets.evaluation.segments import hold_out_segments
+from malsugoi_assets.recommend.blend_settings import BlendSettings
 from malsugoi_assets.recommend.devices import forget_memory_peak, memory_peak_bytes
 from malsugoi_assets.recommend.dnn_settings import KIND, DnnSettings
 from malsugoi_assets.resources.compute import Compute
@@ -59,7 +60,7 @@ _NOT_LEARNT_WITH = {"tolerance", "kept_builds"}
 DnnConfig = config_of(PipelineDnnSettings)
 
 
-@table_asset("dnn_model", code_version="3", kinds=["pytorch"])
+@table_asset("dnn_model", code_version="4", kinds=["pytorch"])
 def dnn_model(  # noqa: D103
     context: dg.AssetExecutionContext,
     config: DnnConfig,  # type: ignore[valid-type]
@@ -70,14 +71,15 @@ def dnn_model(  # noqa: D103
     user_lists: pl.LazyFrame,
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
-    from malsugoi_assets.recommend.dnn import train
+    from malsugoi_assets.recommend.blend import train_blend
     from malsugoi_assets.recommend.training import TrainingError
 
     chosen: PipelineDnnSettings = config.settings  # type: ignore[attr-defined]
     settings = DnnSettings.model_validate(chosen.model_dump(exclude={"seed", *_NOT_LEARNT_WITH}))
     learnt_with = chosen.model_dump_json(exclude=_NOT_LEARNT_WITH)
     held = hold_out(user_lists.collect(), anime_features.collect(), anime_relations.collect())
-    model_id = build_id(KIND, held, learnt_with)
+    whole = BlendSettings(network=settings)
+    model_id = build_id(KIND, held, learnt_with + whole.model_dump_json(exclude={"network"}))
     builds = Builds(warehouse.dir)
     device = compute.resolve()
 
@@ -91,11 +93,12 @@ def dnn_model(  # noqa: D103
         # One file a device: whatever training was cut off there last. It knows which one it was.
         state = warehouse.dir.checkpoints / f"{device.replace(':', '')}.safetensors"
         try:
-            model = train(
-                held.train, held.items, settings, device, report, seed=chosen.seed, keep=state, tell=context.log.info
+            blend = train_blend(
+                held.train, held.items, whole, device, report, seed=chosen.seed, keep=state, tell=context.log.info
             )
         except TrainingError as error:
             raise dg.Failure(f"The network could not be trained: {error}.") from error
+        model, chosen_because = better_of(held, blend)
         sha256 = model.save(builds.path(model_id))
         state.unlink(missing_ok=True)
     seconds = time.monotonic() - started
@@ -123,9 +126,13 @@ def dnn_model(  # noqa: D103
         {
             "build": model_id,
             "verdict": verdict.words,
-            "stopped": model.stopped,
-            **({"notes": "; ".join(model.notes)} if model.notes else {}),
-            **({"resumed_after_epoch": model.resumed_after} if model.resumed_after else {}),
+            "predicts": chosen_because,
+            "process_over_all_users": "yes"
+            if blend.dnn.catalogue.process
+            else f"no: over {settings.most_joint:,} ratings",
+            "stopped": blend.dnn.stopped,
+            **({"notes": "; ".join(blend.dnn.notes)} if blend.dnn.notes else {}),
+            **({"resumed_after_epoch": blend.dnn.resumed_after} if blend.dnn.resumed_after else {}),
             "device": model.device,
             "precision": settings.precision,
             "memory_peak_mib": round(memory_peak_bytes(device) / 2**20),
@@ -137,7 +144,7 @@ def dnn_model(  # noqa: D103
     )
 
 
-@table_asset("dnn_metrics", code_version="3", kinds=["pytorch"])
+@table_asset("dnn_metrics", code_version="4", kinds=["pytorch"])
 def dnn_metrics(  # noqa: D103
     warehouse: Warehouse,
     compute: Compute,
@@ -151,16 +158,17 @@ def dnn_metrics(  # noqa: D103
     current = dnn_model.filter("is_current").collect()
     held = hold_out(user_lists.collect(), anime_features.collect(), anime_relations.collect())
     network = load_network(warehouse, current, held.items, compute.resolve())
-    predicted, deviation = network.predict_with_deviation(held.train, held.user, held.item)
+    predicted, deviation = said_by(network, held)
+    name = next(iter(predicted))
     marks = hold_out_segments(held)
     rows = measured(
         held,
-        {"dnn": predicted},
+        predicted,
         str(current["model_id"][0]),
         marks,
-        held.judge_intervals("dnn", predicted, deviation),
+        held.judge_intervals(name, predicted[name], deviation),
     )
-    some = ("dnn", "bias")
+    some = (*predicted, "bias")
     return table_result(
         "dnn_metrics",
         rows,
@@ -170,8 +178,8 @@ def dnn_metrics(  # noqa: D103
             "by_popularity": error_along(rows, "title", some, "ratings of the title to learn from"),
             "by_year": error_along(rows, "year", some, "year of the title"),
             "by_rating": error_along(rows, "rating", some, "the rating that was given"),
-            "cold": error_in(rows, "dnn", ("all", "cold users", "cold titles", "unknown year")),
-            **reliability(rows, "dnn"),
+            "cold": error_in(rows, name, ("all", "cold users", "cold titles", "unknown year")),
+            **reliability(rows, name),
         },
         shown=metrics_shown(rows),
     )

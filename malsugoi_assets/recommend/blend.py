@@ -12,9 +12,11 @@ was fitted to; what predicts, the mean of all members, errs a little less than t
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -23,27 +25,38 @@ import numpy.typing as npt
 from malsugoi_assets.machine import available_threads
 from malsugoi_assets.recommend.blend_settings import KIND, BlendSettings
 from malsugoi_assets.recommend.boosting import Trees, grow
-from malsugoi_assets.recommend.dnn import TrainedDnn, TrainingRows, from_tensors, to_tensors, train, training_rows
+from malsugoi_assets.recommend.dnn import (
+    TrainedDnn,
+    TrainingRows,
+    from_tensors,
+    load,
+    to_tensors,
+    train,
+    training_rows,
+)
 from malsugoi_assets.recommend.ensemble import validation_rows
 from malsugoi_assets.recommend.features import Inputs
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
-from malsugoi_assets.recommend.training import Progress
-from malsugoi_assets.recommend.weights import WeightsError, read_weights, write_weights
+from malsugoi_assets.recommend.training import EpochLoss, Progress
+from malsugoi_assets.recommend.weights import WeightsError, kind_of, read_weights, write_weights
 
 Floats = npt.NDArray[np.floating[Any]]
 PRIOR_WEIGHTS = (0.6, 0.4)
-NORMAL_QUANTILE = 1.645
 LEAST_CALIBRATED = 40
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Ratings with their intervals, float32 (n,) each, all in [1, 10]; `gp`, `network`, `trees`: the parts alone."""
+    """Ratings with their intervals, float32 (n,) each, all in [1, 10]; `gp`, `network`, `trees`: the parts alone.
+
+    `deviation`: the standard deviation that a bell curve with an interval of that width has, in rating points.
+    """
 
     rating: FloatArray
     low: FloatArray
     high: FloatArray
+    deviation: FloatArray
     gp: FloatArray
     network: FloatArray
     trees: FloatArray
@@ -65,6 +78,21 @@ class TrainedBlend:
     calibrated_on: int
     train_seconds: float
 
+    @property
+    def device(self) -> str:
+        """Where the network runs."""
+        return self.dnn.device
+
+    @property
+    def curve(self) -> tuple[EpochLoss, ...]:
+        """The losses of the network's epochs."""
+        return self.dnn.curve
+
+    @property
+    def parameters(self) -> int:
+        """Learnable numbers: the network's, and the trees' leaves."""
+        return self.dnn.parameters + sum(forest.answer.size for forest in self.forests)
+
     def predict(self, history: Ratings, user: IntArray, item: IntArray) -> FloatArray:
         """Predicted ratings, float32 (n,), as `TrainedDnn.predict`: anybody whose list is in `history`."""
         return self.predict_with_interval(history, user, item).rating
@@ -72,7 +100,7 @@ class TrainedBlend:
     def predict_with_interval(self, history: Ratings, user: IntArray, item: IntArray) -> Prediction:
         """As `predict`, with the interval in which the rating lies with the probability `settings.cover`."""
         if not len(user):
-            return Prediction(*(np.zeros(0, dtype=np.float32) for _ in range(6)))
+            return Prediction(*(np.zeros(0, dtype=np.float32) for _ in range(7)))
         inputs = self.dnn.inputs(history, user, item)
         correction, deviation = self.dnn.network.correct(inputs.matrix, self.dnn.device)
         trees = np.mean([forest.predict(inputs.matrix) for forest in self.forests], axis=0)
@@ -87,6 +115,10 @@ class TrainedBlend:
             within(rating),
             within(rating + self.quantiles[0] * spread),
             within(rating + self.quantiles[1] * spread),
+            spread
+            * np.float32(
+                (self.quantiles[1] - self.quantiles[0]) / 2 / NormalDist().inv_cdf((1 + self.settings.cover) / 2)
+            ),
             within(inputs.base),
             within(inputs.base + network),
             within(inputs.base + trees),
@@ -114,12 +146,14 @@ def train_blend(
     progress: Progress | None = None,
     *,
     seed: int = 0,
+    keep: Path | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> TrainedBlend:
     """Train on all rated rows of `ratings`; see `dnn.train`. Raises `TrainingError` where there is too little."""
     settings = settings or BlendSettings()
     start = time.monotonic()
     rows = training_rows(ratings, items, settings.network, seed)
-    dnn = train(ratings, items, settings.network, device, progress, seed=seed, rows=rows)
+    dnn = train(ratings, items, settings.network, device, progress, seed=seed, keep=keep, tell=tell, rows=rows)
     held = validation_rows(rows.user, settings.network.members, settings.network.valid_share, seed)
     left = rows.rating - rows.inputs.base
 
@@ -150,9 +184,9 @@ def _calibrated(
         parts.append((rows.rating[mine] - inputs.base, network, forest.predict(inputs.matrix), spread))
     left, network, trees, spread = (np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True))
     weights = fitted_weights(left, network, trees, settings.prior_rows)
-    if len(left) < LEAST_CALIBRATED:
-        return weights, (-NORMAL_QUANTILE, NORMAL_QUANTILE), len(left)
     outside = (1 - settings.cover) / 2
+    if len(left) < LEAST_CALIBRATED:
+        return weights, (NormalDist().inv_cdf(outside), NormalDist().inv_cdf(1 - outside)), len(left)
     low, high = np.quantile((left - weights[0] * network - weights[1] * trees) / spread, [outside, 1 - outside])
     return weights, (float(low), float(high)), len(left)
 
@@ -188,6 +222,11 @@ def load_blend(path: Path, items: Items, device: str = "cpu") -> TrainedBlend:
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise WeightsError(f"{path}: not a complete {KIND!r} model ({error}); train the model again") from error
     return TrainedBlend(settings, dnn, forests, weights, quantiles, calibrated_on, 0.0)
+
+
+def load_predictor(path: Path, items: Items, device: str = "cpu") -> TrainedDnn | TrainedBlend:
+    """The model of a file, a blend or a network alone; `WeightsError` names what is wrong."""
+    return load_blend(path, items, device) if kind_of(path) == KIND else load(path, items, device)
 
 
 class Blend:

@@ -38,6 +38,15 @@ def write_weights(path: Path, tensors: Tensors, header: dict[str, Any], *, kind:
     return hashlib.sha256(data).hexdigest()
 
 
+def kind_of(path: Path) -> str | None:
+    """What kind of model the file says that it holds; None where it cannot be read as such (`read_weights` says why)."""
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            return str(json.loads(file.metadata()["malsugoi"])["kind"])
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError):
+        return None
+
+
 def read_weights(path: Path, *, kind: str) -> tuple[Tensors, dict[str, Any]]:
     """Arrays and header of a file that `write_weights` wrote as `kind`; anything else is a `WeightsError`."""
     if not path.is_file():
