@@ -1,10 +1,10 @@
 """What each part of the blend is worth, and how often a rating lies in its interval.
 
-    python benchmarks/blend.py [--data malsugoi|mal_2016|mal_2020] [--protocols p1,p1-joined,p2,p3] [--folds 1,2]
+    python benchmarks/blend.py [--data malsugoi|mal_2016|mal_2020] [--protocols p1,p1-joined,p2,p3,inner] [--folds 1,2]
                                [--set network.members=2 …] [--keep FOLDER]
 
-Needs the shared data (`MALSUGOI_SHARED`, by default `../shared`). The protocols of the other two data sets are `random5`
-and `cold-users`. One training a fold gives all parts: `gp` is the process alone, `network` is the model `dnn`, `trees`
+Needs the shared data (`MALSUGOI_SHARED`, by default `../shared`). `inner` predicts a fifth of the *train* rows of `p1`, to
+choose by; the protocols of the other two data sets are `random5` and `cold-users`. One training a fold gives all parts: `gp` is the process alone, `network` is the model `dnn`, `trees`
 the forests alone, `blend` all of them; `malsugoi evaluate --models gp,dnn,blend` gives the same figures one by one.
 `--set` changes settings of `BlendSettings`; `--keep` writes targets and predictions as npz files, for other comparisons.
 """
@@ -14,14 +14,16 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from accuracy import SHARED, read_rows
+from network_ablation import inner_split
 
 from malsugoi_assets.evaluation.data import EvaluationRows, evaluation_rows
 from malsugoi_assets.evaluation.judge_errors import judge_errors
-from malsugoi_assets.evaluation.protocols import Protocol, learn_from, make_protocol, read_protocol
+from malsugoi_assets.evaluation.protocols import Fold, learn_from, make_protocol, read_protocol
 from malsugoi_assets.files import load_evaluation
 from malsugoi_assets.recommend.blend import Blend
 from malsugoi_assets.recommend.blend_settings import BlendSettings
@@ -44,24 +46,24 @@ def main() -> None:
     settings = _settings(options.set)
     rows = read_rows() if options.data == "malsugoi" else _read_folder(SHARED / options.data)
     for name in options.protocols.split(","):
-        stem = name.removesuffix("-joined")
-        protocol = (
-            read_protocol(SHARED / "protocols" / f"{stem}.csv", rows)
-            if options.data == "malsugoi"
-            else make_protocol(stem, rows, options.seed)
-        )
-        _measure(name, rows, protocol, settings, options)
+        if options.data != "malsugoi":
+            folds = make_protocol(name, rows, options.seed).folds
+        elif name == "inner":
+            folds = (inner_split(rows)[1],)
+        else:
+            folds = read_protocol(SHARED / "protocols" / f"{name.removesuffix('-joined')}.csv", rows).folds
+        _measure(name, rows, folds, settings, options)
 
 
 def _measure(
-    name: str, rows: EvaluationRows, protocol: Protocol, settings: BlendSettings, options: argparse.Namespace
+    name: str, rows: EvaluationRows, every: Sequence[Fold], settings: BlendSettings, options: argparse.Namespace
 ) -> None:
-    chosen = [int(number) - 1 for number in options.folds.split(",")] if options.folds else range(len(protocol.folds))
-    folds = [protocol.folds[number] for number in chosen]
+    numbers = [int(number) for number in options.folds.split(",")] if options.folds else range(1, len(every) + 1)
+    folds = [every[number - 1] for number in numbers]
     said: dict[str, list[np.ndarray]] = {part: [] for part in (*PARTS, "low", "high")}
     start = time.monotonic()
-    for number, fold in enumerate(folds, start=1):
-        learnt = learn_from(rows, fold, "protocol" if name.endswith("-joined") else "all")
+    for number, fold in zip(numbers, folds, strict=True):
+        learnt = learn_from(rows, fold, "protocol" if name.endswith("-joined") or name == "inner" else "all")
         model = Blend(settings, options.seed).fit(learnt, rows.items)
         found = model.predict_with_interval(rows.user[fold.targets], rows.item[fold.targets])
         for part in said:
@@ -69,7 +71,7 @@ def _measure(
         assert model.trained is not None
         weights = ", ".join(f"{weight:.2f}" for weight in model.trained.weights)
         took = time.monotonic() - start
-        print(f"{name}, fold {number} of {len(folds)}: weights {weights}; {took:.0f} s so far", flush=True)
+        print(f"{name}, fold {number} of {len(every)}: weights {weights}; {took:.0f} s so far", flush=True)
     all_said = {part: np.concatenate(values) for part, values in said.items()}
     targets = np.concatenate([fold.targets for fold in folds])
     truth, user = rows.rating[targets], rows.user[targets]

@@ -49,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     names = [AS_IT_IS, *(name for name in CHANGES if name in options.only.split(",") and name != AS_IT_IS)]
     rows = read_rows()
-    train, fold = _split(rows)
+    train, fold = inner_split(rows)
     user, item, truth = rows.user[fold.targets], rows.item[fold.targets], rows.rating[fold.targets]
     once = _once(dnn.out_of_fold_inputs)
     dnn.out_of_fold_inputs = once
@@ -85,7 +85,7 @@ def main() -> None:
         print(f"| {name} | {found[name].value:.4f} | {less} | {inside} | {seconds[name]:.0f} |")
 
 
-def _split(rows: EvaluationRows) -> tuple[Ratings, Fold]:
+def inner_split(rows: EvaluationRows) -> tuple[Ratings, Fold]:
     """What is learnt from, and the targets: a fifth of the original split's train rows."""
     [original] = read_protocol(SHARED / "protocols" / "p1.csv", rows).folds
     allowed = np.ones(len(rows), dtype=np.bool_)

@@ -254,3 +254,8 @@ class Blend:
         if self.trained is None or self._ratings is None:
             raise ValueError("this Blend was not fitted yet")
         return self.trained.predict_with_interval(self._ratings, user, item)
+
+    def predict_with_deviation(self, user: IntArray, item: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Predicted ratings and their calibrated deviations, in rating points."""
+        said = self.predict_with_interval(user, item)
+        return said.rating, said.deviation
