@@ -15,14 +15,11 @@ import numpy.typing as npt
 
 from malsugoi_assets.evaluation.peers.peer import RatingPeer, Setting
 from malsugoi_assets.machine import available_threads
-from malsugoi_assets.recommend.content import encode, learn_code
-from malsugoi_assets.recommend.dnn import out_of_fold_inputs
+from malsugoi_assets.recommend.dnn import training_rows
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
-from malsugoi_assets.recommend.features import Catalogue, Inputs, pair_inputs
-from malsugoi_assets.recommend.item_state import learn_item_state
+from malsugoi_assets.recommend.features import Catalogue, pair_inputs
 from malsugoi_assets.recommend.items import Items
-from malsugoi_assets.recommend.likeness import learn_likeness
-from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
+from malsugoi_assets.recommend.ratings import IntArray, Ratings
 
 
 @dataclass(frozen=True)
@@ -53,15 +50,19 @@ class LightGbm(RatingPeer):
 
     def choose(self, ratings: Ratings, items: Items) -> Setting:
         """The setting and number of trees with the least error on a fifth of the out-of-fold rows."""
-        self._inputs, self._target, self._weight = self._out_of_fold(ratings, items)
+        rows = training_rows(ratings, items, DnnSettings(), self.seed)
+        self._catalogue, self._matrix = rows.catalogue, rows.inputs.matrix
+        # In units of the user's residuals, with weights that make it an error of rating points again.
+        self._target = (rows.rating - rows.inputs.base) / rows.inputs.scale
+        self._weight = rows.inputs.scale**2
         self.tried = []
         if len(self._target) < 50:
             return {**self.grid[0], "trees": 10}
         held = np.random.default_rng(self.seed).random(len(self._target)) < 0.2
         for setting in self.grid:
             parts = [
-                lightgbm.Dataset(self._inputs.matrix[rows], self._target[rows], weight=self._weight[rows])
-                for rows in (~held, held)
+                lightgbm.Dataset(self._matrix[part], self._target[part], weight=self._weight[part])
+                for part in (~held, held)
             ]
             trees = lightgbm.train(
                 self._parameters(setting),
@@ -77,11 +78,10 @@ class LightGbm(RatingPeer):
     def learn(self, ratings: Ratings, items: Items, setting: Setting) -> _Learnt:
         """Trees on all out-of-fold rows; the inputs of later questions come from all of `ratings`."""
         parameters = self._parameters({name: value for name, value in setting.items() if name != "trees"})
-        data = lightgbm.Dataset(self._inputs.matrix, self._target, weight=self._weight)
+        data = lightgbm.Dataset(self._matrix, self._target, weight=self._weight)
         trees = lightgbm.train(parameters, data, setting["trees"])
-        state = self._state(ratings)
-        learnt = _Learnt(Catalogue(state, self._content, self._likeness), ratings, trees)
-        del self._inputs, self._target, self._weight
+        learnt = _Learnt(self._catalogue, ratings, trees)
+        del self._matrix, self._target, self._weight
         return learnt
 
     def answer(self, learnt: _Learnt, user: IntArray, item: IntArray) -> npt.NDArray[np.float64]:
@@ -97,15 +97,3 @@ class LightGbm(RatingPeer):
 
     def _parameters(self, setting: Setting) -> dict[str, Any]:
         return {**self.common, **setting, "seed": self.seed, "num_threads": available_threads()}
-
-    def _state(self, ratings: Ratings) -> Any:
-        size = DnnSettings().embedding_size
-        return learn_item_state(ratings, self._content.matrix, embedding_size=size, seed=self.seed)
-
-    def _out_of_fold(self, ratings: Ratings, items: Items) -> tuple[Inputs, FloatArray, FloatArray]:
-        """The inputs, what is to be predicted from them, and weights that make its error one of rating points."""
-        self._content, self._likeness = encode(items, learn_code(items)), learn_likeness(items)
-        catalogue = Catalogue(self._state(ratings), self._content, self._likeness)
-        rows, inputs = out_of_fold_inputs(ratings, catalogue, DnnSettings(), self.seed)
-        target = (ratings.rating[rows] - inputs.base) / inputs.scale
-        return inputs, target.astype(np.float32), (inputs.scale**2).astype(np.float32)
