@@ -109,15 +109,15 @@ class KeptSums:
         allowed = _allowed(settings)
         to_keep = bytes_needed(raters) + 16 * min(ratings, _AT_ONCE)
         to_count = 16 * ratings
-        heaps = 24 * len(ids) * min(settings.neighbours, len(ids))
-        if min(to_keep, to_count) + heaps > allowed:
+        notes = 64 * len(ids) * min(settings.neighbours, len(ids))
+        if min(to_keep, to_count) + notes > allowed:
             raise MemoryError(
                 f"similarity of {len(ids):,} titles by {ratings:,} ratings needs "
-                f"{(min(to_keep, to_count) + heaps) / 2**30:.1f} GiB, {allowed / 2**30:.1f} are allowed: raise "
+                f"{(min(to_keep, to_count) + notes) / 2**30:.1f} GiB, {allowed / 2**30:.1f} are allowed: raise "
                 "`memory_gib`, or keep fewer `neighbours`"
             )
         worth_it = bytes_needed(raters) <= max(_ALWAYS_KEPT, _KEPT_A_RATING * ratings)
-        if worth_it and to_keep + heaps <= allowed:
+        if worth_it and to_keep + notes <= allowed:
             state = _State(self._folder, ids, PairSums(raters), {})
             state.count(batches, batches.contents, threads)
             return state.save_and_rank(settings, threads, f"rebuilt: {why}")

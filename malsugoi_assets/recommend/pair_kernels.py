@@ -1,4 +1,4 @@
-"""The compiled code about pairs of titles: laying out lists, counting, similarities, and heaps of the strongest.
+"""The compiled code about pairs of titles: laying out lists, counting, similarities, and the strongest partners.
 
 What belongs here: loops over arrays. What their numbers mean is said where they are called (`pairs`, `strongest`,
 `pair_sums`). All of it stands in one file, since compiled code is kept on disk by the file of the function that is
@@ -136,106 +136,108 @@ def similarities_of_sums(i, sums, mean, scale, shrinkage, min_support, found, su
 
 
 @compiled
-def _is_worse(strength, partner, than_strength, than_partner):  # type: ignore[no-untyped-def]
-    return strength < than_strength or (strength == than_strength and partner > than_partner)
-
-
-@compiled
-def _put(item, place, strength, partner, support, partners, strengths, supports):  # type: ignore[no-untyped-def]
-    strengths[item, place], partners[item, place], supports[item, place] = strength, partner, support
-
-
-@compiled
-def _move(item, place, source, partners, strengths, supports):  # type: ignore[no-untyped-def]
-    strengths[item, place] = strengths[item, source]
-    partners[item, place] = partners[item, source]
-    supports[item, place] = supports[item, source]
-
-
-@compiled
-def _sift_down(item, held, partner, strength, support, partners, strengths, supports):  # type: ignore[no-untyped-def]
-    """Put a partner in the place of the worst, of `held` on the item's heap, and let it sink."""
-    place = 0
-    while True:
-        child = 2 * place + 1
-        if child >= held:
+def _keep_best(most, notes):  # type: ignore[no-untyped-def]
+    """Bring the `most` notes with the highest keys to the front, in any order (quickselect, Hoare 1961)."""
+    low, high = 0, len(notes) - 1
+    while low < high:
+        pivot = notes[(low + high) // 2, 0]
+        i, j = low, high
+        while i <= j:
+            while notes[i, 0] > pivot:
+                i += 1
+            while notes[j, 0] < pivot:
+                j -= 1
+            if i <= j:
+                key, support = notes[i, 0], notes[i, 1]
+                notes[i, 0], notes[i, 1] = notes[j, 0], notes[j, 1]
+                notes[j, 0], notes[j, 1] = key, support
+                i += 1
+                j -= 1
+        if most - 1 <= j:
+            high = j
+        elif most - 1 >= i:
+            low = i
+        else:
             break
-        if child + 1 < held and _is_worse(
-            strengths[item, child + 1], partners[item, child + 1], strengths[item, child], partners[item, child]
-        ):
-            child += 1
-        if not _is_worse(strengths[item, child], partners[item, child], strength, partner):
-            break
-        _move(item, place, child, partners, strengths, supports)
-        place = child
-    _put(item, place, strength, partner, support, partners, strengths, supports)
 
 
 @compiled
-def _offer(item, partner, strength, support, size, partners, strengths, supports):  # type: ignore[no-untyped-def]
-    """Put a partner on the item's heap (the worst on top) if it is among the strongest so far."""
-    held, most = size[item], partners.shape[1]
-    if held == most:
-        if _is_worse(strengths[item, 0], partners[item, 0], strength, partner):
-            _sift_down(item, held, partner, strength, support, partners, strengths, supports)
-        return
-    place = held
-    size[item] = held + 1
-    while place > 0:
-        parent = (place - 1) // 2
-        if not _is_worse(strength, partner, strengths[item, parent], partners[item, parent]):
-            break
-        _move(item, place, parent, partners, strengths, supports)
-        place = parent
-    _put(item, place, strength, partner, support, partners, strengths, supports)
+def _key(strength, partner):  # type: ignore[no-untyped-def]
+    """A number that is higher for the stronger, of equals for the lower partner: positive floats sort as their bits."""
+    return (np.uint64(np.float32(strength).view(np.uint32)) << np.uint64(32)) | np.uint64(0xFFFFFFFF - partner)
 
 
 @compiled
-def _floor(item, size, strengths):  # type: ignore[no-untyped-def]
-    """A little below the worst of a full heap: by more than rounding changes a similarity, so that ties are seen."""
-    return strengths[item, 0] - 1e-6 if size[item] == strengths.shape[1] else 0.0
+def _strength(key):  # type: ignore[no-untyped-def]
+    return np.uint32(key >> np.uint64(32)).view(np.float32)
 
 
 @compiled
-def offer_row(i, found, support, order, floor, size, partners, strengths, supports):  # type: ignore[no-untyped-def]
-    """Offer title i and each before it to each other; `floor`: by place, what has no chance to get onto the heap."""
-    own = floor[i]
+def _note(item, key, support, size, notes):  # type: ignore[no-untyped-def]
+    """Note a partner; full notes keep their better half, and the new floor is returned (0: as it was).
+
+    The floor is a little below the worst that is kept: by more than rounding changes a similarity, so that ties are
+    seen.
+    """
+    held = size[item]
+    notes[item, held, 0], notes[item, held, 1] = key, np.uint64(support)
+    held += 1
+    size[item] = held
+    if held < notes.shape[1]:
+        return 0.0
+    most = held // 2
+    _keep_best(most, notes[item])
+    size[item] = most
+    worst = notes[item, 0, 0]
+    for k in range(1, most):
+        worst = min(worst, notes[item, k, 0])
+    return _strength(worst) - 1e-6
+
+
+@compiled
+def offer_row(i, found, support, order, floor, size, notes):  # type: ignore[no-untyped-def]
+    """Offer title i and each before it to each other; `floor`: by place, what is not among the strongest for sure."""
     for j in range(i):
-        if found[j] > own or found[j] > floor[j]:
+        if found[j] > floor[i] or found[j] > floor[j]:
             # Rounded, so that ties are ties whatever the summation left behind.
             strength = np.float32(min(np.rint(found[j] * 1e9) / 1e9, 1.0))
             if strength > 0:
-                one, other = order[i], order[j]
-                _offer(one, other, strength, support[j], size, partners, strengths, supports)
-                _offer(other, one, strength, support[j], size, partners, strengths, supports)
-                floor[i] = own = _floor(one, size, strengths)
-                floor[j] = _floor(other, size, strengths)
+                if found[j] > floor[i]:
+                    raised = _note(order[i], _key(strength, order[j]), support[j], size, notes)
+                    floor[i] = max(floor[i], raised)
+                if found[j] > floor[j]:
+                    raised = _note(order[j], _key(strength, order[i]), support[j], size, notes)
+                    floor[j] = max(floor[j], raised)
 
 
 @compiled
-def merge_heaps(sizes, partners, strengths, supports):  # type: ignore[no-untyped-def]
-    """The threads' heaps as one table, the best first."""
-    threads, n_items, _ = partners.shape
-    for item in range(n_items):
-        for t in range(1, threads):
-            for k in range(sizes[t, item]):
-                _offer(
-                    item, partners[t, item, k], strengths[t, item, k], supports[t, item, k],
-                    sizes[0], partners[0], strengths[0], supports[0],
-                )  # fmt: skip
-        # The worst on top goes behind those that are left, again and again: the best come to stand first.
-        for last in range(sizes[0, item] - 1, 0, -1):
-            strength, partner, support = strengths[0, item, last], partners[0, item, last], supports[0, item, last]
-            _move(item, last, 0, partners[0], strengths[0], supports[0])
-            _sift_down(item, last, partner, strength, support, partners[0], strengths[0], supports[0])
+def best_of_threads(items, sizes, notes, size, partner, strength, support):  # type: ignore[no-untyped-def]
+    """Of the given titles what the threads noted, as (n_items, most) arrays, the best first."""
+    most = partner.shape[1]
+    for item in items:
+        held = sizes[:, item].sum()
+        mine = np.empty((held, 2), np.uint64)
+        at = 0
+        for t in range(len(sizes)):
+            mine[at : at + sizes[t, item]] = notes[t, item, : sizes[t, item]]
+            at += sizes[t, item]
+        if held > most:
+            _keep_best(most, mine)
+        kept = min(held, most)
+        order = np.argsort(mine[:kept, 0])
+        size[item] = kept
+        for place in range(kept):
+            key, common = mine[order[kept - 1 - place]]
+            partner[item, place] = 0xFFFFFFFF - np.int64(key & np.uint64(0xFFFFFFFF))
+            strength[item, place] = _strength(key)
+            support[item, place] = common
 
 
 @compiled
 def strongest_of_rows(  # type: ignore[no-untyped-def]
-    rows, order, entries, of_title, begins, first, mean, scale, shrinkage, min_support, size, partners, strengths,
-    supports,
-):  # fmt: skip
-    """The strongest partners among the pairs of the given places with all earlier ones, into heaps."""
+    rows, order, entries, of_title, begins, first, mean, scale, shrinkage, min_support, size, notes
+):
+    """The strongest partners among the pairs of the given places with all earlier ones, into notes a title."""
     n_items = len(order)
     words = np.zeros(n_items, np.uint64)
     sums = np.zeros((4, n_items), np.int32)
@@ -250,7 +252,7 @@ def strongest_of_rows(  # type: ignore[no-untyped-def]
             count_sums(i, first[i], first[i + 1], entries, of_title, begins, words, sums, 1)
             similarities_of_sums(i, sums, mean, scale, shrinkage, min_support, found, support)
             sums[:, :i] = 0
-        offer_row(i, found, support, order, floor, size, partners, strengths, supports)
+        offer_row(i, found, support, order, floor, size, notes)
 
 
 @compiled
@@ -270,7 +272,7 @@ def add_rows(rows, entries, of_title, begins, first, start, is_wide, words, wide
 
 @compiled
 def strongest_of_sums(  # type: ignore[no-untyped-def]
-    rows, order, start, is_wide, words, wide, mean, scale, shrinkage, min_support, size, partners, strengths, supports
+    rows, order, start, is_wide, words, wide, mean, scale, shrinkage, min_support, size, notes
 ):
     """As `strongest_of_rows`, from kept sums."""
     n_items = len(start)
@@ -282,7 +284,7 @@ def strongest_of_sums(  # type: ignore[no-untyped-def]
             similarities_of_sums(i, wide[:, row], mean, scale, shrinkage, min_support, found, support)
         else:
             similarities_of_words(i, words[row], mean, scale, shrinkage, min_support, found, support)
-        offer_row(i, found, support, order, floor, size, partners, strengths, supports)
+        offer_row(i, found, support, order, floor, size, notes)
 
 
 @compiled

@@ -71,10 +71,10 @@ class PairSums:
         """As `pairs.strongest_pairs` of everything counted; `order`: place → title."""
         mean, scale = self.titles.centring()
 
-        def offer(rows: Rows, *heaps: npt.NDArray[np.generic]) -> None:
+        def offer(rows: Rows, *notes: npt.NDArray[np.generic]) -> None:
             strongest_of_sums(
                 rows, order, self.start, self.is_wide, self.words, self.wide, mean, scale, float(shrinkage),
-                min_support, *heaps,
+                min_support, *notes,
             )  # fmt: skip
 
         work = np.arange(self.n_items, dtype=np.float64)

@@ -122,10 +122,10 @@ def strongest_pairs(
     """
     mean, scale = layout.sums.centring()
 
-    def offer(rows: Rows, *heaps: npt.NDArray[np.generic]) -> None:
+    def offer(rows: Rows, *notes: npt.NDArray[np.generic]) -> None:
         strongest_of_rows(
             rows, order, layout.entries, layout.of_title, layout.begins, layout.first, mean, scale, float(shrinkage),
-            min_support, *heaps,
+            min_support, *notes,
         )  # fmt: skip
 
     return strongest_offered(shares_of(work_of(layout), threads or available_threads()), most, offer)

@@ -62,7 +62,7 @@ def similar_titles(
     """The `settings.neighbours` most similar titles of each title, those with a positive similarity.
 
     Exact; ties go to the lower index; the result does not depend on threads or the order of the rows. `threads`:
-    as many as the process may use by default. Memory: 12 bytes a rating, and 12 bytes a neighbour and thread.
+    as many as the process may use by default. Memory: 12 bytes a rating, and 32 bytes a neighbour and thread.
     Raises ValueError where a rating is not a whole number from 1 to 10.
     """
     from malsugoi_assets.recommend import pairs  # compiled code takes a moment to load
