@@ -15,7 +15,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from malsugoi_assets.recommend.baselines import BiasSettings, shrunk_means
-from malsugoi_assets.recommend.neighbourhood import PredictionSettings, Predictor, TitleBaselines
+from malsugoi_assets.recommend.neighbourhood import PredictionSettings, Predictor, Spread, TitleBaselines
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 from malsugoi_assets.recommend.similarity import Neighbours
 
@@ -75,13 +75,13 @@ class TitleScores:
         return len(self.item_bias)
 
     @cached_property
-    def similar(self) -> sp.csr_matrix:
-        """The similarity of the ratings as weights like `weights`."""
-        return self.neighbours.matrix(self.n_items).T.tocsr()
+    def spread(self) -> Spread:
+        """The similarity of the ratings, by the title that is rated."""
+        return Spread(self.neighbours, self.n_items)
 
     def weights_of(self, score: str) -> sp.csr_matrix:
         """The weights behind a score of lists, but `GENRES`."""
-        return self.similar if score == _SIMILAR else self.weights[_SHARED.get(score, score)]
+        return self.spread.matrix if score == _SIMILAR else self.weights[_SHARED.get(score, score)]
 
 
 class ListScores:
@@ -105,7 +105,7 @@ class ListScores:
             "liked": is_liked,
             "above": sp.csr_matrix((above.astype(np.float32), (rated.user, rated.item)), shape=self.listed.shape),
         }
-        self._predictor = Predictor(lists, titles.baselines, titles.neighbours, PredictionSettings())
+        self._predictor = Predictor(lists, titles.baselines, titles.spread, PredictionSettings())
         length, given = (np.bincount(r.user, minlength=lists.n_users) for r in (lists, rated))
         fond = np.diff(is_liked.indptr)
         self.user_numbers: Matrix = np.column_stack(

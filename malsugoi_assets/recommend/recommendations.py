@@ -18,7 +18,7 @@ from malsugoi_assets.recommend.people import Person, counting, people
 from malsugoi_assets.recommend.ranking import LearntOrder
 from malsugoi_assets.recommend.ratings import IntArray
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
-from malsugoi_assets.recommend.scoring import OrderRanker, Ranker, Scorer, WeightRanker
+from malsugoi_assets.recommend.scoring import OrderRanker, Ranker, Reason, WeightRanker
 
 Predictions = Callable[[pl.DataFrame], pl.Series]
 _USERS_AT_A_TIME = 256
@@ -85,11 +85,14 @@ class Recommender:
         for start in range(0, len(everybody), _USERS_AT_A_TIME):
             some = everybody[start : start + _USERS_AT_A_TIME]
             scores = scorer.scores([person.username for person in some])
-            for person, score in zip(some, scores, strict=True):
-                rows += _rows_of(person, score, titles, scorer, settings)
-        chosen = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
-        predicted = predictions(chosen.select("username", "anime_id")).cast(pl.Float32).clip(1, 10)
-        return chosen.with_columns(predicted.alias("predicted_rating"))
+            chosen = [chosen_titles(person, own, titles, settings) for person, own in zip(some, scores, strict=True)]
+            asked = [(p.username, [choice.place for choice in own]) for p, own in zip(some, chosen, strict=True)]
+            because = scorer.reasons(asked, settings.reasons)
+            for person, score, own, reasons in zip(some, scores, chosen, because, strict=True):
+                rows += _rows_of(person, score, titles, own, reasons)
+        made = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+        predicted = predictions(made.select("username", "anime_id")).cast(pl.Float32).clip(1, 10)
+        return made.with_columns(predicted.alias("predicted_rating"))
 
 
 def recommend(
@@ -107,10 +110,8 @@ def recommend(
 
 
 def _rows_of(
-    person: Person, score: Scores, titles: Catalogue, scorer: Scorer, settings: RecommendationSettings
+    person: Person, score: Scores, titles: Catalogue, chosen: list[Choice], because: list[list[Reason]]
 ) -> list[tuple[object, ...]]:
-    chosen = chosen_titles(person, score, titles, settings)
-    because = scorer.reasons(person.username, [choice.place for choice in chosen], settings.reasons)
     return [
         (
             person.username,

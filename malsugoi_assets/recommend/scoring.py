@@ -6,11 +6,13 @@ the title a lower raw score. What does not: which titles may stand on a list (`f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import scipy.sparse as sp
 
@@ -20,7 +22,12 @@ from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings, ind
 
 Reason = tuple[int, float]
 """An entry of the own list (anime_id), and by how much the title's raw score would be lower without it."""
+Asked = tuple[str, Sequence[int]]
+"""A user's name, and titles (places in the catalogue's sorted ids)."""
 Matrix = FloatArray
+_LISTS_AT_A_TIME = 256
+_LEAST = 1e-4
+"""What an entry has to add to be a reason: more than rounding may."""
 
 
 class Scorer(Protocol):
@@ -29,8 +36,8 @@ class Scorer(Protocol):
     def scores(self, usernames: Sequence[str]) -> Matrix:
         """Float32 (len(usernames), len(ids)), finite; higher = earlier."""
 
-    def reasons(self, username: str, places: Sequence[int], most: int) -> list[list[Reason]]:
-        """For each of some titles (places in `ids`) at most `most` entries of the list, the weightiest first."""
+    def reasons(self, asked: Sequence[Asked], most: int) -> list[list[list[Reason]]]:
+        """For each user and each of the titles asked at most `most` entries of the list, the weightiest first."""
 
 
 class Ranker(Protocol):
@@ -73,9 +80,12 @@ class WeightScorer:
         result[rows >= 0] = (self._listed[rows[rows >= 0]] @ self._ranker.rows).toarray()
         return result
 
-    def reasons(self, username: str, places: Sequence[int], most: int) -> list[list[Reason]]:
+    def reasons(self, asked: Sequence[Asked], most: int) -> list[list[list[Reason]]]:
         """As `Scorer.reasons`: the largest positive weights."""
-        (row,) = _numbers(self._names, [username])
+        rows = _numbers(self._names, [name for name, _ in asked])
+        return [self._of_one(int(row), places, most) for row, (_, places) in zip(rows, asked, strict=True)]
+
+    def _of_one(self, row: int, places: Sequence[int], most: int) -> list[list[Reason]]:
         listed = set(self._listed[row].indices.tolist()) if row >= 0 else set()
         weights, ids = self._ranker.columns, self._ranker.ids
         found = []
@@ -135,52 +145,87 @@ class OrderScorer:
         result[known] = full
         return result
 
-    def reasons(self, username: str, places: Sequence[int], most: int) -> list[list[Reason]]:
+    def reasons(self, asked: Sequence[Asked], most: int) -> list[list[list[Reason]]]:
         """As `Scorer.reasons`: of the entries that the scores propose those that prove to add something."""
-        (row,) = _numbers(self._names, [username])
-        if row < 0 or most == 0:
-            return [[] for _ in places]
+        rows = _numbers(self._names, [name for name, _ in asked])
+        trials = [self._trial(int(row), places, most) for row, (_, places) in zip(rows, asked, strict=True)]
+        scored = self._scored_again([t for t in trials if len(t.tried)])
+        return [self._proven(t, next(scored) if len(t.tried) else None, most) for t in trials]
+
+    def _trial(self, row: int, places: Sequence[int], most: int) -> _Trial:
+        """Which entries may be reasons for which of the titles."""
         wanted = self._ranker.ids[list(places)]
-        items = np.searchsorted(self._order_ids, wanted)
         known = np.isin(wanted, self._order_ids)
-        entries = self._ratings.item[self._rows[row]]
-        asked = items[known]
-        if not len(asked) or not len(entries):
-            return [[] for _ in places]
-        proposed = self._ranker.proposing[entries][:, asked].toarray()
-        wide = min(most + 1, len(entries))
-        nearest = np.argsort(-proposed, axis=0, kind="stable")[:wide]
-        worth = np.zeros(len(entries), dtype=np.float64)
+        item = np.searchsorted(self._order_ids, wanted[known])
+        entry = self._ratings.item[self._rows[row]] if row >= 0 and most else np.empty(0, np.int32)
+        proposed = self._ranker.proposing[entry][:, item].toarray()
+        nearest = np.argsort(-proposed, axis=0, kind="stable")[: most + 1]
+        worth = np.zeros(len(entry), dtype=np.float64)
         np.add.at(worth, nearest, np.take_along_axis(proposed, nearest, axis=0))
         tried = np.sort(np.argsort(-worth, kind="stable")[: self._MOST_TRIED])
-        tried = tried[worth[tried] > 0]
-        if not len(tried):
-            return [[] for _ in places]
-        whole = self._order.scores(self._lists, np.array([row], np.int32))[0, asked]
-        fall = whole - self._without(int(row), tried.tolist())[:, asked]
-        found: list[list[Reason]] = []
-        column = iter(range(len(asked)))
-        for is_known in known:
-            if not is_known:
-                found.append([])
-                continue
-            at = next(column)
+        return _Trial(row, known, item, entry, proposed, tried[worth[tried] > 0])
+
+    def _scored_again(self, trials: list[_Trial]) -> Iterator[Matrix]:
+        """For each of the trials the scores of its titles by the whole list, then without each entry tried."""
+        start = 0
+        while start < len(trials):
+            end, lists = start, 0
+            while end < len(trials) and (end == start or lists + len(trials[end].tried) < _LISTS_AT_A_TIME):
+                lists += 1 + len(trials[end].tried)
+                end += 1
+            scores = self._order.scores(self._lists_without(trials[start:end]), np.arange(lists, dtype=np.int32))
+            first = 0
+            for trial in trials[start:end]:
+                yield scores[first : first + 1 + len(trial.tried)][:, trial.item]
+                first += 1 + len(trial.tried)
+            start = end
+
+    def _lists_without(self, trials: list[_Trial]) -> ListScores:
+        """Each trial's list, followed by the list without each entry that is tried."""
+        user, kept, n = [], [], 0
+        for trial in trials:
+            own = np.arange(self._rows[trial.row].start, self._rows[trial.row].stop)
+            for rows in (own, *(np.delete(own, entry) for entry in trial.tried)):
+                kept.append(rows)
+                user.append(np.full(len(rows), n, dtype=np.int32))
+                n += 1
+        rows = np.concatenate(kept)
+        all_rows = Ratings(
+            np.concatenate(user), self._ratings.item[rows], self._ratings.rating[rows], n, self._ratings.n_items
+        )
+        return ListScores(self._order.titles, all_rows)
+
+    def _proven(self, trial: _Trial, scores: Matrix | None, most: int) -> list[list[Reason]]:
+        """The entries without which a title's score is lower, by how much; none where nothing was tried."""
+        found: list[list[Reason]] = [[] for _ in trial.known]
+        if scores is None:
+            return found
+        lower = scores[0] - scores[1:]
+        for at, place in enumerate(np.flatnonzero(trial.known)):
             added = [
-                (int(self._order_ids[entries[t]]), float(f))
-                for t, f in zip(tried, fall[:, at], strict=True)
-                if f > 1e-4 and proposed[t, at] > 0
+                (int(self._order_ids[trial.entry[entry]]), float(by))
+                for entry, by in zip(trial.tried, lower[:, at], strict=True)
+                if by > _LEAST and trial.proposed[entry, at] > 0
             ]
-            found.append(sorted(added, key=lambda reason: (-reason[1], reason[0]))[:most])
+            found[place] = sorted(added, key=lambda reason: (-reason[1], reason[0]))[:most]
         return found
 
-    def _without(self, row: int, tried: list[int]) -> Matrix:
-        """Scores of a user's list without each of its entries `tried`: (len(tried), n_items)."""
-        rows = self._ratings.take(np.arange(self._rows[row].start, self._rows[row].stop))
-        n = len(rows)
-        kept = np.concatenate([np.delete(np.arange(n), entry) for entry in tried])
-        user = np.repeat(np.arange(len(tried), dtype=np.int32), n - 1)
-        lists = Ratings(user, rows.item[kept], rows.rating[kept], len(tried), rows.n_items)
-        return self._order.scores(ListScores(self._order.titles, lists), np.arange(len(tried), dtype=np.int32))
+
+@dataclass(frozen=True)
+class _Trial:
+    """A user's titles and the entries that may be reasons for them.
+
+    `row`: the user; `known`: mask over the titles asked, those that the order knows, which are `item` (indexes there);
+    `entry`: the list; `proposed`: float32 (entries, items), what speaks for a title at first sight; `tried`: places in
+    `entry`.
+    """
+
+    row: int
+    known: npt.NDArray[np.bool_]
+    item: npt.NDArray[np.int64]
+    entry: IntArray
+    proposed: Matrix
+    tried: npt.NDArray[np.int64]
 
 
 def _proposals(order: LearntOrder, names: Sequence[str]) -> sp.csr_matrix:

@@ -46,7 +46,7 @@ def test_without_a_named_entry_the_titles_raw_score_is_lower_by_the_named_weight
         listed = LISTS.filter(username=name)["anime_id"].to_numpy()
         places = np.flatnonzero(~np.isin(IDS, listed))
         (before,) = own.scores([name])
-        for place, reasons in zip(places, own.reasons(name, places.tolist(), 3), strict=True):
+        for place, reasons in zip(places, own.reasons([(name, places.tolist())], 3)[0], strict=True):
             assert len(reasons) <= 3
             for entry, weight in reasons:
                 left = LISTS.filter(~((pl.col("username") == name) & (pl.col("anime_id") == entry)))
@@ -71,7 +71,7 @@ def test_titles_that_nothing_is_known_of_come_last_and_have_no_reasons(kind: str
     (found,) = own.scores(["user03"])
     assert np.isfinite(found).all()
     assert (found[[0, -1]] <= found[1:-1].min()).all()
-    assert own.reasons("user03", [0, len(wider) - 1], 3) == [[], []]
+    assert own.reasons([("user03", [0, len(wider) - 1])], 3) == [[[], []]]
 
 
 @pytest.mark.parametrize("kind", ["order", "weights"])
@@ -80,4 +80,4 @@ def test_somebody_with_nothing_that_counts_is_scored_alike_everywhere(kind: str,
     own = scorer(kind, order, LISTS)
     (found,) = own.scores(["nobody"])
     assert len(set(found.tolist())) == 1
-    assert own.reasons("nobody", [0, 1], 3) == [[], []]
+    assert own.reasons([("nobody", [0, 1])], 3) == [[[], []]]
