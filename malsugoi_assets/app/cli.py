@@ -21,9 +21,12 @@ _FIRST = ("run", "status", "recommend", "similar")
 # Commands with a module of their own, imported when they are called.
 _ELSEWHERE = {
     "evaluate": "malsugoi_assets.app.evaluate",
+    "explain": "malsugoi_assets.app.recommend",
     "forget": "malsugoi_assets.app.forget",
     "import-list": "malsugoi_assets.app.import_list",
+    "mark": "malsugoi_assets.app.recommend",
     "models": "malsugoi_assets.app.models",
+    "recommend": "malsugoi_assets.app.recommend",
     "serve": "malsugoi_assets.app.serve",
 }
 # The group without partitions: there the page launches all at once, and the sensors do the rest.
@@ -124,27 +127,6 @@ def status(as_json: bool) -> None:
         click.echo(json.dumps(found, default=str, indent=2))
     else:
         show_status(found, console)
-
-
-@main.command()
-@click.argument("username")
-@click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many titles.")
-@click.option("--json", "as_json", is_flag=True, help="For scripts; the names of the table's columns.")
-def recommend(username: str, top: int, as_json: bool) -> None:
-    """What USERNAME may want to watch next, and what on their list speaks for it."""
-    from malsugoi_assets.app.reports import read_recommendations
-
-    rows = read_recommendations(load_settings(), username)[:top]
-    if as_json:
-        click.echo(json.dumps(rows, default=str, indent=2, ensure_ascii=False))
-        return
-    table = Table(title=f"For {username}", title_justify="left")
-    for column in ("#", "title", "rating", "because you know"):
-        table.add_column(column, justify="right" if column in ("#", "rating") else "left")
-    for row in rows:
-        because = ", ".join(str(reason["title"]) for reason in row["because"])
-        table.add_row(str(row["rank"]), str(row["title"]), f"{row['predicted_rating']:.1f}", because)
-    console.print(table)
 
 
 @main.command()

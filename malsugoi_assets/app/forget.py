@@ -22,6 +22,7 @@ import polars as pl
 from rich.console import Console
 
 from malsugoi_assets.app.errors import UserError, WorkError
+from malsugoi_assets.app.marks import Marks
 from malsugoi_assets.disk import LockedError, file_lock, replace_file
 from malsugoi_assets.mal.redaction import is_distinctive, mentions, without_name
 from malsugoi_assets.mal.store import PageStore
@@ -87,6 +88,7 @@ def _forget(settings: Settings, data_dir: DataDir, username: str, console: Conso
     forgotten.add(username)
     _clear(data_dir)
     ImportedLists(data_dir.root).remove(username)
+    Marks(data_dir.root).forget(username)
     with console.status("…") as spinner:
         rows = _from_tables(data_dir, username)
         Builds(data_dir).withdraw()

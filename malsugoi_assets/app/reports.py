@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -18,16 +20,24 @@ from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.tables import TABLES
 
+Ask = Callable[..., list[dict[str, Any]]]
+"""Takes SQL and its values, answers rows."""
+
 
 @contextmanager
 def published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """A read-only connection to the published database; `UserError` before the first run."""
+    with duckdb.connect(str(published_file(settings)), read_only=True) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        yield con
+
+
+def published_file(settings: Settings) -> Path:
+    """The published database; `UserError` before the first run."""
     path = DataDir(settings.root).publisher.current()
     if path is None:
         raise UserError(f"nothing is in {settings.root} yet: `malsugoi run` first (or set MALSUGOI_DATA_DIR)")
-    with duckdb.connect(str(path), read_only=True) as con:
-        con.execute("SET TimeZone = 'UTC'")
-        yield con
+    return path
 
 
 def rows(con: duckdb.DuckDBPyConnection, sql: str, *values: object) -> list[dict[str, Any]]:
@@ -90,26 +100,30 @@ def show_tables(found: dict[str, Any], console: Console) -> None:
 def read_recommendations(settings: Settings, username: str) -> list[dict[str, Any]]:
     """A user's recommendations by rank, with titles. Raises `UserError` for one who is not there."""
     with published(settings) as con:
-        known = rows(
-            con,
-            "SELECT username, list_status, error FROM users WHERE lower(username) = lower(?) ORDER BY username != ?",
-            username,
-            username,
-        )
-        if not known:
-            names = [r["username"] for r in rows(con, "SELECT username FROM users")]
-            close = difflib.get_close_matches(username, names, n=3)
-            hint = f"did you mean {', '.join(close)}?" if close else "the table `users` lists who there is"
-            raise UserError(f"{username}: no such user in {settings.root}; {hint}")
-        if known[0]["list_status"] != "ok":
-            state = known[0]["list_status"] or "not read yet"
-            raise UserError(f"{username}: nothing to go by, the list is {state}")
         return rows(
             con,
-            "SELECT r.*, f.title FROM recommendations r JOIN anime_features f USING (anime_id) "
+            "SELECT r.*, f.title, '' AS gave_way FROM recommendations r JOIN anime_features f USING (anime_id) "
             "WHERE username = ? ORDER BY rank",
-            known[0]["username"],
+            known_user(settings, partial(rows, con), username),
         )
+
+
+def known_user(settings: Settings, ask: Ask, username: str, *, needs_list: bool = True) -> str:
+    """The user as the data dir spells the name. Raises `UserError` for one who is not there, or has no list."""
+    known = ask(
+        "SELECT username, list_status, error FROM users WHERE lower(username) = lower(?) ORDER BY username != ?",
+        username,
+        username,
+    )
+    if not known:
+        names = [r["username"] for r in ask("SELECT username FROM users")]
+        close = difflib.get_close_matches(username, names, n=3)
+        hint = f"did you mean {', '.join(close)}?" if close else "the table `users` lists who there is"
+        raise UserError(f"{username}: no such user in {settings.root}; {hint}")
+    if needs_list and known[0]["list_status"] != "ok":
+        state = known[0]["list_status"] or "not read yet"
+        raise UserError(f"{username}: nothing to go by, the list is {state}")
+    return str(known[0]["username"])
 
 
 def read_similar(settings: Settings, title: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The order of the recommendations: the ranking weights, and the learnt ranking over such scores."""
 
-import hashlib
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +28,7 @@ from malsugoi_assets.recommend.ratings import IntArray, index_batches
 from malsugoi_assets.recommend.weights import WeightsError
 from malsugoi_assets.resources.warehouse import Warehouse
 from malsugoi_assets.warehouse.batches import Batches
+from malsugoi_assets.warehouse.registered import ForeignFileError, registered_file
 from malsugoi_assets.warehouse.schema import polars_schema
 from malsugoi_assets.warehouse.tables import TABLES
 
@@ -153,15 +153,10 @@ def load_ranking(root: Path, builds: pl.DataFrame) -> tuple[LearntOrder, IntArra
     """
     from malsugoi_assets.recommend.ranking_file import load_order
 
-    if builds.is_empty():
-        return "no order was learnt"
-    path = root / str(builds["path"][0])
-    if not path.is_file():
-        return f"{path.name} is not there"
     try:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != builds["sha256"][0]:
-                raise dg.Failure(f"{path} is not the file that was registered: materialise ranking_model again.")
+        path = registered_file(root, builds, "ranking_model")
+        if path is None:
+            return "no order was learnt" if builds.is_empty() else f"{builds['path'][0]} is not there"
         return load_order(path)
-    except (OSError, WeightsError) as error:
-        raise dg.Failure(f"{path} cannot be used ({error}): materialise ranking_model again.") from error
+    except (ForeignFileError, WeightsError) as error:
+        raise dg.Failure(str(error)) from error

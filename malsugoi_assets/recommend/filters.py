@@ -46,13 +46,20 @@ class Allowed:
         return found + [RELAXING[name] for name, mask in self.relaxing.items() if not mask[place]]
 
 
-def allowed(features: pl.DataFrame, settings: RecommendationSettings, recaps: frozenset[int]) -> Allowed:
+def allowed(
+    features: pl.DataFrame,
+    settings: RecommendationSettings,
+    recaps: frozenset[int],
+    barred: frozenset[int] = frozenset(),
+) -> Allowed:
     """The masks over `features` (columns of `anime_features`), whose unknown values pass every filter.
 
-    `recaps`: titles that only repeat others.
+    `recaps`: titles that only repeat others; `barred`: titles that somebody said not to want.
     """
     frame = features.sort("anime_id")
     rules = _masks(frame, _rules(frame, settings, recaps))
+    if barred:
+        rules |= _masks(frame, {"you said that it does not interest you": ~pl.col("anime_id").is_in(sorted(barred))})
     wanted = _masks(frame, _filters(frame, settings))
     relaxing = {name: wanted[name] for name in RELAXING if name in wanted}
     always = np.logical_and.reduce([np.ones(frame.height, np.bool_), *rules.values()])

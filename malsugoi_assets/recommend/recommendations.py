@@ -58,28 +58,32 @@ class Recommender:
         self._features = features
         self._by_popularity = np.lexsort((self.ids, -_popularity(features, listed)))
 
-    def titles(self, settings: RecommendationSettings) -> Catalogue:
-        """What choosing by these settings needs to know of the titles."""
+    def titles(self, settings: RecommendationSettings, barred: frozenset[int] = frozenset()) -> Catalogue:
+        """What choosing by these settings needs to know of the titles; `barred`: titles that nobody wants."""
         return Catalogue(
             self.ids,
             self._by_popularity,
-            allowed(self._features, settings, self.franchises.recaps),
+            allowed(self._features, settings, self.franchises.recaps, barred),
             self.franchises,
             _genres(self._features) if settings.diversity else np.zeros((len(self.ids), 0), dtype=np.float32),
         )
 
     def recommend(
-        self, lists: pl.DataFrame, predictions: Predictions, settings: RecommendationSettings | None = None
+        self,
+        lists: pl.DataFrame,
+        predictions: Predictions,
+        settings: RecommendationSettings | None = None,
+        barred: frozenset[int] = frozenset(),
     ) -> pl.DataFrame:
         """Recommendations of every user with a list row.
 
         `lists`: username, anime_id, title, score, status. `predictions` is called once, with the chosen
         (username, anime_id). Returns username, anime_id, rank, score, predicted_rating, because, gave_way: `score` is the
         ranker's own, of which the entries in `because` add their weights; `gave_way` names the rule that had to give way
-        for the title, '' where none had to.
+        for the title, '' where none had to. Titles in `barred` are left out for everybody.
         """
         settings = settings or RecommendationSettings()
-        titles, scorer = self.titles(settings), self.ranker.over(counting(lists, settings))
+        titles, scorer = self.titles(settings, barred), self.ranker.over(counting(lists, settings))
         rows: list[tuple[object, ...]] = []
         everybody = list(people(lists, self.franchises, settings))
         for start in range(0, len(everybody), _USERS_AT_A_TIME):

@@ -39,6 +39,9 @@ class Scorer(Protocol):
     def reasons(self, asked: Sequence[Asked], most: int) -> list[list[list[Reason]]]:
         """For each user and each of the titles asked at most `most` entries of the list, the weightiest first."""
 
+    def objections(self, asked: Sequence[Asked], most: int) -> list[list[list[Reason]]]:
+        """The same for entries without which the score would be higher; their weights are negative."""
+
 
 class Ranker(Protocol):
     """What ranks, made ready once: `over` gives the scorer of some lists in milliseconds."""
@@ -82,18 +85,25 @@ class WeightScorer:
 
     def reasons(self, asked: Sequence[Asked], most: int) -> list[list[list[Reason]]]:
         """As `Scorer.reasons`: the largest positive weights."""
-        rows = _numbers(self._names, [name for name, _ in asked])
-        return [self._of_one(int(row), places, most) for row, (_, places) in zip(rows, asked, strict=True)]
+        return self._entries(asked, most, 1)
 
-    def _of_one(self, row: int, places: Sequence[int], most: int) -> list[list[Reason]]:
+    def objections(self, asked: Sequence[Asked], most: int) -> list[list[list[Reason]]]:
+        """As `Scorer.objections`: the most negative weights; SLIM has none."""
+        return self._entries(asked, most, -1)
+
+    def _entries(self, asked: Sequence[Asked], most: int, sign: int) -> list[list[list[Reason]]]:
+        rows = _numbers(self._names, [name for name, _ in asked])
+        return [self._of_one(int(row), places, most, sign) for row, (_, places) in zip(rows, asked, strict=True)]
+
+    def _of_one(self, row: int, places: Sequence[int], most: int, sign: int) -> list[list[Reason]]:
         listed = set(self._listed[row].indices.tolist()) if row >= 0 else set()
         weights, ids = self._ranker.columns, self._ranker.ids
         found = []
         for place in places:
             column = slice(weights.indptr[place], weights.indptr[place + 1])
             pairs = zip(weights.indices[column], weights.data[column], strict=True)
-            added = [(int(ids[j]), float(w)) for j, w in pairs if w > 0 and j in listed]
-            found.append(sorted(added, key=lambda reason: (-reason[1], reason[0]))[:most])
+            added = [(int(ids[j]), float(w)) for j, w in pairs if sign * w > 0 and j in listed]
+            found.append(sorted(added, key=lambda reason: (-sign * reason[1], reason[0]))[:most])
         return found
 
 
@@ -147,10 +157,17 @@ class OrderScorer:
 
     def reasons(self, asked: Sequence[Asked], most: int) -> list[list[list[Reason]]]:
         """As `Scorer.reasons`: of the entries that the scores propose those that prove to add something."""
+        return self._entries(asked, most, 1)
+
+    def objections(self, asked: Sequence[Asked], most: int) -> list[list[list[Reason]]]:
+        """As `Scorer.objections`: of the same entries those that prove to take something away."""
+        return self._entries(asked, most, -1)
+
+    def _entries(self, asked: Sequence[Asked], most: int, sign: int) -> list[list[list[Reason]]]:
         rows = _numbers(self._names, [name for name, _ in asked])
         trials = [self._trial(int(row), places, most) for row, (_, places) in zip(rows, asked, strict=True)]
         scored = self._scored_again([t for t in trials if len(t.tried)])
-        return [self._proven(t, next(scored) if len(t.tried) else None, most) for t in trials]
+        return [self._proven(t, next(scored) if len(t.tried) else None, most, sign) for t in trials]
 
     def _trial(self, row: int, places: Sequence[int], most: int) -> _Trial:
         """Which entries may be reasons for which of the titles."""
@@ -195,8 +212,8 @@ class OrderScorer:
         )
         return ListScores(self._order.titles, all_rows)
 
-    def _proven(self, trial: _Trial, scores: Matrix | None, most: int) -> list[list[Reason]]:
-        """The entries without which a title's score is lower, by how much; none where nothing was tried."""
+    def _proven(self, trial: _Trial, scores: Matrix | None, most: int, sign: int) -> list[list[Reason]]:
+        """The entries without which a title's score is lower (higher), by how much; none where nothing was tried."""
         found: list[list[Reason]] = [[] for _ in trial.known]
         if scores is None:
             return found
@@ -205,9 +222,9 @@ class OrderScorer:
             added = [
                 (int(self._order_ids[trial.entry[entry]]), float(by))
                 for entry, by in zip(trial.tried, lower[:, at], strict=True)
-                if by > _LEAST and trial.proposed[entry, at] > 0
+                if sign * by > _LEAST and trial.proposed[entry, at] > 0
             ]
-            found[place] = sorted(added, key=lambda reason: (-reason[1], reason[0]))[:most]
+            found[place] = sorted(added, key=lambda reason: (-sign * reason[1], reason[0]))[:most]
         return found
 
 

@@ -1,0 +1,63 @@
+"""What people said of titles for good: seen, or not interested. Kept beside the lists, which are the site's.
+
+`state/marks.json`: user → title → mark. `malsugoi recommend` and `explain` go by it; the tables don't hold it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from malsugoi_assets.disk import file_lock, replace_file
+
+Mark = Literal["seen", "not interested"]
+
+
+class MarksError(RuntimeError):
+    """The file cannot be read; the message says what to do."""
+
+
+class Marks:
+    """The marks of a data dir."""
+
+    def __init__(self, root: Path) -> None:
+        self._path = root / "state" / "marks.json"
+        self._lock = root / "locks" / "marks.lock"
+
+    def of(self, username: str) -> dict[int, Mark]:
+        """A user's marks by title."""
+        return {int(title): mark for title, mark in self._read().get(username, {}).items()}
+
+    def put(self, username: str, anime_id: int, mark: Mark | None) -> None:
+        """Set a title's mark, or take it away (None)."""
+        with file_lock(self._lock, what="marking titles"):
+            known = self._read()
+            own = known.get(username, {})
+            own.pop(str(anime_id), None)
+            if mark is not None:
+                own[str(anime_id)] = mark
+            self._write({**known, username: own})
+
+    def forget(self, username: str) -> None:
+        """Take away all that the user said, however the name is written."""
+        if self._path.exists():
+            with file_lock(self._lock, what="marking titles"):
+                self._write(
+                    {name: own for name, own in self._read().items() if name.casefold() != username.casefold()}
+                )
+
+    def _read(self) -> dict[str, dict[str, Mark]]:
+        try:
+            found = json.loads(self._path.read_text())
+            if not all(isinstance(own, dict) and all(t.lstrip("-").isdigit() for t in own) for own in found.values()):
+                raise ValueError("not titles by user")
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, AttributeError) as error:
+            raise MarksError(f"{self._path} cannot be read ({error}): mend or delete it") from error
+        return dict(found)
+
+    def _write(self, marks: dict[str, dict[str, Mark]]) -> None:
+        with replace_file(self._path) as draft:
+            draft.write_text(json.dumps({name: own for name, own in sorted(marks.items()) if own}, sort_keys=True))

@@ -1,0 +1,53 @@
+"""Typed settings as options of a command: what the settings declare can be typed, with their bounds and their help."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any, Literal, Union, get_args, get_origin
+
+import click
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from malsugoi_assets.app.errors import UserError
+
+
+def options_of(settings: type[BaseModel], *without: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a command with an option for each field but those named; not given is None (or empty)."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name, info in reversed(settings.model_fields.items()):
+            if name not in without:
+                command = _option(name, info)(command)
+        return command
+
+    return decorate
+
+
+def chosen(settings: type[BaseModel], given: dict[str, Any], **more: Any) -> Any:
+    """The settings that the options say, and `more`; `UserError` in one line where a value is out of bounds."""
+    said = {name: value for name, value in given.items() if value not in (None, ())}
+    try:
+        return settings.model_validate({**said, **more})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from error
+
+
+def _option(name: str, info: FieldInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    annotation, flag, told = _without_none(info.annotation), f"--{name.replace('_', '-')}", info.description
+    if annotation is bool:
+        return click.option(f"{flag}/--no-{name.replace('_', '-')}", name, default=None, help=told)
+    if get_origin(annotation) is tuple:
+        (inner, *_) = get_args(annotation)
+        kind = click.Choice(get_args(inner)) if get_origin(inner) is Literal else str
+        return click.option(flag, name, type=kind, multiple=True, help=f"{told} May be given several times.")
+    kinds = {int: click.INT, float: click.FLOAT}
+    return click.option(flag, name, type=kinds.get(annotation, click.STRING), help=told)
+
+
+def _without_none(annotation: Any) -> Any:
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next(part for part in get_args(annotation) if part is not type(None))
+    return annotation

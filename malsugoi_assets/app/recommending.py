@@ -1,0 +1,216 @@
+"""Recommendations by settings of one's own, made on the spot from what is stored; and why a title is on them or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.app.marks import Marks, MarksError
+from malsugoi_assets.app.reports import known_user, published_file
+from malsugoi_assets.recommend.choosing import verdict
+from malsugoi_assets.recommend.people import counting, people
+from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+from malsugoi_assets.recommend.recommendations import Recommender
+from malsugoi_assets.recommend.search import find_title
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.registered import ForeignFileError, registered_file
+from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_assets.web.published import Published
+
+_LOOKED_AT = 1_000
+"""How far down the list `explain` says a title's place."""
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What one user's recommendations are made of: the list with the marks, the models, and how they rank in words."""
+
+    username: str
+    lists: pl.DataFrame
+    features: pl.DataFrame
+    recommender: Recommender
+    barred: frozenset[int]
+    ranked_by: str
+
+
+def make_recommendations(settings: Settings, username: str, wanted: RecommendationSettings) -> list[dict[str, Any]]:
+    """By `wanted`, in the columns of the table, and with `title` and `gave_way`. Raises `UserError`."""
+    state = Published(published_file(settings))
+    stored = _read(settings, state, username)
+    made = stored.recommender.recommend(
+        stored.lists, lambda pairs: _ratings(state, stored.username, pairs), wanted, stored.barred
+    )
+    titles = stored.features.select("anime_id", "title")
+    return made.join(titles, on="anime_id", how="left", maintain_order="left").to_dicts()
+
+
+def has_marks(settings: Settings, username: str) -> bool:
+    """Whether the user said anything of titles, which the published list does not know."""
+    state = Published(published_file(settings))
+    return bool(_marks(settings, known_user(settings, state.rows, username)))
+
+
+def mark_title(settings: Settings, username: str, title: str, mark: Any) -> tuple[str, str]:
+    """Set a mark (None takes it away); the user and the title by their full names. Raises `UserError`."""
+    state = Published(published_file(settings))
+    known = known_user(settings, state.rows, username, needs_list=False)
+    anime_id, name = _meant(_features(state), title)
+    try:
+        Marks(settings.root).put(known, anime_id, mark)
+    except (MarksError, OSError) as error:
+        raise UserError(str(error)) from error
+    return known, name
+
+
+def explain_title(settings: Settings, username: str, title: str, wanted: RecommendationSettings) -> dict[str, Any]:
+    """Why a title is, or is not, on the user's list.
+
+    `why_not`: the first rule that keeps it off, '' where none does; `place`: where it would stand if the list were long
+    enough, None where a rule keeps it off; `score`, `predicted_rating`; `because`, `though`: entries of the list that
+    add to the score and that take from it. Raises `UserError`.
+    """
+    state = Published(published_file(settings))
+    stored = _read(settings, state, username)
+    anime_id, name = _meant(stored.features, title)
+    long = wanted.model_copy(update={"length": _LOOKED_AT, "reasons": 0})
+    listed = stored.recommender.recommend(
+        stored.lists, lambda pairs: pl.Series([7.0] * pairs.height), long, stored.barred
+    ).filter(gave_way="")
+    place = listed.filter(pl.col("anime_id") == anime_id)["rank"]
+    titles = stored.recommender.titles(wanted, stored.barred)
+    (person,) = people(stored.lists, titles.franchises, wanted)
+    scorer = stored.recommender.ranker.over(counting(stored.lists, wanted))
+    at = titles.place(anime_id)
+    asked = [(stored.username, [at] if at is not None else [])]
+    why_not = verdict(person, anime_id, titles, wanted)
+    if not why_not and not len(place):
+        why_not = f"others of its franchise stand before it, or more than {_LOOKED_AT:,} titles do"
+    elif not why_not and place[0] > wanted.length:
+        why_not = f"{place[0] - 1} titles stand before it, and the list has {wanted.length}"
+    return {
+        "username": stored.username,
+        "anime_id": anime_id,
+        "title": name,
+        "why_not": why_not,
+        "place": int(place[0]) if len(place) else None,
+        "score": float(scorer.scores([stored.username])[0, at]) if at is not None else None,
+        "predicted_rating": _ratings(
+            state, stored.username, pl.DataFrame({"username": [stored.username], "anime_id": [anime_id]})
+        )[0],
+        "ranked_by": stored.ranked_by,
+        "because": _entries(stored, scorer.reasons(asked, wanted.reasons)),
+        "though": _entries(stored, scorer.objections(asked, wanted.reasons)),
+    }
+
+
+def _entries(stored: _Stored, found: list[list[list[tuple[int, float]]]]) -> list[dict[str, Any]]:
+    """Entries of the list with what they add and the user's score."""
+    own = {row["anime_id"]: row for row in stored.lists.iter_rows(named=True)}
+    return [
+        {"anime_id": i, "title": own[i]["title"], "weight": weight, "score": own[i]["score"]}
+        for by_title in found
+        for reasons in by_title
+        for i, weight in reasons
+    ]
+
+
+def _read(settings: Settings, state: Published, username: str) -> _Stored:
+    known = known_user(settings, state.rows, username)
+    marks = _marks(settings, known)
+    columns = ("username", "anime_id", "title", "score", "status")
+    lists = state.table("user_lists", columns, "username = ?", known)
+    features = _features(state)
+    seen = [anime_id for anime_id, mark in marks.items() if mark == "seen"]
+    lists = _with_seen(lists, features, known, seen)
+    ranking, ranked_by = _ranking(settings.root, state)
+    method = ""
+    if ranking is None:
+        methods = {row["method"] for row in state.rows("SELECT DISTINCT method FROM item_weights")}
+        if not methods:
+            raise UserError(f"nothing is learnt yet in {settings.root}: `malsugoi run` first")
+        method = "slim" if "slim" in methods else "ease"
+        ranked_by = f"the weights of {method}: {ranked_by}"
+    pair = ("anime_id", "neighbour_id", "weight")
+    found = state.arrays("SELECT anime_id, neighbour_id, weight FROM item_weights WHERE method = ?", method)
+    weights = pl.DataFrame(dict(zip(pair, found, strict=True)))
+    listed = pl.DataFrame(
+        state.rows("SELECT anime_id, count(*) AS lists FROM user_lists GROUP BY 1"),
+        schema={"anime_id": pl.Int32(), "lists": pl.UInt32()},
+    )
+    relations = state.table("anime_relations", TABLES["anime_relations"].column_names)
+    barred = frozenset(anime_id for anime_id, mark in marks.items() if mark == "not interested")
+    recommender = Recommender(weights, features, relations, listed, ranking)
+    return _Stored(known, lists, features, recommender, barred, ranked_by)
+
+
+def _ranking(root: Path, state: Published) -> tuple[Any, str]:
+    """The learnt order and its titles, None where it cannot be had; and what ranks in words."""
+    from malsugoi_assets.recommend.ranking_file import load_order
+    from malsugoi_assets.recommend.weights import WeightsError
+
+    try:
+        path = registered_file(root, state.table("ranking_model", ("path", "sha256")), "ranking_model")
+        return (load_order(path), "the learnt order") if path else (None, "no learnt order is there")
+    except (ForeignFileError, WeightsError) as error:
+        raise UserError(str(error)) from error
+
+
+def _with_seen(lists: pl.DataFrame, features: pl.DataFrame, username: str, seen: list[int]) -> pl.DataFrame:
+    """The list with what was marked as seen: completed, also where it stands there as a plan."""
+    marked = features.filter(pl.col("anime_id").is_in(seen)).select(
+        pl.lit(username).alias("username"),
+        "anime_id",
+        "title",
+        pl.lit(None, dtype=lists.schema["score"]).alias("score"),
+        pl.lit("completed").alias("status"),
+    )
+    own = lists.join(marked, on="anime_id", how="left", suffix="_marked", maintain_order="left").select(
+        "username", "anime_id", "title", "score", pl.coalesce("status_marked", "status").alias("status")
+    )
+    return pl.concat([own, marked.join(lists, on="anime_id", how="anti")])
+
+
+def _ratings(state: Published, username: str, pairs: pl.DataFrame) -> pl.Series:
+    """The ratings that are stored, by the network else by `cf`; for other titles the baseline of title and user."""
+    known = state.rows(
+        """
+        WITH own AS (SELECT avg(m.rating - b.global_mean - b.bias) * count(*) / (count(*) + 5) AS bias
+                     FROM rating_matrix m JOIN title_baselines b USING (anime_id) WHERE m.username = $1),
+             mean AS (SELECT coalesce(max(global_mean), 5.5) AS mean FROM title_baselines)
+        SELECT a.anime_id,
+               coalesce(r.predicted_rating, c.predicted_rating,
+                        (SELECT mean FROM mean) + coalesce(b.bias, 0) + coalesce((SELECT bias FROM own), 0)) AS rating
+        FROM (SELECT unnest($2::INTEGER[]) AS anime_id) a
+        LEFT JOIN (FROM recommendations WHERE username = $1) r USING (anime_id)
+        LEFT JOIN (FROM cf_predictions WHERE username = $1) c USING (anime_id)
+        LEFT JOIN title_baselines b USING (anime_id)
+        """,
+        username,
+        pairs["anime_id"].to_list(),
+    )
+    rating = {row["anime_id"]: row["rating"] for row in known}
+    return pl.Series([rating[i] for i in pairs["anime_id"]], dtype=pl.Float32).clip(1, 10)
+
+
+def _features(state: Published) -> pl.DataFrame:
+    return state.table("anime_features", TABLES["anime_features"].column_names).sort("anime_id")
+
+
+def _meant(features: pl.DataFrame, title: str) -> tuple[int, str]:
+    """The title that is meant and its name. Raises `UserError` with what may have been meant."""
+    found = find_title(title, features)
+    if found.anime_id is None:
+        hint = f"did you mean {' · '.join(found.suggestions)}?" if found.suggestions else "check the spelling"
+        raise UserError(f"{title}: no such title; {hint}")
+    return found.anime_id, str(features.filter(pl.col("anime_id") == found.anime_id)["title"][0])
+
+
+def _marks(settings: Settings, username: str) -> dict[int, Any]:
+    try:
+        return dict(Marks(settings.root).of(username))
+    except MarksError as error:
+        raise UserError(str(error)) from error

@@ -1,0 +1,189 @@
+"""`recommend`, `explain` and `mark` on a small published world: stored lists, lists by one's own settings, and why."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from malsugoi_assets.app.cli import main
+from malsugoi_assets.app.marks import Marks
+from malsugoi_assets.recommend.ranking import RankingSettings, learn_order
+from malsugoi_assets.recommend.ranking_file import save_order
+from malsugoi_assets.recommend.ratings import index_ratings
+from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_tests.recommend.deep_world import small_items
+from malsugoi_tests.warehouse.frames import NOON, frame
+from malsugoi_tests.web.world import publish
+
+USER = "user00"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ranked by weights: nothing was learnt of an order."""
+    root = tmp_path_factory.mktemp("weights") / "data"
+    publish(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def ordered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same world with a learnt order."""
+    root = tmp_path_factory.mktemp("order") / "data"
+    data_dir = publish(root)
+    ratings, index = index_ratings(data_dir.lake.read("user_lists").collect())
+    items = small_items()
+    order = learn_order(ratings, items, RankingSettings(hides=1, epochs=5, members=1, least_ratings=5))
+    path = data_dir.models / "ranking-x.safetensors"
+    row = {"model_id": "r", "created_at": NOON, "path": "models/ranking-x.safetensors", "bytes": 1, "config": "{}"}
+    row |= {"sha256": save_order(path, order, index.anime_ids), "titles": 36, "list_rows": 9, "learn_seconds": 1.0}
+    data_dir.lake.write(TABLES["ranking_model"], frame("ranking_model", row))
+    data_dir.publisher.publish()
+    return root
+
+
+def said(root: Path, *arguments: str, status: int = 0) -> str:
+    environment = {"MALSUGOI_DATA_DIR": str(root), "MALSUGOI_SOURCE": "files", "MALSUGOI_FILES_DIR": str(root.parent)}
+    done = CliRunner().invoke(main, list(arguments), env=environment)
+    assert done.exit_code == status, done.output
+    return done.output
+
+
+def rows(root: Path, *arguments: str) -> list[dict[str, Any]]:
+    found = json.loads(said(root, "recommend", USER, "--json", *arguments))
+    assert isinstance(found, list)
+    return found
+
+
+def explained(root: Path, title: str, *arguments: str) -> dict[str, Any]:
+    found = json.loads(said(root, "explain", USER, title, "--json", *arguments))
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.fixture(params=["world", "ordered"])
+def root(request: pytest.FixtureRequest) -> Path:
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Path)
+    return found
+
+
+def test_without_options_it_is_the_stored_list(world: Path) -> None:
+    from malsugoi_assets.warehouse.data_dir import DataDir
+
+    stored = DataDir(world).lake.read("recommendations").filter(pl.col("username") == USER).sort("rank").collect()
+    assert [row["anime_id"] for row in rows(world, "--top", "3")] == stored["anime_id"].to_list()[:3]
+
+
+def test_filters_hold_and_a_list_that_they_leave_short_is_filled_up_and_says_so(root: Path) -> None:
+    movies = rows(root, "--types", "Movie")
+    assert movies
+    assert {row["anime_id"] % 2 for row in movies} == {1}
+    drama = rows(root, "--genres", "drama", "--per-franchise", "9")
+    fitting = [row for row in drama if not row["gave_way"]]
+    assert fitting
+    assert all((row["anime_id"] - 100) % 6 % 4 == 1 for row in fitting)
+    assert {row["gave_way"] for row in drama[len(fitting) :]} == {"genres"}
+    assert "other genres than you asked for" in said(root, "recommend", USER, "--genres", "drama")
+
+
+def test_every_row_has_a_rating_and_a_reason_from_the_own_list(root: Path) -> None:
+    from malsugoi_assets.warehouse.data_dir import DataDir
+
+    own = DataDir(root).lake.read("user_lists").filter(pl.col("username") == USER).collect()["anime_id"].to_list()
+    found = rows(root, "--gems", "0.3")
+    assert all(1 <= row["predicted_rating"] <= 10 for row in found)
+    assert all(reason["anime_id"] in own and reason["weight"] > 0 for row in found for reason in row["because"])
+    assert sum(len(row["because"]) for row in found) > 0
+
+
+def test_csv_has_the_tables_columns_and_the_titles_page(world: Path) -> None:
+    table = list(csv.DictReader(io.StringIO(said(world, "recommend", USER, "--csv", "--top", "2"))))
+    assert [row["rank"] for row in table] == ["1", "2"]
+    assert table[0]["url"] == f"https://myanimelist.net/anime/{table[0]['anime_id']}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--gems", "3"), "--gems: Input should be less than or equal to 1"),
+        (("--first-year", "12"), "--first-year: Input should be greater than or equal to 1900"),
+    ],
+)
+def test_a_setting_out_of_bounds_is_one_line(world: Path, arguments: tuple[str, ...], words: str) -> None:
+    assert words in said(world, "recommend", USER, *arguments, status=2)
+
+
+def test_explain_names_the_place_or_the_rule(root: Path) -> None:
+    first = rows(root, "--gems", "0.001")[0]
+    found = explained(root, str(first["anime_id"]), "--gems", "0.001")
+    assert (found["why_not"], found["place"]) == ("", first["rank"])
+    named = [(entry["anime_id"], entry["weight"]) for entry in found["because"]]
+    assert named == [(reason["anime_id"], pytest.approx(reason["weight"])) for reason in first["because"]]
+    assert "it is not finished or not airing" in explained(root, "900")["why_not"]
+    assert "no such title" in said(root, "explain", USER, "Zzyzx", status=2)
+
+
+def test_explain_names_what_is_missing_before_a_sequel(root: Path) -> None:
+    from malsugoi_assets.warehouse.data_dir import DataDir
+
+    own = set(
+        DataDir(root).lake.read("user_lists").filter(pl.col("username") == USER).collect()["anime_id"].to_list()
+    )
+    sequel = next(i for i in range(106, 136) if i not in own and i - 6 not in own)
+    why_not = explained(root, str(sequel), "--low-score", "1")["why_not"]
+    assert why_not == "something that comes before it is not seen yet" or why_not.startswith(
+        "you dropped or disliked"
+    )
+
+
+def test_what_is_marked_is_gone_until_it_is_taken_back(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    publish(root)
+    first, second = rows(root)[:2]
+    assert "is not interested" in said(root, "mark", USER, str(first["anime_id"]), "--not-interested")
+    assert "is seen" in said(root, "mark", USER, str(second["anime_id"]), "--seen")
+    assert not {first["anime_id"], second["anime_id"]} & {row["anime_id"] for row in rows(root)}
+    assert explained(root, str(first["anime_id"]))["why_not"] == "you said that it does not interest you"
+    assert explained(root, str(second["anime_id"]))["why_not"] == "it is on your list already"
+    for row in (first, second):
+        said(root, "mark", USER, str(row["anime_id"]), "--undo")
+    assert [row["anime_id"] for row in rows(root)][:2] == [first["anime_id"], second["anime_id"]]
+
+
+def test_a_mark_needs_a_word_and_a_broken_file_is_named(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    publish(root)
+    assert "say which" in said(root, "mark", USER, "100", status=2)
+    (root / "state").mkdir(exist_ok=True)
+    (root / "state" / "marks.json").write_text("[1]")
+    assert "mend or delete it" in said(root, "mark", USER, "100", "--seen", status=2)
+
+
+def test_the_forgotten_leave_no_mark(tmp_path: Path) -> None:
+    marks = Marks(tmp_path)
+    marks.put("Ann", 1, "seen")
+    marks.put("bob", 2, "not interested")
+    marks.forget("ANN")
+    assert marks.of("Ann") == {}
+    assert marks.of("bob") == {2: "not interested"}
+
+
+def test_a_file_that_was_changed_is_refused_in_one_line(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    data_dir = publish(root)
+    path = data_dir.models / "ranking-y.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"something else")
+    row = {"model_id": "r", "created_at": NOON, "path": "models/ranking-y.safetensors", "bytes": 1, "config": "{}"}
+    row |= {"sha256": "0" * 64, "titles": 36, "list_rows": 9, "learn_seconds": 1.0}
+    data_dir.lake.write(TABLES["ranking_model"], frame("ranking_model", row))
+    data_dir.publisher.publish()
+    assert "is not the file that was registered" in said(root, "recommend", USER, "--gems", "0.5", status=2)

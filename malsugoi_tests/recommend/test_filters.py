@@ -1,0 +1,162 @@
+"""Each setting of the list by itself: what it lets through, and what gives way where too little is left."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import polars as pl
+import pytest
+
+from malsugoi_assets.recommend.filters import allowed
+from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+from malsugoi_assets.recommend.recommendations import recommend
+
+FEATURES = pl.DataFrame(
+    [
+        (1, "Old Movie", "Movie", "Finished Airing", "PG-13 - Teens", ["Drama"], 8.0, 1, date(1988, 7, 1), 900),
+        (2, "Series", "TV", "Finished Airing", "R - 17+", ["Action", "Drama"], 7.0, 24, date(2005, 4, 1), 800),
+        (3, "Now", "TV", "Currently Airing", "G - All Ages", ["Comedy"], None, None, date(2024, 4, 1), 700),
+        (4, "Soon", "TV", "Not yet aired", None, ["Action"], None, None, None, 600),
+        (5, "Song", "Music", "Finished Airing", "G - All Ages", ["Music"], 7.5, 1, date(2015, 1, 1), 500),
+        (6, "Adult", "OVA", "Finished Airing", "Rx - Hentai", ["Hentai"], 6.0, 2, date(2001, 1, 1), 400),
+        (7, "Obscure", "OVA", "Finished Airing", None, [], 5.0, 6, None, 3),
+        (8, None, "TV", "Finished Airing", None, ["Drama"], 9.0, 12, date(2010, 1, 1), 1000),
+    ],
+    schema={
+        "anime_id": pl.Int32,
+        "title": pl.String,
+        "type": pl.String,
+        "status": pl.String,
+        "age_rating": pl.String,
+        "genres": pl.List(pl.String),
+        "score": pl.Float64,
+        "episodes": pl.Int32,
+        "aired_from": pl.Date,
+        "members": pl.Int32,
+    },
+    orient="row",
+)
+USUAL = [1, 2, 3, 7]
+
+
+@pytest.mark.parametrize(
+    ("settings", "left"),
+    [
+        ({}, USUAL),
+        ({"types": ("movie",)}, [1]),
+        ({"types": ("Music", "OVA")}, [5, 7]),
+        ({"adult": True}, [1, 2, 3, 6, 7]),
+        ({"states": ("upcoming",)}, [4]),
+        ({"states": ("airing", "upcoming")}, [3, 4]),
+        ({"ages": ("R", "G")}, [2, 3, 7]),
+        ({"ages": ("Rx",)}, [6, 7]),
+        ({"without_genres": ("drama",)}, [3, 7]),
+        ({"genres": ("Drama",)}, [1, 2]),
+        ({"genres": ("Drama", "action")}, [2]),
+        ({"first_year": 2000}, [2, 3, 7]),
+        ({"last_year": 2000}, [1, 7]),
+        ({"first_year": 1988, "last_year": 1988}, [1, 7]),
+        ({"least_score": 7.5}, [1, 3]),
+        ({"least_members": 700}, [1, 2, 3]),
+        ({"least_episodes": 6}, [2, 3, 7]),
+        ({"most_episodes": 1}, [1, 3]),
+    ],
+)
+def test_what_a_setting_lets_through(settings: dict[str, Any], left: list[int]) -> None:
+    """Titles of which a value is not known pass, but no genre asked for."""
+    found = allowed(FEATURES, RecommendationSettings(**settings), frozenset())
+    assert (found.strictly.nonzero()[0] + 1).tolist() == left
+
+
+def test_recaps_and_unwanted_titles_are_out_and_it_says_why() -> None:
+    found = allowed(FEATURES, RecommendationSettings(least_members=700), frozenset({1}), frozenset({2}))
+    assert found.against(0) == ["it is a recap"]
+    assert found.against(1) == ["you said that it does not interest you"]
+    assert found.against(6) == ["fewer members than asked for"]
+    assert found.against(7) == ["its title is not known"]
+    assert allowed(FEATURES, RecommendationSettings(recaps=True), frozenset({1})).always[0]
+
+
+def made(
+    rows: list[tuple[int, int | None, str | None]], *weights: tuple[int, int, float], **settings: Any
+) -> pl.DataFrame:
+    lists = pl.DataFrame(
+        [("a", i, f"title {i}", score, status) for i, score, status in rows],
+        schema={
+            "username": pl.String,
+            "anime_id": pl.Int32,
+            "title": pl.String,
+            "score": pl.Int8,
+            "status": pl.String,
+        },
+        orient="row",
+    )
+    learnt = pl.DataFrame(
+        list(weights),
+        schema={"anime_id": pl.Int32, "neighbour_id": pl.Int32, "weight": pl.Float32},
+        orient="row",
+    )
+    relations = pl.DataFrame(
+        [(3, "Prequel", "anime", 2)],
+        schema={"anime_id": pl.Int32, "relation": pl.String, "related_kind": pl.String, "related_id": pl.Int32},
+        orient="row",
+    )
+    return recommend(
+        lists,
+        learnt,
+        FEATURES,
+        relations,
+        lambda pairs: pl.Series([7.0] * pairs.height),
+        RecommendationSettings(**settings),
+    )
+
+
+def test_filters_give_way_one_after_the_other_until_the_list_is_full_and_each_row_says_which() -> None:
+    wanted: dict[str, Any] = {"least_members": 850, "genres": ("Drama",)}
+    found = made([(5, 8, "completed")], length=3, **wanted)
+    # 1 fits; 2 has too few members; 7 has another genre, and too few members.
+    assert found["anime_id"].to_list() == [1, 2, 7]
+    assert found["gave_way"].to_list() == ["", "least_members", "genres"]
+    assert made([(5, 8, "completed")], length=1, **wanted)["anime_id"].to_list() == [1]
+    assert made([(5, 8, "completed")], types=("Movie",))["anime_id"].to_list() == [1]
+
+
+def test_likes_only_leaves_out_what_was_disliked_or_dropped() -> None:
+    rows = [(1, 5, "completed"), (5, None, "dropped"), (7, 9, "completed")]
+    weights = [(2, 1, 0.5), (2, 5, 0.25), (2, 7, 0.125)]
+    assert made(rows, *weights)["score"][0] == pytest.approx(0.875)
+    assert made(rows, *weights, likes_only=True)["score"][0] == pytest.approx(0.125)
+
+
+def test_the_dial_turns_from_the_popular_to_hidden_gems() -> None:
+    rows = [(5, 8, "completed")]
+    weights = [(1, 5, 0.5), (2, 5, 0.5), (7, 5, 0.49)]
+    assert made(rows, *weights)["anime_id"].to_list()[:3] == [1, 2, 7]
+    assert made(rows, *weights, gems=1.0)["anime_id"].to_list()[0] == 7
+    assert made(rows, *weights, gems=-1.0)["anime_id"].to_list()[0] == 1
+
+
+def test_diversity_puts_another_genre_before_more_of_the_same() -> None:
+    rows = [(5, 8, "completed")]
+    weights = [(1, 5, 0.5), (2, 5, 0.45), (7, 5, 0.44)]
+    assert made(rows, *weights)["anime_id"].to_list()[:3] == [1, 2, 7]
+    assert made(rows, *weights, diversity=1.0)["anime_id"].to_list()[:3] == [1, 7, 2]
+
+
+def test_only_what_is_planned_in_the_best_order() -> None:
+    rows = [(5, 8, "completed"), (1, None, "plan_to_watch"), (2, None, "plan_to_watch"), (3, None, "plan_to_watch")]
+    found = made(rows, (2, 5, 0.5), (1, 5, 0.25), only_planned=True)
+    # 3 follows 2, which is not seen: its place goes to 2.
+    assert found["anime_id"].to_list() == [2, 1]
+
+
+def test_next_in_series_is_what_follows_something_completed_and_liked() -> None:
+    assert made([(2, 8, "completed"), (1, 9, "completed")], next_in_series=True)["anime_id"].to_list() == [3]
+    assert made([(2, 3, "completed")], next_in_series=True).is_empty()
+    assert made([(2, None, "on_hold")], next_in_series=True).is_empty()
+
+
+def test_what_is_on_hold_does_not_open_its_sequel() -> None:
+    assert 3 not in made([(2, None, "on_hold")])["anime_id"].to_list()
+    assert 3 in made([(2, None, "watching")])["anime_id"].to_list()
