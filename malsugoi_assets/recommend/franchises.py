@@ -6,7 +6,8 @@ What belongs here: prerequisites, entry points and franchises from the relations
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 
 import polars as pl
 
@@ -30,10 +31,22 @@ class Franchises:
     group: dict[int, int]
     needs: dict[int, frozenset[int]]
     recaps: frozenset[int]
+    aired: dict[int, date]
+    """The first day of airing, where it is known."""
 
     def franchise(self, anime_id: int) -> int:
         """The title's franchise; a title without relations is its own."""
         return self.group.get(anime_id, anime_id)
+
+    def in_release_order(self) -> Franchises:
+        """The same where only what aired before a title is to be seen first: a prequel made later does not bar it."""
+        needs = {
+            title: frozenset(
+                other for other in needed if self.aired.get(other, date.min) <= self.aired.get(title, date.max)
+            )
+            for title, needed in self.needs.items()
+        }
+        return replace(self, needs=needs)
 
     def is_open_to(self, anime_id: int, seen: set[int]) -> bool:
         """Whether all that the title needs has been seen."""
@@ -42,15 +55,15 @@ class Franchises:
     def entry_point(self, anime_id: int, seen: set[int]) -> int | None:
         """The title to start with instead: the first unseen one down the chain that needs nothing unseen.
 
-        Loops in the relations end the search; None where the chain has no such title.
+        Of several that come before a title the one that aired first is taken. Loops in the relations end the search; None where the chain has no such title.
         """
         visited: set[int] = set()
         while anime_id not in visited:
-            missing = sorted(self.needs.get(anime_id, frozenset()) - seen)
+            missing = self.needs.get(anime_id, frozenset()) - seen
             if not missing:
                 return anime_id
             visited.add(anime_id)
-            anime_id = missing[0]
+            anime_id = min(missing, key=lambda title: (self.aired.get(title, date.max), title))
         return None
 
 
@@ -83,7 +96,13 @@ def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchi
             needs[right].add(left)
     # A special inside the chain of sequels does not bar the way: what it needs itself is needed in its place.
     bridged = {title: _without_extras(title, needs, kind) for title in needs}
-    return Franchises({title: _root(parent, title) for title in parent}, bridged, frozenset(recaps))
+    return Franchises({title: _root(parent, title) for title in parent}, bridged, frozenset(recaps), _aired(features))
+
+
+def _aired(features: pl.DataFrame) -> dict[int, date]:
+    if "aired_from" not in features.columns:
+        return {}
+    return dict(features.select("anime_id", "aired_from").drop_nulls().iter_rows())
 
 
 def _without_extras(title: int, needs: dict[int, set[int]], kind: dict[int, str | None]) -> frozenset[int]:

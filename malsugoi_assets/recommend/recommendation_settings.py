@@ -24,6 +24,9 @@ class RecommendationSettings(BaseModel):
     adult: bool = Field(False, description="Recommend titles rated Rx too.")
     planned: bool = Field(False, description="Recommend titles that the user already plans to watch.")
     only_planned: bool = Field(False, description="Recommend only what the user plans to watch, in the best order.")
+    release_order: bool = Field(
+        False, description="A prequel that was made later than the title need not be seen before it."
+    )
     recaps: bool = Field(False, description="Recommend recaps and summaries of what was seen.")
     next_in_series: bool = Field(
         False, description="Only what comes next in franchises that the user completed a part of and did not dislike."

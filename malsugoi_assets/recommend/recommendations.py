@@ -64,7 +64,7 @@ class Recommender:
             self.ids,
             self._by_popularity,
             allowed(self._features, settings, self.franchises.recaps, barred),
-            self.franchises,
+            self.franchises.in_release_order() if settings.release_order else self.franchises,
             _genres(self._features) if settings.diversity else np.zeros((len(self.ids), 0), dtype=np.float32),
         )
 

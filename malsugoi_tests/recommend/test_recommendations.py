@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import polars as pl
 import pytest
 
+from malsugoi_assets.recommend.franchises import learn_franchises
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import recommend
 
@@ -171,6 +173,20 @@ def test_a_special_inside_a_chain_of_sequels_does_not_bar_the_way() -> None:
     chain = [(5, "Prequel", "anime", 1), (2, "Prequel", "anime", 5)]
     assert 2 in ids(made([("a", 1, 8, "completed")], relations=chain))
     assert 2 not in ids(made([("a", 10, 8, "completed")], relations=chain))
+
+
+def test_a_prequel_made_later_bars_the_way_unless_release_order_is_asked_for() -> None:
+    """12 was made in 2005, its prequel 10 in 2010; 11, of which no date is known, is its prequel too."""
+    features = pl.DataFrame(
+        {"anime_id": [10, 11, 12], "type": ["TV"] * 3, "aired_from": [date(2010, 1, 1), None, date(2005, 1, 1)]}
+    )
+    relations = pl.DataFrame(
+        {"anime_id": [12, 12], "relation": ["Prequel"] * 2, "related_kind": ["anime"] * 2, "related_id": [10, 11]}
+    )
+    by_story = learn_franchises(features, relations)
+    assert by_story.needs[12] == {10, 11}
+    assert by_story.in_release_order().needs[12] == {11}
+    assert by_story.entry_point(12, set()) == 10
 
 
 def test_without_weights_everybody_gets_the_popular() -> None:
