@@ -110,8 +110,9 @@ def explain_title(settings: Settings, username: str, title: str, wanted: Recomme
 def _entries(stored: _Stored, found: list[list[list[tuple[int, float]]]]) -> list[dict[str, Any]]:
     """Entries of the list with what they add and the user's score."""
     own = {row["anime_id"]: row for row in stored.lists.iter_rows(named=True)}
+    names = dict(stored.features.select("anime_id", "title").iter_rows())
     return [
-        {"anime_id": i, "title": own[i]["title"], "weight": weight, "score": own[i]["score"]}
+        {"anime_id": i, "title": own[i]["title"] or names.get(i), "weight": weight, "score": own[i]["score"]}
         for by_title in found
         for reasons in by_title
         for i, weight in reasons

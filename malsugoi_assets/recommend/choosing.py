@@ -86,7 +86,8 @@ def verdict(person: Person, anime_id: int, titles: Catalogue, settings: Recommen
         return "you plan to watch it already" if anime_id in person.planned else "it is on your list already"
     franchise = titles.franchises.franchise(anime_id)
     if franchise in person.shunned:
-        return f"you dropped or disliked {person.listed[person.shunned[franchise]]}, of the same franchise"
+        entry = person.shunned[franchise]
+        return f"you dropped or disliked {person.listed[entry] or entry}, of the same franchise"
     if not titles.franchises.is_open_to(anime_id, person.seen):
         return "something that comes before it is not seen yet"
     if settings.only_planned and anime_id not in person.planned:

@@ -15,14 +15,14 @@ _SEEN = {"completed", "watching", None}
 
 @dataclass(frozen=True)
 class Person:
-    """`listed`: id → title as the list shows it; sets of ids, and of franchises.
+    """`listed`: id → title as the list shows it, None where it shows ids alone; sets of ids, and of franchises.
 
     `liked`: franchises with an entry that was completed and not scored low; `shunned`: those to leave alone, each with
     the entry that spoke against it.
     """
 
     username: str
-    listed: dict[int, str]
+    listed: dict[int, str | None]
     seen: set[int]
     planned: set[int]
     liked: set[int]

@@ -24,6 +24,8 @@ from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 from malsugoi_assets.recommend.slim import slim_memory_gib
 
 _USERS_AT_A_TIME = 64
+# Where the scores of titles lie that are no candidates: what picks them, cut to ± _PICKED, around _BEHIND.
+_BEHIND, _PICKED = -200.0, 100.0
 # The scores whose sum picks the candidates, with their weights.
 _PICKS = {
     "slim, liked titles counted half more": 1.0,
@@ -70,7 +72,7 @@ class LearntOrder:
     candidates: int
 
     def scores(self, lists: ListScores, users: IntArray) -> FloatArray:
-        """Float32 (len(users), n_items): the network's score of the candidates; below it the rest, by what picks them.
+        """Float32 (len(users), n_items): the network's score of the candidates; below -100 the rest, by what picks them.
 
         Titles on the list come last of all; every value is finite.
         """
@@ -78,10 +80,8 @@ class LearntOrder:
         for start in range(0, len(users), _USERS_AT_A_TIME):
             inputs, item, picked = _inputs(lists, users[start : start + _USERS_AT_A_TIME], self.candidates)
             order, there = self.network.of(inputs), item >= 0
-            least = np.where(there, order, np.inf).min(axis=1, keepdims=True, initial=1e3)
-            free = np.isfinite(picked)
-            best = np.where(free, picked, -np.inf).max(axis=1, keepdims=True, initial=-1e3)
-            result = np.where(free, least - 1 + picked - best, least - 1e4)
+            result = np.where(np.isfinite(picked), _BEHIND + np.clip(picked, -_PICKED, _PICKED), 2 * _BEHIND)
+            order = np.maximum(order, _BEHIND + _PICKED)
             result[np.nonzero(there)[0], item[there]] = order[there]
             parts.append(result.astype(np.float32))
         return np.concatenate(parts)

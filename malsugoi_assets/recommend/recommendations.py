@@ -56,6 +56,8 @@ class Recommender:
         self.franchises = learn_franchises(features, relations)
         self.ranker: Ranker = OrderRanker(*ranking, self.ids) if ranking else WeightRanker(weights, self.ids)
         self._features = features
+        # Lists of ids alone have no titles of their own.
+        self._names = dict(features.select("anime_id", "title").drop_nulls().iter_rows())
         self._by_popularity = np.lexsort((self.ids, -_popularity(features, listed)))
 
     def titles(self, settings: RecommendationSettings, barred: frozenset[int] = frozenset()) -> Catalogue:
@@ -93,7 +95,7 @@ class Recommender:
             asked = [(p.username, [choice.place for choice in own]) for p, own in zip(some, chosen, strict=True)]
             because = scorer.reasons(asked, settings.reasons)
             for person, score, own, reasons in zip(some, scores, chosen, because, strict=True):
-                rows += _rows_of(person, score, titles, own, reasons)
+                rows += _rows_of(person, score, titles, own, reasons, self._names)
         made = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
         predicted = predictions(made.select("username", "anime_id")).cast(pl.Float32).clip(1, 10)
         return made.with_columns(predicted.alias("predicted_rating"))
@@ -114,7 +116,12 @@ def recommend(
 
 
 def _rows_of(
-    person: Person, score: Scores, titles: Catalogue, chosen: list[Choice], because: list[list[Reason]]
+    person: Person,
+    score: Scores,
+    titles: Catalogue,
+    chosen: list[Choice],
+    because: list[list[Reason]],
+    names: dict[int, str],
 ) -> list[tuple[object, ...]]:
     return [
         (
@@ -122,7 +129,7 @@ def _rows_of(
             int(titles.ids[choice.place]),
             rank,
             float(score[choice.place]),
-            [{"anime_id": i, "title": person.listed[i], "weight": w} for i, w in reasons],
+            [{"anime_id": i, "title": person.listed[i] or names.get(i), "weight": w} for i, w in reasons],
             choice.gave_way,
         )
         for rank, (choice, reasons) in enumerate(zip(chosen, because, strict=True), start=1)

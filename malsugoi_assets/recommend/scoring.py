@@ -133,7 +133,7 @@ class OrderRanker:
 class OrderScorer:
     """The learnt order's scores for some lists."""
 
-    _MOST_TRIED = 24
+    _MOST_TRIED = 12
 
     def __init__(self, ranker: OrderRanker, lists: pl.DataFrame) -> None:
         self._ranker, self._order, self._order_ids = ranker, ranker.order, ranker.order_ids
