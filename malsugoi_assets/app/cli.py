@@ -134,7 +134,10 @@ def status(as_json: bool) -> None:
 @click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many titles.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts; the names of the table's columns.")
 def similar(title: str, top: int, as_json: bool) -> None:
-    """Titles that are rated like TITLE (any of its names, or its id)."""
+    """Titles that are rated like TITLE (any of its names, or its id).
+
+    Where too few people rated it, titles of its genres, themes and studios follow.
+    """
     from malsugoi_assets.app.reports import read_similar
 
     found = read_similar(load_settings(), title)
@@ -148,5 +151,6 @@ def similar(title: str, top: int, as_json: bool) -> None:
     for column in ("#", "title", "similarity", "rated both"):
         table.add_column(column, justify="left" if column == "title" else "right")
     for row in rows:
-        table.add_row(str(row["rank"]), str(row["title"]), f"{row['similarity']:.3f}", str(row["support"]))
+        support = str(row["support"]) if row["support"] else "by genre"
+        table.add_row(str(row["rank"]), str(row["title"]), f"{row['similarity']:.3f}", support)
     console.print(table)

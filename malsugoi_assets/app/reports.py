@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.recommend.alike import alike
 from malsugoi_assets.recommend.search import find_title
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
@@ -22,6 +23,9 @@ from malsugoi_assets.warehouse.tables import TABLES
 
 Ask = Callable[..., list[dict[str, Any]]]
 """Takes SQL and its values, answers rows."""
+
+
+_LEAST_NEIGHBOURS = 10
 
 
 @contextmanager
@@ -127,13 +131,16 @@ def known_user(settings: Settings, ask: Ask, username: str, *, needs_list: bool 
 
 
 def read_similar(settings: Settings, title: str) -> dict[str, Any]:
-    """The title that is meant, its neighbours by rank, and what else may have been meant."""
+    """The title that is meant, its neighbours by rank, and what else may have been meant.
+
+    Where fewer than `_LEAST_NEIGHBOURS` are rated alike, titles alike in themselves follow, with support 0.
+    """
     with published(settings) as con:
+        columns = ["anime_id", "title", "title_english", "title_japanese", "synonyms", "members", "type"]
+        columns += ["genres", "themes", "demographics", "studios"]
         features = pl.DataFrame(
-            con.execute(
-                "SELECT anime_id, title, title_english, title_japanese, synonyms, members FROM anime_features"
-            ).fetchall(),
-            schema=["anime_id", "title", "title_english", "title_japanese", "synonyms", "members"],
+            con.execute(f"SELECT {', '.join(columns)} FROM anime_features").fetchall(),  # noqa: S608 (our own words)
+            schema=columns,
             orient="row",
             infer_schema_length=None,
         )
@@ -148,6 +155,25 @@ def read_similar(settings: Settings, title: str) -> dict[str, Any]:
             found.anime_id,
         )
         name = features.filter(pl.col("anime_id") == found.anime_id)["title"][0]
+        if len(neighbours) < _LEAST_NEIGHBOURS:
+            known = frozenset(row["neighbour_id"] for row in neighbours)
+            neighbours += _alike(features, found.anime_id, known, len(neighbours))
         if not neighbours:
-            raise UserError(f"{name}: too few users rated it together with other titles to say what is similar")
+            raise UserError(f"{name}: too little is known of it to say what is similar, by ratings or by genres")
         return {"title": name, "neighbours": neighbours, "did_you_mean": found.suggestions}
+
+
+def _alike(features: pl.DataFrame, anime_id: int, known: frozenset[int], before: int) -> list[dict[str, Any]]:
+    """Titles alike in themselves as rows of `similarity_matrix` that follow those that are there."""
+    names = dict(features.select("anime_id", "title").iter_rows())
+    return [
+        {
+            "anime_id": anime_id,
+            "neighbour_id": other.anime_id,
+            "rank": rank,
+            "similarity": round(other.likeness, 6),
+            "support": 0,
+            "title": names[other.anime_id],
+        }
+        for rank, other in enumerate(alike(features, anime_id, _LEAST_NEIGHBOURS - before, known), before + 1)
+    ]
