@@ -25,12 +25,12 @@ from malsugoi_assets.recommend import dnn
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
 from malsugoi_assets.recommend.ratings import Ratings
 
-AS_IT_IS = "as it is"
+AS_IT_IS, ALONE = "as it is", "the process alone"
 CHANGES: dict[str, dict[str, object]] = {
     AS_IT_IS: {},
-    "the process alone, no network": {"epochs": 1},
+    ALONE: {"epochs": 1},
     "one member": {"members": 1},
-    "two members, as in the pipeline": {"members": 2},
+    "two members as in the pipeline": {"members": 2},
     "no dropout": {"dropout": 0.0},
     "no noise on the inputs": {"input_noise": 0.0},
     "plain likelihood (β = 0)": {"beta": 0.0},
@@ -59,7 +59,7 @@ def main() -> None:
         begun = time.process_time()
         model = dnn.train(train, rows.items, settings, seed=options.seed)
         seconds[name] = time.process_time() - begun
-        if "no network" in name:
+        if name == ALONE:
             model.network.correct = lambda matrix, _: (np.zeros(len(matrix), np.float32),) * 2  # type: ignore[method-assign]
         predicted[name], deviation[name] = model.predict_with_deviation(train, user, item)
         print(f"{name}: {seconds[name]:.0f} CPU seconds, {model.stopped}", file=sys.stderr, flush=True)
@@ -81,7 +81,7 @@ def main() -> None:
             )
             if result.metric == "covered@90"
         )
-        inside = "–" if "no network" in name else inside
+        inside = "–" if name == ALONE else inside
         print(f"| {name} | {found[name].value:.4f} | {less} | {inside} | {seconds[name]:.0f} |")
 
 

@@ -61,27 +61,29 @@ def show_builds(found: list[dict[str, Any]], console: Console) -> None:
         console.print("No network was trained yet: `malsugoi run`.")
         return
     table = Table(title="The network's builds, the newest first", title_justify="left")
-    for column in ("", "build", "made", "ratings", "MSE", "less the one before it [95 %]", "state"):
-        table.add_column(column, justify="right" if column in ("ratings", "MSE") else "left", overflow="fold")
+    # What one wants to copy stays in one piece, also in a narrow terminal.
+    for column in ("", "build", "made", "ratings", "MSE", "less", "state"):
+        right = column in ("ratings", "MSE", "less")
+        table.add_column(column, justify="right" if right else "left", no_wrap=column != "state")
     for row in found:
-        less = ""
-        if row["difference"] is not None:
-            less = f"{row['difference']:+.4f}"
-            less += "" if row["ci_low"] is None else f" [{row['ci_low']:+.4f}, {row['ci_high']:+.4f}]"
-        state = row["state"] if row["path"] else f"{row['state']}, file no longer kept"
         table.add_row(
             "→" if row["is_current"] else "",
             row["model_id"],
-            f"{row['created_at']:%Y-%m-%d %H:%M}",
+            f"{row['created_at']:%m-%d %H:%M}",
             f"{row['train_rows']:,}",
             "" if row["mse"] is None else f"{row['mse']:.4f}",
-            less.replace("[", "\\["),
-            state,
+            "" if row["difference"] is None else f"{row['difference']:+.4f}",
+            row["state"] if row["path"] else f"{row['state']}, file no longer kept",
         )
     console.print(table)
     newest = found[0]
     console.print(f"{newest['model_id']} is {newest['verdict']}", markup=False, soft_wrap=True)
-    console.print("→ predicts; another one does after: malsugoi models use BUILD", style="dim")
+    console.print(
+        "→ predicts; another one does after: malsugoi models use BUILD. less: MSE less that of the build before it on the "
+        "same held-out ratings.",
+        style="dim",
+        soft_wrap=True,
+    )
 
 
 def use_build(settings: Settings, model_id: str, console: Console) -> None:
@@ -113,8 +115,8 @@ def use_build(settings: Settings, model_id: str, console: Console) -> None:
         raise WorkError(f"{error}; run the same command again to go on") from error
     was = "" if before is None else f" in place of {before['model_id']}"
     console.print(
-        f"{model_id} predicts from now on{was}. Ratings, recommendations and dnn_metrics are made anew by `malsugoi run` "
-        "(predictions by the sensors too); the next build will be held against it.",
+        f"{model_id} predicts from now on{was}. Ratings, recommendations and dnn_metrics are made anew by `malsugoi run` or "
+        "by the sensors; the next build will be held against it.",
         soft_wrap=True,
     )
 

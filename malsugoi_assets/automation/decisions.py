@@ -47,6 +47,11 @@ def jobs_to_learn(state: State) -> list[str]:
     return [job for job, share in state.unseen_share.items() if share >= RELEARN_SHARE and may_run(state, (job, ""))]
 
 
+def builds_to_measure(state: State) -> bool:
+    """Whether `dnn_metrics` alone is to be made anew: the network stands, and is another one than was measured."""
+    return state.unmeasured_build and "deep_model" not in jobs_to_learn(state) and may_run(state, ("deep_model", ""))
+
+
 def batches_to_predict(state: State) -> list[str]:
     """Batches with lists whose predictions are not made from what there is now. None while models are being learnt."""
     busy = {job for job, _ in state.under_way}

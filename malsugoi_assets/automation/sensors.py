@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from malsugoi_assets.automation.decisions import batches_to_predict, batches_to_read, jobs_to_learn, jobs_to_repeat
+from malsugoi_assets.automation.decisions import (
+    batches_to_predict,
+    batches_to_read,
+    builds_to_measure,
+    jobs_to_learn,
+    jobs_to_repeat,
+)
 from malsugoi_assets.automation.jobs import JOBS
 from malsugoi_assets.automation.partitions import register_batches
 from malsugoi_assets.automation.state import read_state
@@ -48,6 +54,8 @@ def catch_up(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> Itera
         if key in registered
     ]
     requests += [dg.RunRequest(job_name=job) for job in (*jobs_to_repeat(state), *learn)]
+    if builds_to_measure(state):
+        requests.append(dg.RunRequest(job_name="deep_model", asset_selection=[dg.AssetKey("dnn_metrics")]))
     if not learn:
         requests += [
             dg.RunRequest(job_name="batch_predictions", partition_key=key)

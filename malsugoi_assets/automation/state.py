@@ -14,6 +14,7 @@ from dagster import DagsterRun, DagsterRunStatus, RunsFilter
 from malsugoi_assets.automation.jobs import JOB_ASSETS
 from malsugoi_assets.automation.partitions import USER_BATCHES
 from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.lake import WHOLE
 from malsugoi_assets.warehouse.run_batches import named_batches
 from malsugoi_assets.warehouse.run_marks import forget_runs, is_dead, is_marked, marks
 
@@ -55,6 +56,8 @@ class State:
     unseen_share: dict[str, float]
     """For each learning job: the share of ratings that it has not seen; 1 where it never ran."""
     ratings: int
+    unmeasured_build: bool = False
+    """Whether another network predicts than `dnn_metrics` is about (it was chosen, or its rival was refused)."""
 
 
 def read_state(instance: dg.DagsterInstance, data_dir: DataDir) -> State:
@@ -87,7 +90,11 @@ def read_state(instance: dg.DagsterInstance, data_dir: DataDir) -> State:
             seen = provenance.input_rows.get("rating_matrix", 0)
             shares[job] = abs(ratings - seen) / max(ratings, 1)
     under_way, failures = _runs(instance)
-    return State(batches, now, under_way, failures, missing, shares, ratings)
+    measured = lake.provenance("dnn_metrics")
+    unmeasured = lake.provenance("dnn_model") is not None and (
+        measured is None or measured.inputs.get("dnn_model", ("", ""))[1] != lake.content("dnn_model", WHOLE)
+    )
+    return State(batches, now, under_way, failures, missing, shares, ratings, unmeasured)
 
 
 def mark_dead_runs(instance: dg.DagsterInstance, data_dir: DataDir, now: datetime | None = None) -> list[str]:

@@ -12,6 +12,7 @@ from malsugoi_assets.automation.decisions import (
     MOST_ATTEMPTS,
     batches_to_predict,
     batches_to_read,
+    builds_to_measure,
     contiguous,
     jobs_to_learn,
     jobs_to_repeat,
@@ -103,3 +104,10 @@ def test_ranges_follow_the_order_of_registration() -> None:
     assert contiguous([A, C, B], [A, B, C]) == [(A, C)]
     assert contiguous([A, B], [C, A, B]) == [(A, B)]
     assert contiguous([A, C], [A, B, C]) == [(A, A), (C, C)]
+
+
+def test_another_network_than_the_measured_one_is_measured_once_nobody_is_at_it_or_about_to_learn() -> None:
+    assert builds_to_measure(state(unmeasured_build=True))
+    assert not builds_to_measure(state())
+    assert not builds_to_measure(state(unmeasured_build=True, under_way=frozenset({("deep_model", "")})))
+    assert not builds_to_measure(state(unmeasured_build=True, unseen_share={"deep_model": 0.5}))

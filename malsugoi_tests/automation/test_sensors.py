@@ -19,10 +19,11 @@ from malsugoi_assets.automation.sensors import catch_up, new_users
 from malsugoi_assets.definitions import build_definitions
 from malsugoi_assets.resources.warehouse import Warehouse
 from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.builds import Builds
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.lake import EVERY, WHOLE
 from malsugoi_assets.warehouse.tables import TABLES
-from malsugoi_tests.warehouse.frames import frame, write_lists
+from malsugoi_tests.warehouse.frames import NOON, frame, write_lists
 
 A, B, C = "batch-000000", "batch-000001", "batch-000002"
 Requests = list[tuple[str | None, str | None]]
@@ -73,6 +74,13 @@ def learn(data_dir: DataDir) -> None:
     rows = {"rating_matrix": data_dir.lake.rows("rating_matrix")}
     for name in ("similarity_matrix", "item_weights", "ranking_model", "dnn_model"):
         data_dir.lake.write(TABLES[name], frame(name), inputs=seen, input_rows=rows)
+    measure(data_dir)
+
+
+def measure(data_dir: DataDir) -> None:
+    """The current network's figures."""
+    build = data_dir.lake.content("dnn_model", WHOLE) or ""
+    data_dir.lake.write(TABLES["dnn_metrics"], frame("dnn_metrics"), inputs={"dnn_model": (WHOLE, build)})
 
 
 def predict(data_dir: DataDir, key: str) -> None:
@@ -205,6 +213,29 @@ def test_where_all_is_made_nothing_is_requested(instance: dg.DagsterInstance, da
     requests, why = tick(catch_up, instance, data_dir)
     assert requests == []
     assert why.startswith("everything is made")
+
+
+def test_a_network_that_was_chosen_is_measured_and_not_trained_again(
+    instance: dg.DagsterInstance, data_dir: DataDir
+) -> None:
+    register_batches(instance, [A, B, C])
+    read(data_dir, A, B, C)
+    learn(data_dir)
+    builds = Builds(data_dir)
+    build = {"model_id": "dnn-1", "created_at": NOON, "run_id": "r", "is_current": True}
+    builds.replace(frame("dnn_model", {**build, "state": "accepted", "verdict": "accepted: it is the first build"}))
+    for key in (A, B, C):
+        predict(data_dir, key)
+    definitions = build_definitions(Settings.load({"MALSUGOI_DATA_DIR": str(data_dir.root)}))
+    warehouse = Warehouse(database=str(data_dir.publisher.link), data_dir=str(data_dir.root))
+    context = dg.build_sensor_context(instance, resources={"warehouse": warehouse}, definitions=definitions)
+    requests = [request for request in catch_up(context) if isinstance(request, dg.RunRequest)]
+    assert [(r.job_name, r.asset_selection) for r in requests] == [("deep_model", [dg.AssetKey("dnn_metrics")])]
+    assert tick(catch_up, instance, data_dir)[0] == [("deep_model", None)]
+    note_run(instance, "deep_model", "", DagsterRunStatus.STARTED)
+    assert tick(catch_up, instance, data_dir)[0] == []
+    measure(data_dir)
+    assert tick(catch_up, instance, data_dir)[0] == []
 
 
 def test_sensors_look_no_more_often_than_every_half_minute() -> None:
