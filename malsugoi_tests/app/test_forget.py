@@ -179,6 +179,32 @@ def test_afterwards_no_byte_names_the_person_and_the_others_are_whole(settings: 
     assert rows(data_dir, "SELECT path, sha256, bytes FROM raw_anime_pages") == [(page.path, page.sha256, page.bytes)]
 
 
+def test_networks_that_learnt_from_the_person_go_and_the_current_one_until_it_is_replaced(settings: Settings) -> None:
+    data_dir = DataDir(settings.root)
+    build = {"created_at": NOON, "run_id": "r", "state": "accepted", "verdict": "accepted: it is the first build"}
+    for number in (1, 2):
+        data_dir.models.mkdir(exist_ok=True)
+        (data_dir.models / f"dnn-{number}.safetensors").write_bytes(b"weights")
+    names = {"dnn-1": False, "dnn-2": True}
+    data_dir.lake.write(
+        TABLES["dnn_model"],
+        frame(
+            "dnn_model",
+            *(
+                {**build, "model_id": name, "is_current": now, "path": f"models/{name}.safetensors", "sha256": "0"}
+                for name, now in names.items()
+            ),
+        ),
+    )
+    data_dir.checkpoints.mkdir()
+    (data_dir.checkpoints / "cpu.safetensors").write_bytes(b"a training that was killed")
+    forget(settings)
+    found = rows(data_dir, "SELECT model_id, is_current, state, path IS NULL FROM dnn_model ORDER BY 1")
+    assert found == [("dnn-1", False, "withdrawn", True), ("dnn-2", True, "withdrawn", False)]
+    assert [path.name for path in data_dir.models.iterdir()] == ["dnn-2.safetensors"]
+    assert not data_dir.checkpoints.exists()
+
+
 def test_events_that_named_the_person_stay_events(settings: Settings) -> None:
     forget(settings)
     with sqlite3.connect(settings.dagster_home / "history" / "runs" / "index.db") as con:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
@@ -15,6 +15,7 @@ from malsugoi_assets.recommend.features import Inputs
 SETTINGS = DnnSettings(hidden_units=8, epochs=3, members=1, batch_size=16, valid_share=0.25)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(1, 5), st.floats(0.01, 0.49))
 def test_a_member_validates_on_whole_users_and_always_has_some_to_learn_from(
     users: list[int], members: int, share: float
@@ -46,8 +47,8 @@ def test_ratings_of_the_users_that_a_member_validates_on_teach_it_nothing(patien
     turned = rating.copy()
     held = validation_rows(user, 1, SETTINGS.valid_share, seed=0)[0]
     turned[held] = 11 - turned[held]
-    settings = SETTINGS.model_copy(update={"patience": patience})
-    (one, first), (two, second) = (train_ensemble(inputs, y, user, settings, seed=0) for y in (rating, turned))
+    chosen = SETTINGS.model_copy(update={"patience": patience})
+    (one, first), (two, second) = (train_ensemble(inputs, y, user, chosen, seed=0) for y in (rating, turned))
     assert [e.train_loss for e in first.curve] == [e.train_loss for e in second.curve]
     assert [e.valid_loss for e in first.curve] != [e.valid_loss for e in second.curve]
     if patience is None:
