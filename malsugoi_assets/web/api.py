@@ -18,12 +18,12 @@ from starlette.routing import Route
 
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.web import airing, forms, mapping, queries
-from malsugoi_assets.web.asking import id_of, needed_person, pairs_of, person_of
+from malsugoi_assets.web.asking import asked_of, id_of, kept_or_made, needed_person, pairs_of, person_of
 from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.people import NOBODY, Person, list_frame, read_export
 from malsugoi_assets.web.problems import Problem
 from malsugoi_assets.web.profile import profile
-from malsugoi_assets.web.recommending import recommendations
+from malsugoi_assets.web.recommending import answer_key, recommendations
 from malsugoi_assets.web.records import (
     Complaint,
     Found,
@@ -69,9 +69,16 @@ def _knowledge(request: Request) -> Knowledge:
     return knowledge
 
 
-def _recommendations(request: Request) -> Response:
+async def _recommendations(request: Request) -> Response:
+    knowledge, person, settings = await asked_of(request, _wanted)
+    key = ("json", *answer_key(knowledge, person), settings)
+    made = await kept_or_made(request, person.answers, key, lambda: recommendations(knowledge, person, settings))
+    return _json(made)
+
+
+def _wanted(request: Request) -> tuple[Knowledge, Person, RecommendationSettings]:
     knowledge = _knowledge(request)
-    return _json(recommendations(knowledge, needed_person(request, knowledge), _settings(request)))
+    return knowledge, needed_person(request, knowledge), _settings(request)
 
 
 def _settings(request: Request) -> RecommendationSettings:

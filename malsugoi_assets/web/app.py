@@ -26,7 +26,7 @@ from malsugoi_assets.web.guard import Guard, problem_of
 from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.problems import Problem
-from malsugoi_assets.web.published import Parts, Published, States
+from malsugoi_assets.web.published import Parts, States
 from malsugoi_assets.web.sessions import Sessions
 from malsugoi_assets.web.show import FILTERS
 
@@ -42,7 +42,9 @@ def build_app(settings: Settings, limits: Limits | None = None) -> Starlette:
     parts = Parts()
     site = None if source == "replica" else MYANIMELIST
     states: States[Knowledge] = States(
-        data_dir.publisher, lambda published: _open(published, parts, limits, site), Knowledge.make_ready
+        data_dir.publisher,
+        lambda published: Knowledge(published, settings.root, parts, limits, site),
+        Knowledge.make_ready,
     )
 
     @asynccontextmanager
@@ -50,6 +52,7 @@ def build_app(settings: Settings, limits: Limits | None = None) -> Starlette:
         anyio.to_thread.current_default_thread_limiter().total_tokens = limits.threads
         app.state.uploads = anyio.CapacityLimiter(limits.uploads_at_once)
         app.state.parsing = anyio.CapacityLimiter(1)
+        app.state.computing = anyio.CapacityLimiter(limits.computing)
         states.watch()
         yield
         states.close()
@@ -67,10 +70,6 @@ def build_app(settings: Settings, limits: Limits | None = None) -> Starlette:
     app.state.real_titles = source != "replica"
     app.state.templates = _templates()
     return app
-
-
-def _open(published: Published, parts: Parts, limits: Limits, site: str | None) -> Knowledge:
-    return Knowledge(published, parts, limits, site)
 
 
 def _templates() -> Jinja2Templates:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Hashable
+from typing import TypeVar
 
 import anyio
+import anyio.to_thread
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -13,7 +17,9 @@ from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.people import Person, find_user, visitor
 from malsugoi_assets.web.problems import Problem
-from malsugoi_assets.web.sessions import COOKIE, Sessions
+from malsugoi_assets.web.sessions import COOKIE, Lru, Sessions
+
+T = TypeVar("T")
 
 ID = re.compile(r"-?\d{1,10}")
 
@@ -50,6 +56,21 @@ def needed_person(request: Request, knowledge: Knowledge) -> Person:
 def pairs_of(request: Request) -> list[tuple[str, str]]:
     """The address's parameters but the person."""
     return [(name, value) for name, value in request.query_params.multi_items() if name != "user"]
+
+
+async def asked_of(request: Request, read: Callable[[Request], T]) -> T:
+    """What `read` makes of the request: at once for a visitor's list, which is in memory, else by a thread."""
+    at_once = "user" not in request.query_params and request.app.state.states.is_open
+    return read(request) if at_once else await run_in_threadpool(read, request)
+
+
+async def kept_or_made(request: Request, answers: Lru, key: Hashable, make: Callable[[], T]) -> T:
+    """The answer that is kept under the key; where none is, `make` waits its turn."""
+    found: T | None = answers.kept(key)
+    if found is not None:
+        return found
+    made: T = await anyio.to_thread.run_sync(lambda: answers.get(key, make), limiter=request.app.state.computing)
+    return made
 
 
 class _InMemory(MultiPartParser):

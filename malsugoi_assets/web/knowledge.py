@@ -6,12 +6,15 @@ new costs nothing.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
+import duckdb
 import numpy as np
 import polars as pl
 
@@ -20,12 +23,16 @@ from malsugoi_assets.recommend.content_taste import TitleWords
 from malsugoi_assets.recommend.franchises import learn_franchises
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.joint import JointNeighbourhood
-from malsugoi_assets.recommend.ratings import Ratings
+from malsugoi_assets.recommend.ranking import LearntOrder
+from malsugoi_assets.recommend.ranking_file import load_order
+from malsugoi_assets.recommend.ratings import IntArray, Ratings
 from malsugoi_assets.recommend.recommendation_settings import AGES
 from malsugoi_assets.recommend.recommendations import Recommender
 from malsugoi_assets.recommend.search import TitleSearch
 from malsugoi_assets.recommend.starters import choose_starters, worth_asking
 from malsugoi_assets.recommend.stored_titles import learnt_titles_of, neighbours_of
+from malsugoi_assets.recommend.weights import WeightsError
+from malsugoi_assets.warehouse.registered import ForeignFileError, registered_file
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.published import Parts, Published
@@ -33,6 +40,7 @@ from malsugoi_assets.web.records import Title
 from malsugoi_assets.web.sessions import Lru
 
 T = TypeVar("T")
+log = logging.getLogger("malsugoi.web")
 MAPPED_TITLES = 1_000
 STARTERS = 40
 _RELATIONS = ("anime_id", "relation", "related_kind", "related_id")
@@ -61,8 +69,9 @@ class _Remembering(Recommender):
 
 @dataclass(frozen=True)
 class Ranker:
-    """Ranks the catalogue for any list; `method`: whose weights do."""
+    """Ranks the catalogue for any list; `ranked_by`: what does, in words; `method`: whose weights are stored ('' = none)."""
 
+    ranked_by: str
     method: str
     recommender: Recommender
 
@@ -70,15 +79,22 @@ class Ranker:
 class Knowledge:
     """One published state and what was made of it."""
 
-    def __init__(self, published: Published, parts: Parts, limits: Limits, site: str | None) -> None:
+    def __init__(self, published: Published, root: Path, parts: Parts, limits: Limits, site: str | None) -> None:
+        """`root`: the data dir; `site`: where titles have pages, None for invented ones."""
         self.published = published
+        self._root = root
         self._parts = parts
         self._site = site
         self.answers = Lru(limits.answers)
 
     def make_ready(self) -> None:
         """Make every part now instead of when it is first asked for."""
-        _ = self.titles, self.search, self.words, self.ranker, self.rater, self.starters, self.map
+        _ = self.titles, self.search, self.words, self.vocabulary, self.related, self.rater, self.starters, self.map
+        if (ranker := self.ranker) and self.starters:
+            # What is compiled when it is first needed is needed here, not by a visitor.
+            rows = [("", self.starters[0], "", 8, "completed")]
+            one = pl.DataFrame(rows, schema=["username", "anime_id", "title", "score", "status"], orient="row")
+            ranker.recommender.recommend(one, lambda pairs: pl.Series([7.0] * pairs.height))
 
     @property
     def features(self) -> pl.DataFrame:
@@ -120,7 +136,8 @@ class Knowledge:
     @property
     def ranker(self) -> Ranker | None:
         """None before there are weights."""
-        return self._part("ranker", ("item_weights", "anime_features", "anime_relations"), self._ranker)
+        tables = ("item_weights", "ranking_model", "anime_features", "anime_relations")
+        return self._part("ranker", tables, self._ranker)
 
     @property
     def rater(self) -> Rater | None:
@@ -142,7 +159,12 @@ class Knowledge:
     def key(self) -> tuple[str, ...]:
         """What answers about a list that was brought along depend on."""
         return self.published.made_from(
-            "anime_features", "anime_relations", "item_weights", "title_baselines", "similarity_matrix"
+            "anime_features",
+            "anime_relations",
+            "item_weights",
+            "ranking_model",
+            "title_baselines",
+            "similarity_matrix",
         )
 
     def _part(self, name: str, tables: tuple[str, ...], make: Callable[[], T]) -> T:
@@ -183,9 +205,11 @@ class Knowledge:
         methods = [
             row["method"] for row in self.published.rows("SELECT DISTINCT method FROM item_weights ORDER BY 1")
         ]
-        if not methods:
+        method = "slim" if "slim" in methods else "".join(methods[:1])
+        order, ranked_by = self._order()
+        if order is None and not method:
             return None
-        method = "slim" if "slim" in methods else methods[0]
+        ranked_by = ranked_by if order else f"the weights of {method} ({ranked_by})"
         anime_id, neighbour_id, weight = self.published.arrays(
             "SELECT anime_id, neighbour_id, weight FROM item_weights WHERE method = ?", method
         )
@@ -194,7 +218,20 @@ class Knowledge:
             self.published.rows("SELECT anime_id, count(*) AS lists FROM user_lists GROUP BY 1"),
             schema={"anime_id": pl.Int32(), "lists": pl.UInt32()},
         )
-        return Ranker(method, _Remembering(weights, self.features, self.relations, listed))
+        recommender = _Remembering(weights, self.features, self.relations, listed, order)
+        return Ranker(ranked_by, method, recommender)
+
+    def _order(self) -> tuple[tuple[LearntOrder, IntArray] | None, str]:
+        """The learnt order with its titles, and what ranks in words; None and why, where it cannot be had."""
+        try:
+            rows = self.published.table("ranking_model", ("path", "sha256"))
+            path = registered_file(self._root, rows, "ranking_model")
+            return (load_order(path), "the learnt order") if path else (None, "no order is learnt")
+        except duckdb.CatalogException:
+            return None, "no order is learnt"
+        except (ForeignFileError, WeightsError) as error:
+            log.warning("%s", error)
+            return None, "the learnt order cannot be read"
 
     def _rater(self) -> Rater | None:
         baselines = TABLES["title_baselines"].column_names

@@ -32,3 +32,5 @@ class Limits:
     """Recommendations kept so that nobody waits twice for them."""
     threads: int = 8
     """Requests worked on at once; others wait in line."""
+    computing: int = 2
+    """Of these lists that are ranked at once, so that answers which are known already don't wait for them."""

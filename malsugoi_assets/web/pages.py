@@ -16,7 +16,16 @@ from starlette.templating import Jinja2Templates
 
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.web import airing, forms, mapping, queries
-from malsugoi_assets.web.asking import ID, id_of, needed_person, pairs_of, person_of, uploaded
+from malsugoi_assets.web.asking import (
+    ID,
+    asked_of,
+    id_of,
+    kept_or_made,
+    needed_person,
+    pairs_of,
+    person_of,
+    uploaded,
+)
 from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.people import NOBODY, Person, find_user, list_frame, read_export
@@ -81,20 +90,16 @@ def find_person(request: Request) -> Response:
     return RedirectResponse(f"/recommendations?{urlencode({'user': person.name})}", 303)
 
 
-def shown_recommendations(request: Request) -> Response:
+async def shown_recommendations(request: Request) -> Response:
     """What to watch next, and why."""
-    knowledge = _knowledge(request)
-    person = needed_person(request, knowledge)
-    settings = forms.read(RecommendationSettings, pairs_of(request))
-    assert isinstance(settings, RecommendationSettings)
+    knowledge, person, settings = await asked_of(request, _wanted)
 
     def page() -> bytes:
-        made = recommendations(knowledge, person, settings)
         shown = show(
             request,
             "recommendations.html",
             person,
-            made=made,
+            made=recommendations(knowledge, person, settings),
             controls=forms.controls(settings, knowledge.vocabulary),
             first=FIRST,
             changed=settings != _USUAL,
@@ -103,7 +108,14 @@ def shown_recommendations(request: Request) -> Response:
 
     # A page's text costs more than all else where the recommendations are known already.
     key = ("page", *answer_key(knowledge, person), settings)
-    return HTMLResponse(person.answers.get(key, page))
+    return HTMLResponse(await kept_or_made(request, person.answers, key, page))
+
+
+def _wanted(request: Request) -> tuple[Knowledge, Person, RecommendationSettings]:
+    knowledge = _knowledge(request)
+    settings = forms.read(RecommendationSettings, pairs_of(request))
+    assert isinstance(settings, RecommendationSettings)
+    return knowledge, needed_person(request, knowledge), settings
 
 
 def shown_profile(request: Request) -> Response:

@@ -103,6 +103,11 @@ class States(Generic[T]):
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a state is in use already."""
+        return self._state is not None
+
     def current(self) -> T:
         """The state in use; `Problem` (503) before anything is published."""
         if self._state is None:

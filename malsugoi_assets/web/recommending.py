@@ -47,7 +47,7 @@ def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings
     rated = predict(knowledge, person, [row["anime_id"] for row in rows])
     return Recommendations(
         username=person.name,
-        ranked_by=f"the weights of {ranker.method}",
+        ranked_by=ranker.ranked_by,
         items=[_item(knowledge, person, row, rated.get(row["anime_id"])) for row in rows],
     )
 
@@ -80,7 +80,14 @@ def _item(knowledge: Knowledge, person: Person, row: dict[str, Any], rating: Rat
         for reason in row["because"] or []
     ]
     anime = knowledge.titles[row["anime_id"]]
-    return Recommendation(rank=row["rank"], score=row["score"], anime=anime, rating=rating, because=because)
+    return Recommendation(
+        rank=row["rank"],
+        score=row["score"],
+        anime=anime,
+        rating=rating,
+        because=because,
+        gave_way=row.get("gave_way") or "",
+    )
 
 
 def title_of(knowledge: Knowledge, anime_id: int, listed: str | None) -> str:

@@ -25,6 +25,13 @@ class Lru:
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
 
+    def kept(self, key: Hashable) -> Any:
+        """What is kept under the key, None where there is nothing."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What is kept under the key, made where there is nothing."""
         with self._lock:

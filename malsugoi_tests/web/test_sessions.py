@@ -47,3 +47,6 @@ def test_the_last_answers_are_kept() -> None:
     for key in (1, 2, 1, 3, 1, 2):
         answers.get(key, lambda key=key: made.append(key))
     assert made == [1, 2, 3, 2]
+    assert answers.kept(9) is None
+    answers.get(9, lambda: "nine")
+    assert answers.kept(9) == "nine"
