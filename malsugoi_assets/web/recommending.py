@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from malsugoi_assets.recommend.joint import JointNeighbourhood
+from malsugoi_assets.recommend.one_list import for_one_list
 from malsugoi_assets.recommend.ratings import index_ratings
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.web.knowledge import Knowledge, Rater
@@ -42,7 +43,9 @@ def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings
         raise Problem(
             503, "No weights are published yet, so nothing can be ranked.", "Let `malsugoi run` finish first."
         )
-    frame = ranker.recommender.recommend(person.entries, lambda pairs: pl.Series([7.0] * pairs.height), settings)
+    key = ("recommender", *answer_key(knowledge, person))
+    recommender = person.answers.get(key, lambda: for_one_list(ranker.recommender))
+    frame = recommender.recommend(person.entries, lambda pairs: pl.Series([7.0] * pairs.height), settings)
     rows = frame.sort("rank").to_dicts()
     rated = predict(knowledge, person, [row["anime_id"] for row in rows])
     return Recommendations(
