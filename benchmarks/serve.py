@@ -4,8 +4,8 @@
 
 Starts `malsugoi serve` on a copy of the published data dir. Every client brings a list of its own (that of one of the dir's
 users), then asks for recommendations by the settings of a new visitor, of other settings each time (nothing of that is
-kept from before), and again by the same settings. With `--publishing` a process beside it writes a batch's recommendations
-anew and publishes, over and over. Prints medians and 95 % points in milliseconds by kind, and the server's own CPU time a
+kept from before), and again by the same settings. With `--publishing` a process beside it writes a batch anew and
+publishes, over and over. Prints medians and 95 % points in milliseconds by kind, and the server's own CPU time a
 request; clients, server and publisher share the machine's cores.
 """
 
@@ -88,19 +88,19 @@ def measure(root: Path, asked: argparse.Namespace) -> dict[str, object]:
 
 
 def publish(root: Path) -> None:
-    """Write the first batch's recommendations anew and publish, until told to end; a dot a time."""
+    """Write the first batch of a table of people anew and publish, until told to end; a line a time."""
     data_dir = DataDir(root)
-    batch = data_dir.lake.partitions("recommendations")[0]
-    rows = pl.read_parquet(data_dir.lake.path("recommendations", batch))
+    name = next(n for n in ("recommendations", "cf_predictions", "rating_matrix") if data_dir.lake.partitions(n))
+    batch = data_dir.lake.partitions(name)[0]
+    rows = pl.read_parquet(data_dir.lake.path(name, batch))
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    number = 0
     while not ended.is_set():
-        number += 1
-        changed = rows.with_columns((pl.col("score") + number * 1e-6).cast(pl.Float32))
-        data_dir.lake.write(TABLES["recommendations"], changed, batch)
-        data_dir.publisher.publish()
-        print("published", flush=True)
+        # The same rows at another second are another state.
+        data_dir.lake.write(TABLES[name], rows, batch)
+        if data_dir.publisher.publish().changed:
+            print("published", flush=True)
+        ended.wait(0.1)
 
 
 def _ask(asked: argparse.Namespace, lists: list[bytes], pid: int) -> tuple[dict[str, list[float]], float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -156,9 +156,9 @@ class Knowledge:
         return self._part("map", ("item_weights", "anime_features"), self._map)
 
     @cached_property
-    def key(self) -> tuple[str, ...]:
+    def key(self) -> tuple[Hashable, ...]:
         """What answers about a list that was brought along depend on."""
-        return self.published.made_from(
+        return self.published.contents(
             "anime_features",
             "anime_relations",
             "item_weights",
@@ -168,7 +168,7 @@ class Knowledge:
         )
 
     def _part(self, name: str, tables: tuple[str, ...], make: Callable[[], T]) -> T:
-        return self._parts.get(name, self.published.made_from(*tables), make)
+        return self._parts.get(name, self.published.contents(*tables), make)
 
     def _features(self) -> pl.DataFrame:
         return self.published.table("anime_features", TABLES["anime_features"].column_names).sort("anime_id")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -36,10 +36,7 @@ class Published:
         # Set afterwards: a process may open a file only once with settings of its own, and a publisher opens it too.
         self._connection.execute("SET threads = 2")
         self._connection.execute("SET enable_external_access = false")
-        try:
-            self._made_from = dict(self._connection.execute("FROM internal.made_from").fetchall())
-        except duckdb.Error:
-            self._made_from = {}
+        self._contents: dict[str, Hashable] = {}
 
     def rows(self, sql: str, *values: object) -> list[dict[str, Any]]:
         """The result's rows as dictionaries."""
@@ -61,9 +58,22 @@ class Published:
         with self._connection.cursor() as cursor:
             return [np.asarray(column) for column in cursor.execute(sql, list(values)).fetchnumpy().values()]
 
-    def made_from(self, *tables: str) -> tuple[str, ...]:
-        """What the tables' rows were made from: as long as this is the same, so are they."""
-        return tuple(self._made_from.get(table, self.path.name) for table in tables)
+    def contents(self, *tables: str) -> tuple[Hashable, ...]:
+        """What tells the tables' rows from others: as long as this is the same, so are they. None for a table not there."""
+        return tuple(self._content(table) for table in tables)
+
+    def _content(self, table: str) -> Hashable:
+        if table not in self._contents:
+            if table not in TABLES:
+                raise KeyError(table)
+            try:
+                [found] = self.rows(
+                    f"SELECT count(*) AS n, bit_xor(hash(t)) AS folded, sum(hash(t)) AS added FROM {table} t"  # noqa: S608
+                )
+                self._contents[table] = tuple(found.values())
+            except duckdb.CatalogException:
+                self._contents[table] = None
+        return self._contents[table]
 
 
 class Parts:
