@@ -26,6 +26,8 @@ from malsugoi_assets.recommend.slim import slim_memory_gib
 _USERS_AT_A_TIME = 64
 # Where the scores of titles lie that are no candidates: what picks them, cut to ± _PICKED, around _BEHIND.
 _BEHIND, _PICKED = -200.0, 100.0
+NOTHING = _BEHIND
+"""The score of every title for a list on which nothing stands."""
 # The scores whose sum picks the candidates, with their weights.
 _PICKS = {
     "slim, liked titles counted half more": 1.0,
@@ -74,7 +76,7 @@ class LearntOrder:
     def scores(self, lists: ListScores, users: IntArray) -> FloatArray:
         """Float32 (len(users), n_items): the network's score of the candidates; below -100 the rest, by what picks them.
 
-        Titles on the list come last of all; every value is finite.
+        Titles on the list come last of all; every value is finite. An empty list gives `NOTHING` to all.
         """
         parts = [np.empty((0, lists.n_items), dtype=np.float32)]
         for start in range(0, len(users), _USERS_AT_A_TIME):
@@ -83,6 +85,7 @@ class LearntOrder:
             result = np.where(np.isfinite(picked), _BEHIND + np.clip(picked, -_PICKED, _PICKED), 2 * _BEHIND)
             order = np.maximum(order, _BEHIND + _PICKED)
             result[np.nonzero(there)[0], item[there]] = order[there]
+            result[np.diff(lists.listed.indptr)[users[start : start + _USERS_AT_A_TIME]] == 0] = NOTHING
             parts.append(result.astype(np.float32))
         return np.concatenate(parts)
 

@@ -17,7 +17,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from malsugoi_assets.recommend.list_scores import ListScores
-from malsugoi_assets.recommend.ranking import LearntOrder
+from malsugoi_assets.recommend.ranking import NOTHING, LearntOrder
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings, index_ratings
 
 Reason = tuple[int, float]
@@ -133,7 +133,7 @@ class OrderRanker:
 class OrderScorer:
     """The learnt order's scores for some lists."""
 
-    _MOST_TRIED = 12
+    _MOST_TRIED = 8
 
     def __init__(self, ranker: OrderRanker, lists: pl.DataFrame) -> None:
         self._ranker, self._order, self._order_ids = ranker, ranker.order, ranker.order_ids
@@ -145,10 +145,13 @@ class OrderScorer:
         self._rows = [slice(int(a), int(b)) for a, b in pairwise(starts)]
 
     def scores(self, usernames: Sequence[str]) -> Matrix:
-        """As `Scorer.scores`; titles that the order does not know come after those that it does."""
+        """As `Scorer.scores`; titles that the order does not know come after those that it does.
+
+        Somebody without a list has `NOTHING` everywhere.
+        """
         rows, n_titles = _numbers(self._names, usernames), len(self._ranker.ids)
         known = rows >= 0
-        result = np.zeros((len(usernames), n_titles), dtype=np.float32)
+        result = np.full((len(usernames), n_titles), NOTHING, dtype=np.float32)
         scores = self._order.scores(self._lists, rows[known].astype(np.int32))
         full = np.repeat(scores.min(axis=1, keepdims=True, initial=0) - 1, n_titles, axis=1)
         full[:, self._ranker.place] = scores[:, self._ranker.in_catalogue]
@@ -176,11 +179,14 @@ class OrderScorer:
         item = np.searchsorted(self._order_ids, wanted[known])
         entry = self._ratings.item[self._rows[row]] if row >= 0 and most else np.empty(0, np.int32)
         proposed = self._ranker.proposing[entry][:, item].toarray()
-        nearest = np.argsort(-proposed, axis=0, kind="stable")[: most + 1]
+        nearest = np.argsort(-proposed, axis=0, kind="stable")[: 2 * most]
         worth = np.zeros(len(entry), dtype=np.float64)
         np.add.at(worth, nearest, np.take_along_axis(proposed, nearest, axis=0))
+        # Only what is among the nearest of a title may be a reason for it.
+        mine = np.zeros_like(proposed)
+        np.put_along_axis(mine, nearest, np.take_along_axis(proposed, nearest, axis=0), axis=0)
         tried = np.sort(np.argsort(-worth, kind="stable")[: self._MOST_TRIED])
-        return _Trial(row, known, item, entry, proposed, tried[worth[tried] > 0])
+        return _Trial(row, known, item, entry, mine, tried[worth[tried] > 0])
 
     def _scored_again(self, trials: list[_Trial]) -> Iterator[Matrix]:
         """For each of the trials the scores of its titles by the whole list, then without each entry tried."""

@@ -1,0 +1,86 @@
+"""On real lists: a thousand reasons drawn at random are true, and no list holds what a fan would laugh at."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from malsugoi_assets.files.catalogue import read_catalogue, read_relations
+from malsugoi_assets.files.titles import crosswalks
+from malsugoi_assets.recommend.items import align_items
+from malsugoi_assets.recommend.people import counting
+from malsugoi_assets.recommend.ranking import RankingSettings, learn_order
+from malsugoi_assets.recommend.ratings import index_ratings
+from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+from malsugoi_assets.recommend.recommendations import Recommender
+from malsugoi_tests.support.shared import shared_path
+
+USERS, TITLES, REASONS = 120, 1_500, 1_000
+Made = tuple[Recommender, pl.DataFrame, pl.DataFrame, pl.DataFrame]
+
+
+@pytest.fixture(scope="module")
+def made() -> Made:
+    """The recommender, the lists of some users over the most rated titles, their recommendations, the relations."""
+    folder = shared_path("mal_2020")
+    ratings = pl.read_parquet(folder / "ratings.parquet")
+    known = ratings.group_by("anime_id").len().sort("len", "anime_id", descending=True).head(TITLES)["anime_id"]
+    users = ratings.select(pl.col("user_id").unique().sort()).head(USERS)["user_id"]
+    lists = ratings.filter(
+        pl.col("anime_id").is_in(known.implode()) & pl.col("user_id").is_in(users.implode())
+    ).select(
+        username=pl.col("user_id").cast(pl.String),
+        anime_id=pl.col("anime_id").cast(pl.Int32),
+        title=pl.lit(None, dtype=pl.String),
+        score=pl.when(pl.col("score") > 0).then(pl.col("score")).cast(pl.Int8),
+        status=pl.lit(None, dtype=pl.String),
+    )
+    _, for_catalogue = crosswalks([folder])
+    features = read_catalogue(folder / "anime.parquet", for_catalogue)[0].sort("anime_id")
+    relations, _ = read_relations(folder / "relations.parquet")
+    learnt, index = index_ratings(lists)
+    items = align_items(index.anime_ids, features, relations)
+    order = learn_order(learnt, items, RankingSettings(hides=1, epochs=3, members=1))
+    nothing = pl.DataFrame(schema={"anime_id": pl.Int32, "neighbour_id": pl.Int32, "weight": pl.Float32})
+    listed = lists.group_by("anime_id").len("lists")
+    recommender = Recommender(nothing, features, relations, listed, (order, index.anime_ids))
+    return recommender, lists, recommender.recommend(lists, lambda p: pl.Series([7.0] * p.height)), relations
+
+
+def test_a_thousand_random_reasons_lower_the_raw_score_when_their_entry_is_taken_away(made: Made) -> None:
+    recommender, lists, rows, _ = made
+    reasons = rows.explode("because").drop_nulls("because").unnest("because", separator=".")
+    drawn = reasons.sample(min(REASONS, reasons.height), seed=7)
+    of_user = dict(iter(lists.partition_by("username", as_dict=True).items()))
+    parts = [
+        of_user[(row["username"],)]
+        .filter(pl.col("anime_id") != row["because.anime_id"])
+        .with_columns(username=pl.lit(f"{number:04}"))
+        for number, row in enumerate(drawn.iter_rows(named=True))
+    ]
+    scorer = recommender.ranker.over(counting(pl.concat(parts), RecommendationSettings()))
+    after = np.array(
+        [
+            scorer.scores([f"{number:04}"])[0, np.searchsorted(recommender.ids, anime_id)]
+            for number, anime_id in enumerate(drawn["anime_id"])
+        ]
+    )
+    lower = drawn["score"].to_numpy() - after
+    assert len(drawn) == REASONS
+    assert (lower > 0).all()
+    np.testing.assert_allclose(lower, drawn["because.weight"].to_numpy(), atol=1e-2)
+
+
+def test_nothing_listed_no_recap_and_no_sequel_before_its_prequel_but_for_specials_between(made: Made) -> None:
+    recommender, lists, rows, relations = made
+    own = lists.select("username", "anime_id")
+    assert rows.join(own, on=["username", "anime_id"], how="semi").is_empty()
+    recaps = relations.filter(related_kind="anime", relation="Full story")
+    assert rows.join(recaps, on="anime_id", how="semi").is_empty()
+    prequels = relations.filter(related_kind="anime", relation="Prequel")
+    missing = rows.join(prequels, on="anime_id").join(
+        own, left_on=["username", "related_id"], right_on=["username", "anime_id"], how="anti"
+    )
+    kinds = recommender._features.select(related_id="anime_id", kind="type")
+    assert set(missing.join(kinds, on="related_id")["kind"]) <= {"Special", "Music"}
