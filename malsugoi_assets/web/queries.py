@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from malsugoi_assets.recommend.alike import alike
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.limits import Limits
@@ -55,12 +56,22 @@ def title_page(knowledge: Knowledge, anime_id: int) -> TitlePage:
 
 
 def similar(knowledge: Knowledge, anime_id: int, top: int = _SIMILAR) -> list[Neighbour]:
-    """The titles that are rated alike, the most similar first."""
+    """The titles that are rated alike, the most similar first; too few of these are followed by titles alike in themselves
+    (genres, themes, studios), with support 0.
+    """
     rows = knowledge.published.rows(
-        "SELECT neighbour_id, rank, similarity, support FROM similarity_matrix WHERE anime_id = ? ORDER BY rank",
+        "SELECT neighbour_id, similarity, support FROM similarity_matrix WHERE anime_id = ? ORDER BY rank",
         anime_id,
     )
-    known = [row for row in rows if row["neighbour_id"] in knowledge.titles][:top]
+    if len(rows) < top:
+        known = frozenset(row["neighbour_id"] for row in rows)
+        # It looks at the whole catalogue, so what it finds is kept with the state.
+        others = knowledge.answers.get(
+            ("alike", knowledge.key, anime_id, top),
+            lambda: alike(knowledge.features, anime_id, top - len(rows), known),
+        )
+        rows += [{"neighbour_id": o.anime_id, "similarity": o.likeness, "support": 0} for o in others]
+    named = [row for row in rows if row["neighbour_id"] in knowledge.titles][:top]
     return [
         Neighbour(
             rank=rank,
@@ -68,7 +79,7 @@ def similar(knowledge: Knowledge, anime_id: int, top: int = _SIMILAR) -> list[Ne
             similarity=round(row["similarity"], 4),
             support=row["support"],
         )
-        for rank, row in enumerate(known, start=1)
+        for rank, row in enumerate(named, start=1)
     ]
 
 

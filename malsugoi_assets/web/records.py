@@ -72,7 +72,7 @@ class Neighbour(Record):
     rank: int
     anime: Title
     similarity: float
-    support: int = Field(description="Users who rated both.")
+    support: int = Field(description="Users who rated both; 0 = alike in genres, themes and studios only.")
 
 
 class Relation(Record):

@@ -150,6 +150,12 @@ def test_a_title_is_found_by_a_name_and_guessed_by_a_part(client: TestClient) ->
     assert "No title comes close" in words(client.get("/search?q=%F0%9F%A6%86%F0%9F%A6%86"))
 
 
+def test_a_title_that_nobody_rated_is_like_others_in_itself(client: TestClient) -> None:
+    text = words(client.get(f"/title/{UPCOMING}"))
+    assert "alike in genres, themes or studios" in text
+    assert "rated alike (" in words(client.get("/title/100"))
+
+
 def test_titles_and_names_that_mean_harm_are_text(client: TestClient) -> None:
     send(client, export(LIKES, owner=EVIL_NAME))
     pages = [client.get(path) for path in ("/recommendations", "/profile", "/map", f"/title/{EVIL_ID}", "/title/109")]
