@@ -16,29 +16,22 @@ import polars as pl
 mpl.use("svg")
 import matplotlib.pyplot as plt
 
-NAMES = {
-    "import": "import",
-    "title_baselines": "baselines",
-    "similarity_matrix": "similarity",
-    "item_weights": "ranking weights",
-    "cf_metrics": "metrics",
-    "cf_predictions": "predictions",
-    "1,000 new users": "1,000 new users, both ways",
-}
-
 
 def draw(figures: pl.DataFrame, path: Path) -> None:
     # Text as text and no date or random name: the same figures give the same file.
     mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "malsugoi", "font.size": 9}
-    shape, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
-    for stage, name in NAMES.items():
-        line = figures.filter(stage=stage).sort("ratings")
-        millions = line["ratings"] / 1e6
-        left.plot(millions, line["cpu_seconds"], marker="o", markersize=3)
-        right.plot(millions, line["gib"], marker="o", markersize=3, label=name)
-    for axes, what in ((left, "processor seconds"), (right, "peak memory, GiB")):
-        axes.set(xlabel="ratings, millions", ylabel=what, xscale="log", yscale="log")
-        axes.grid(visible=True, which="both", alpha=0.25)
+    panels = {"cpu_seconds": "processor seconds", "gib": "peak memory, GiB"}
+    panels = {column: what for column, what in panels.items() if figures[column].count()}
+    shape, axes = plt.subplots(
+        1, len(panels), figsize=(2 + 3.5 * len(panels), 3.6), layout="constrained", squeeze=False
+    )
+    for (column, what), panel in zip(panels.items(), axes[0], strict=True):
+        for stage in figures["stage"].unique(maintain_order=True):
+            line = figures.filter((pl.col("stage") == stage) & pl.col(column).is_not_null()).sort("ratings")
+            label = stage if panel is axes[0][0] else None
+            panel.plot(line["ratings"] / 1e6, line[column], marker="o", markersize=3, label=label)
+        panel.set(xlabel="ratings, millions", ylabel=what, xscale="log", yscale="log")
+        panel.grid(visible=True, which="both", alpha=0.25)
     shape.legend(loc="outside right center", frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     shape.savefig(path, metadata={"Date": None, "Creator": None})

@@ -2,7 +2,7 @@
 
 A row's similarities are worked out in one sweep that the processor does several at a time. Only those that may be among
 the strongest of one of the two titles are noted; where a title's notes are full, the better half stays and says from which
-similarity on more are wanted. (Heaps, which are exact at every step, took three times as long.)
+similarity on more are wanted. (Heaps, which are exact at every step, took half as long again.)
 """
 
 from __future__ import annotations
