@@ -88,7 +88,7 @@ def explain_title(settings: Settings, username: str, title: str, wanted: Recomme
     asked = [(stored.username, [at] if at is not None else [])]
     why_not = verdict(person, anime_id, titles, wanted)
     if not why_not and not len(place):
-        why_not = f"others of its franchise stand before it, or more than {_LOOKED_AT:,} titles do"
+        why_not = _what_stands_before(stored, listed, anime_id)
     elif not why_not and place[0] > wanted.length:
         why_not = f"{place[0] - 1} titles stand before it, and the list has {wanted.length}"
     return {
@@ -105,6 +105,16 @@ def explain_title(settings: Settings, username: str, title: str, wanted: Recomme
         "because": _entries(stored, scorer.reasons(asked, wanted.reasons)),
         "though": _entries(stored, scorer.objections(asked, wanted.reasons)),
     }
+
+
+def _what_stands_before(stored: _Stored, listed: pl.DataFrame, anime_id: int) -> str:
+    """Which title of its franchise takes the place of one that no rule keeps off; else that it is far down."""
+    franchises = stored.recommender.franchises
+    for other in listed["anime_id"]:
+        if franchises.franchise(other) == franchises.franchise(anime_id):
+            title = stored.features.filter(pl.col("anime_id") == other)["title"][0]
+            return f"{title}, of the same franchise, stands in its place"
+    return f"more than {_LOOKED_AT:,} titles stand before it"
 
 
 def _entries(stored: _Stored, found: list[list[list[tuple[int, float]]]]) -> list[dict[str, Any]]:
