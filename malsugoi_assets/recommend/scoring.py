@@ -133,7 +133,7 @@ class OrderRanker:
 class OrderScorer:
     """The learnt order's scores for some lists."""
 
-    _MOST_TRIED = 8
+    _MOST_TRIED = 12
 
     def __init__(self, ranker: OrderRanker, lists: pl.DataFrame) -> None:
         self._ranker, self._order, self._order_ids = ranker, ranker.order, ranker.order_ids
@@ -179,14 +179,11 @@ class OrderScorer:
         item = np.searchsorted(self._order_ids, wanted[known])
         entry = self._ratings.item[self._rows[row]] if row >= 0 and most else np.empty(0, np.int32)
         proposed = self._ranker.proposing[entry][:, item].toarray()
-        nearest = np.argsort(-proposed, axis=0, kind="stable")[: 2 * most]
+        nearest = np.argsort(-proposed, axis=0, kind="stable")[: most + 1]
         worth = np.zeros(len(entry), dtype=np.float64)
         np.add.at(worth, nearest, np.take_along_axis(proposed, nearest, axis=0))
-        # Only what is among the nearest of a title may be a reason for it.
-        mine = np.zeros_like(proposed)
-        np.put_along_axis(mine, nearest, np.take_along_axis(proposed, nearest, axis=0), axis=0)
         tried = np.sort(np.argsort(-worth, kind="stable")[: self._MOST_TRIED])
-        return _Trial(row, known, item, entry, mine, tried[worth[tried] > 0])
+        return _Trial(row, known, item, entry, proposed, tried[worth[tried] > 0])
 
     def _scored_again(self, trials: list[_Trial]) -> Iterator[Matrix]:
         """For each of the trials the scores of its titles by the whole list, then without each entry tried."""
