@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -72,8 +73,21 @@ class Lake:
         return self.root / table / f"{partition}.parquet"
 
     def partitions(self, table: str) -> list[str]:
-        """The partitions that have a file, in canonical order."""
-        return sorted(p.stem for p in (self.root / table).glob("*.parquet"))
+        """The partitions that have a file, in canonical order; one that an older version wrote and that lacks a column
+        which must be known counts as absent.
+        """
+        return sorted(p.stem for p in (self.root / table).glob("*.parquet") if self._is_of_today(TABLES[table], p))
+
+    def columns(self, table: str, partition: str = WHOLE) -> set[str]:
+        """The columns of a file: those declared since it was written may be missing, and are unknown then."""
+        return set(_columns(path := self.path(table, partition), path.stat().st_mtime_ns))
+
+    def _is_of_today(self, table: Table, path: Path) -> bool:
+        known = {column.name for column in table.stored_columns if column.required}
+        try:
+            return known <= _columns(path, path.stat().st_mtime_ns)
+        except FileNotFoundError:
+            return False
 
     def write(
         self,
@@ -115,18 +129,19 @@ class Lake:
         """
         wanted = self.partitions(table) if partitions is None else sorted(partitions)
         paths = [self.path(table, p) for p in wanted]
-        absent = [p for p, path in zip(wanted, paths, strict=True) if not path.exists()]
+        absent = [p for p, path in zip(wanted, paths, strict=True) if not self._is_of_today(TABLES[table], path)]
         if absent:
             of = "" if absent == [WHOLE] else f" for {', '.join(absent[:5])}"
             raise LakeError(f"{table}: no data yet{of}; materialise {table} first")
+        schema = polars_schema(TABLES[table])
         if not paths:
-            return pl.LazyFrame(schema=polars_schema(TABLES[table]))
-        return pl.scan_parquet(paths)
+            return pl.LazyFrame(schema=schema)
+        return pl.scan_parquet(paths, schema=schema, missing_columns="insert", extra_columns="ignore")
 
     def provenance(self, table: str, partition: str = WHOLE) -> Provenance | None:
         """What the partition's file says of itself; None where there is none (or one from elsewhere)."""
         path = self.path(table, partition)
-        if not path.exists():
+        if not path.exists() or not self._is_of_today(TABLES[table], path):
             return None
         try:
             stored = pl.read_parquet_metadata(path).get(_METADATA_KEY)
@@ -165,3 +180,14 @@ class Lake:
     def sweep(self) -> list[Path]:
         """Delete what a killed writer left behind."""
         return sweep_drafts(self.root)
+
+
+@lru_cache(maxsize=16_384)
+def _columns(path: Path, changed: int) -> frozenset[str]:
+    """The columns of the file as it was at `changed` (mtime). Raises `LakeError` where it cannot be read."""
+    try:
+        return frozenset(pl.read_parquet_schema(path))
+    except pl.exceptions.PolarsError as error:
+        raise LakeError(
+            f"{path} cannot be read ({error}); delete it and materialise {path.parent.name} again"
+        ) from error

@@ -280,10 +280,15 @@ def _copied(current: Path | None, draft: Path, states: Mapping[str, str]) -> set
 
 def _view(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, name: str, partitions: Sequence[str]) -> None:
     """Let stored.`name` be the rows of these partition files of the table."""
-    columns = ", ".join(f"{c.name}::{c.type} AS {c.name}" for c in table.stored_columns)
     if partitions:
+        held = [lake.columns(table.name, p) for p in partitions]
+        columns = ", ".join(
+            f"{c.name if any(c.name in names for names in held) else 'NULL'}::{c.type} AS {c.name}"
+            for c in table.stored_columns
+        )
         listed = ", ".join(schema.literal(str(lake.path(table.name, p))) for p in partitions)
-        con.execute(f"CREATE OR REPLACE VIEW stored.{name} AS SELECT {columns} FROM read_parquet([{listed}])")
+        alike = "" if len(set(map(frozenset, held))) == 1 else ", union_by_name = true"
+        con.execute(f"CREATE OR REPLACE VIEW stored.{name} AS SELECT {columns} FROM read_parquet([{listed}]{alike})")
     else:
         con.execute(schema.create_table(table, "stored"))
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.lake import EVERY, Lake, LakeError
 from malsugoi_assets.warehouse.tables import TABLES
-from malsugoi_tests.warehouse.frames import NOON, frame
+from malsugoi_tests.warehouse.frames import NOON, frame, rows, write_lists
 
 RATINGS = TABLES["rating_matrix"]
 
@@ -81,3 +82,39 @@ def test_a_broken_file_is_named_with_what_to_do(lake: Lake) -> None:
     lake.path("rating_matrix", "batch-000000").write_bytes(b"not parquet")
     with pytest.raises(LakeError, match=r"batch-000000.parquet cannot be read .* materialise rating_matrix again"):
         lake.provenance("rating_matrix", "batch-000000")
+
+
+def written_before(lake: Lake, table: str, row: dict[str, object], *columns: str) -> None:
+    """A file as an older version wrote it, without these columns."""
+    lake.write(TABLES[table], frame(table, row))
+    path = lake.path(table)
+    metadata = pl.read_parquet_metadata(path)
+    older = pl.read_parquet(path).drop(*columns)
+    older.write_parquet(path, metadata={"malsugoi": metadata["malsugoi"]})
+
+
+BASELINE = {"anime_id": 1, "ratings": 3, "mean": 7.0, "shrunk_mean": 6.9, "bias": 0.1, "global_mean": 7.0}
+
+
+def test_what_an_older_version_did_not_know_is_unknown(lake: Lake) -> None:
+    written_before(lake, "title_baselines", {**BASELINE, "effect": 0.5}, "effect", "listing")
+    assert lake.read("title_baselines").select("anime_id", "effect", "listing").collect().rows() == [(1, None, None)]
+    assert lake.is_current("title_baselines")
+
+
+def test_an_older_file_without_what_must_be_known_counts_as_absent(lake: Lake) -> None:
+    written_before(lake, "title_baselines", BASELINE, "bias")
+    assert lake.partitions("title_baselines") == []
+    assert lake.provenance("title_baselines") is None
+    with pytest.raises(LakeError, match="materialise title_baselines first"):
+        lake.read("title_baselines", ["all"])
+
+
+@pytest.mark.parametrize("columns", [["effect"], ["bias"]])
+def test_the_database_is_published_with_files_of_an_older_version(tmp_path: Path, columns: list[str]) -> None:
+    data_dir = DataDir(tmp_path)
+    write_lists(data_dir, "batch-000000", {"ann": {1: 7}})
+    written_before(data_dir.lake, "title_baselines", {**BASELINE, "effect": 0.5}, *columns)
+    data_dir.publisher.publish()
+    shown = rows(data_dir, "SELECT anime_id, effect FROM title_baselines")
+    assert shown == ([(1, None)] if columns == ["effect"] else [])
