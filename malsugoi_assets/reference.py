@@ -43,7 +43,7 @@ def configuration_page() -> str:
 
 def commands_page() -> str:
     """docs/commands.md: what every command says of itself."""
-    whole = click.Context(main, info_name="malsugoi", terminal_width=100)
+    whole = click.Context(main, info_name="malsugoi", terminal_width=100, **main.context_settings)
     parts = ["# Commands", _MADE, f"```\n{main.get_help(whole)}\n```"]
     for name in main.list_commands(whole):
         command = main.get_command(whole, name)
