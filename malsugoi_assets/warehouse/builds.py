@@ -6,13 +6,13 @@ What belongs here: keeping rows and files in step. Whether a build is good enoug
 from __future__ import annotations
 
 import difflib
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.registered import ForeignFileError, check_registered
 from malsugoi_assets.warehouse.schema import conform, polars_schema
 from malsugoi_assets.warehouse.tables import TABLES
 
@@ -42,11 +42,9 @@ class Builds:
             raise BuildError(f"the weights of {build['model_id']} are no longer kept")
         path = self._dir.root / str(build["path"])
         try:
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError as error:
-            raise BuildError(f"{path} cannot be read ({error.strerror})") from error
-        if found != build["sha256"]:
-            raise BuildError(f"{path} is not the file that was registered")
+            check_registered(path, build["sha256"])
+        except ForeignFileError as error:
+            raise BuildError(str(error)) from error
         return path
 
     def replace(self, rows: pl.DataFrame) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 
 
 class ForeignFileError(RuntimeError):
-    """The file is not the one that was registered; the message names it and says what to do."""
+    """The file is not the one that was registered; the message names it."""
 
 
 def registered_file(root: Path, rows: pl.DataFrame, table: str) -> Path | None:
@@ -23,10 +23,18 @@ def registered_file(root: Path, rows: pl.DataFrame, table: str) -> Path | None:
     if not path.is_file():
         return None
     try:
+        check_registered(path, str(rows["sha256"][0]))
+    except ForeignFileError as error:
+        raise ForeignFileError(f"{error}: materialise {table} again.") from error
+    return path
+
+
+def check_registered(path: Path, sha256: str) -> None:
+    """Raise `ForeignFileError` where the file is not the one with this SHA-256, or cannot be read."""
+    try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise ForeignFileError(f"{path} cannot be read ({error}): materialise {table} again.") from error
-    if found != rows["sha256"][0]:
-        raise ForeignFileError(f"{path} is not the file that was registered: materialise {table} again.")
-    return path
+        raise ForeignFileError(f"{path} cannot be read ({error.strerror})") from error
+    if found != sha256:
+        raise ForeignFileError(f"{path} is not the file that was registered")
