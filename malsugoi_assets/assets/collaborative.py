@@ -11,7 +11,7 @@ import polars as pl
 from malsugoi_assets.assets import previews
 from malsugoi_assets.assets.config import config_of
 from malsugoi_assets.assets.evaluation import build_id, error_along, measured, metrics_metadata, metrics_shown
-from malsugoi_assets.assets.lists import not_merely_planned, rows_of, some_batches
+from malsugoi_assets.assets.lists import rows_of, some_batches
 from malsugoi_assets.assets.plots import bars
 from malsugoi_assets.assets.table_asset import by_batch_result, table_asset, table_result
 from malsugoi_assets.evaluation.hold_out import hold_out
@@ -25,6 +25,7 @@ from malsugoi_assets.recommend.neighbourhood import (
     predict_top,
 )
 from malsugoi_assets.recommend.neighbourhood import title_baselines as learn_baselines
+from malsugoi_assets.recommend.people import not_merely_planned
 from malsugoi_assets.recommend.ratings import index_batches, index_ratings, nobody
 from malsugoi_assets.recommend.similarity import SimilaritySettings
 from malsugoi_assets.recommend.stored_titles import baselines_of, learnt_titles_of, neighbours_of, stored_baselines
@@ -163,7 +164,7 @@ def cf_predictions(  # noqa: D103
 
     def make(key: str) -> dict[str, pl.DataFrame]:
         context.log.info(counted.progress(len(user_lists)))
-        taken = not_merely_planned(user_lists[key]).select("username", "anime_id", "score").collect()
+        taken = user_lists[key].filter(not_merely_planned()).select("username", "anime_id", "score").collect()
         history, index = index_ratings(taken, anime_ids=anime_ids)
         better = joint.for_lists(history).predict if joint else None
         top = predict_top(history, baselines, spread, config.settings, better)  # type: ignore[attr-defined]

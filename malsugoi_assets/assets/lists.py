@@ -7,11 +7,6 @@ import polars as pl
 from malsugoi_assets.warehouse.batches import Batches
 
 
-def not_merely_planned(user_lists: pl.LazyFrame) -> pl.LazyFrame:
-    """List rows but those that are planned and not rated."""
-    return user_lists.filter((pl.col("status") != "plan_to_watch").fill_null(True) | pl.col("score").is_not_null())
-
-
 def rows_of(batches: Batches) -> int:
     """Rows of all batches."""
     return sum(_rows(frame) for frame in batches.values())

@@ -12,10 +12,10 @@ from pydantic import Field
 
 from malsugoi_assets.assets import previews
 from malsugoi_assets.assets.config import config_of
-from malsugoi_assets.assets.lists import not_merely_planned
 from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.recommend.item_weights import ItemWeightsSettings, learn_item_weights
 from malsugoi_assets.recommend.items import align_items
+from malsugoi_assets.recommend.people import not_merely_planned
 from malsugoi_assets.recommend.ranking import (
     LearntOrder,
     NothingToLearnError,
@@ -51,7 +51,7 @@ def item_weights(  # noqa: D103
     user_lists: Batches,
 ) -> dg.MaterializeResult[Any]:
     # Unrated entries say what a user chooses to watch as much as rated ones do; merely planned ones less.
-    ratings, anime_ids = index_batches(not_merely_planned(lists) for lists in user_lists.values())
+    ratings, anime_ids = index_batches(lists.filter(not_merely_planned()) for lists in user_lists.values())
     learnt = learn_item_weights(ratings, config.settings)  # type: ignore[attr-defined]
     frame = pl.concat(
         pl.DataFrame(
@@ -94,7 +94,7 @@ def ranking_model(  # noqa: D103
 ) -> dg.MaterializeResult[Any]:
     chosen: PipelineRankingSettings = config.settings  # type: ignore[attr-defined]
     settings = RankingSettings.model_validate(chosen.model_dump(exclude={"seed"}))
-    ratings, anime_ids = index_batches(not_merely_planned(lists) for lists in user_lists.values())
+    ratings, anime_ids = index_batches(lists.filter(not_merely_planned()) for lists in user_lists.values())
     needed = ranking_memory_gib(ratings.n_users, ratings.n_items, len(ratings), settings)
     told = {"gib_needed": previews.rounded(needed, 2), "list_rows": len(ratings)}
     order, why_not = None, why_no_order(ratings, settings)

@@ -53,9 +53,14 @@ def people(lists: pl.DataFrame, franchises: Franchises, settings: Recommendation
         yield person
 
 
+def not_merely_planned() -> pl.Expr:
+    """Which list rows say that somebody knows the title: all but those that are planned and not scored."""
+    return (pl.col("status") != "plan_to_watch").fill_null(True) | pl.col("score").is_not_null()
+
+
 def counting(lists: pl.DataFrame, settings: RecommendationSettings) -> pl.DataFrame:
     """The rows that add to scores: not what is merely planned; under `likes_only` not what was dropped or scored low."""
-    kept = (pl.col("status") != "plan_to_watch").fill_null(True) | pl.col("score").is_not_null()
+    kept = not_merely_planned()
     if settings.likes_only:
         kept &= (pl.col("score") >= settings.liked_from).fill_null(True)
         kept &= (pl.col("status") != "dropped").fill_null(True)
