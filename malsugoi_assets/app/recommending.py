@@ -15,11 +15,13 @@ from malsugoi_assets.recommend.choosing import verdict
 from malsugoi_assets.recommend.people import counting, people
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import Recommender
+from malsugoi_assets.recommend.scoring import preferred_method
 from malsugoi_assets.recommend.search import find_title
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.registered import ForeignFileError, registered_file
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.published import Published
+from malsugoi_assets.web.ranking_tables import lists_a_title, methods_of, weights_of
 
 _LOOKED_AT = 1_000
 """How far down the list `explain` says a title's place."""
@@ -140,21 +142,14 @@ def _read(settings: Settings, state: Published, username: str) -> _Stored:
     ranking, ranked_by = _ranking(settings.root, state)
     method = ""
     if ranking is None:
-        methods = {row["method"] for row in state.rows("SELECT DISTINCT method FROM item_weights")}
+        methods = methods_of(state)
         if not methods:
             raise UserError(f"nothing is learnt yet in {settings.root}: `malsugoi run` first")
-        method = "slim" if "slim" in methods else "ease"
+        method = preferred_method(methods)
         ranked_by = f"the weights of {method}: {ranked_by}"
-    pair = ("anime_id", "neighbour_id", "weight")
-    found = state.arrays("SELECT anime_id, neighbour_id, weight FROM item_weights WHERE method = ?", method)
-    weights = pl.DataFrame(dict(zip(pair, found, strict=True)))
-    listed = pl.DataFrame(
-        state.rows("SELECT anime_id, count(*) AS lists FROM user_lists GROUP BY 1"),
-        schema={"anime_id": pl.Int32(), "lists": pl.UInt32()},
-    )
     relations = state.table("anime_relations", TABLES["anime_relations"].column_names)
     barred = frozenset(anime_id for anime_id, mark in marks.items() if mark == "not interested")
-    recommender = Recommender(weights, features, relations, listed, ranking)
+    recommender = Recommender(weights_of(state, method), features, relations, lists_a_title(state), ranking)
     return _Stored(known, lists, features, recommender, barred, ranked_by)
 
 

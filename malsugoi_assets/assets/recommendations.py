@@ -17,6 +17,7 @@ from malsugoi_assets.recommend.ranking import LearntOrder
 from malsugoi_assets.recommend.ratings import IntArray, index_ratings
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import recommend
+from malsugoi_assets.recommend.scoring import preferred_method
 from malsugoi_assets.resources.compute import Compute
 from malsugoi_assets.resources.warehouse import Warehouse
 from malsugoi_assets.warehouse.tables import TABLES
@@ -74,7 +75,7 @@ def _ranker(
     warehouse: Warehouse, builds: pl.DataFrame, weights: pl.DataFrame
 ) -> tuple[pl.DataFrame, tuple[LearntOrder, IntArray] | None, str]:
     """The weights of one method, the learnt order where it can be had, and in words which of them ranks."""
-    method = "slim" if "slim" in weights["method"] else "ease"
+    method = preferred_method(weights["method"].unique().to_list())
     chosen = weights.filter(pl.col("method") == method)
     found = load_ranking(warehouse.dir.root, builds)
     if isinstance(found, str):

@@ -68,7 +68,23 @@ class WeightRanker:
         return WeightScorer(self, lists)
 
 
-class WeightScorer:
+class _Explaining:
+    """The two sides of the entries of a list: those that add to a title's score, and those that take from it."""
+
+    def reasons(self, asked: Sequence[Asked], most: int) -> list[list[list[Reason]]]:
+        """As `Scorer.reasons`."""
+        return self._entries(asked, most, 1)
+
+    def objections(self, asked: Sequence[Asked], most: int) -> list[list[list[Reason]]]:
+        """As `Scorer.objections`."""
+        return self._entries(asked, most, -1)
+
+    def _entries(self, asked: Sequence[Asked], most: int, sign: int) -> list[list[list[Reason]]]:
+        """Entries whose weight has this sign, for each user and title."""
+        raise NotImplementedError
+
+
+class WeightScorer(_Explaining):
     """The sums of weights for some lists."""
 
     def __init__(self, ranker: WeightRanker, lists: pl.DataFrame) -> None:
@@ -83,15 +99,8 @@ class WeightScorer:
         result[rows >= 0] = (self._listed[rows[rows >= 0]] @ self._ranker.rows).toarray()
         return result
 
-    def reasons(self, asked: Sequence[Asked], most: int) -> list[list[list[Reason]]]:
-        """As `Scorer.reasons`: the largest positive weights."""
-        return self._entries(asked, most, 1)
-
-    def objections(self, asked: Sequence[Asked], most: int) -> list[list[list[Reason]]]:
-        """As `Scorer.objections`: the most negative weights; SLIM has none."""
-        return self._entries(asked, most, -1)
-
     def _entries(self, asked: Sequence[Asked], most: int, sign: int) -> list[list[list[Reason]]]:
+        """By their stored weights; SLIM has no negative ones."""
         rows = _numbers(self._names, [name for name, _ in asked])
         return [self._of_one(int(row), places, most, sign) for row, (_, places) in zip(rows, asked, strict=True)]
 
@@ -103,7 +112,7 @@ class WeightScorer:
             column = slice(weights.indptr[place], weights.indptr[place + 1])
             pairs = zip(weights.indices[column], weights.data[column], strict=True)
             added = [(int(ids[j]), float(w)) for j, w in pairs if sign * w > 0 and j in listed]
-            found.append(sorted(added, key=lambda reason: (-sign * reason[1], reason[0]))[:most])
+            found.append(_weightiest(added, most))
         return found
 
 
@@ -130,7 +139,7 @@ class OrderRanker:
         return OrderScorer(self, lists)
 
 
-class OrderScorer:
+class OrderScorer(_Explaining):
     """The learnt order's scores for some lists."""
 
     _MOST_TRIED = 12
@@ -158,15 +167,8 @@ class OrderScorer:
         result[known] = full
         return result
 
-    def reasons(self, asked: Sequence[Asked], most: int) -> list[list[list[Reason]]]:
-        """As `Scorer.reasons`: of the entries that the scores propose those that prove to add something."""
-        return self._entries(asked, most, 1)
-
-    def objections(self, asked: Sequence[Asked], most: int) -> list[list[list[Reason]]]:
-        """As `Scorer.objections`: of the same entries those that prove to take something away."""
-        return self._entries(asked, most, -1)
-
     def _entries(self, asked: Sequence[Asked], most: int, sign: int) -> list[list[list[Reason]]]:
+        """Of the entries that the scores propose, those that prove to add something, or to take it away."""
         rows = _numbers(self._names, [name for name, _ in asked])
         trials = [self._trial(int(row), places, most) for row, (_, places) in zip(rows, asked, strict=True)]
         scored = self._scored_again([t for t in trials if len(t.tried)])
@@ -227,7 +229,7 @@ class OrderScorer:
                 for entry, by in zip(trial.tried, lower[:, at], strict=True)
                 if sign * by > _LEAST and trial.proposed[entry, at] > 0
             ]
-            found[place] = sorted(added, key=lambda reason: (-sign * reason[1], reason[0]))[:most]
+            found[place] = _weightiest(added, most)
         return found
 
 
@@ -255,6 +257,16 @@ def _proposals(order: LearntOrder, names: Sequence[str]) -> sp.csr_matrix:
         weights = order.titles.weights[name].maximum(0)
         total = total + weights / max(float(weights.data.mean()) if weights.nnz else 1.0, 1e-9)
     return sp.csr_matrix(total)
+
+
+def _weightiest(entries: list[Reason], most: int) -> list[Reason]:
+    """The largest, all being of one sign; ties go to the lower id."""
+    return sorted(entries, key=lambda reason: (-abs(reason[1]), reason[0]))[:most]
+
+
+def preferred_method(methods: Sequence[str]) -> str:
+    """Which of the stored ranking weights rank: SLIM's where they were learnt, which rank better, else EASE's."""
+    return "slim" if "slim" in methods else "ease"
 
 
 def _numbers(names: pl.Series, wanted: Sequence[str]) -> IntArray:

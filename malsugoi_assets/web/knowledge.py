@@ -25,9 +25,10 @@ from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.joint import JointNeighbourhood
 from malsugoi_assets.recommend.ranking import LearntOrder
 from malsugoi_assets.recommend.ranking_file import load_order
-from malsugoi_assets.recommend.ratings import IntArray, Ratings
+from malsugoi_assets.recommend.ratings import IntArray, nobody
 from malsugoi_assets.recommend.recommendation_settings import AGES
 from malsugoi_assets.recommend.recommendations import Recommender
+from malsugoi_assets.recommend.scoring import preferred_method
 from malsugoi_assets.recommend.search import TitleSearch
 from malsugoi_assets.recommend.starters import choose_starters, worth_asking
 from malsugoi_assets.recommend.stored_titles import learnt_titles_of, neighbours_of
@@ -36,6 +37,7 @@ from malsugoi_assets.warehouse.registered import ForeignFileError, registered_fi
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.published import Parts, Published
+from malsugoi_assets.web.ranking_tables import lists_a_title, methods_of, weights_of
 from malsugoi_assets.web.records import Title
 from malsugoi_assets.web.sessions import Lru
 
@@ -202,22 +204,13 @@ class Knowledge:
         return dict(found)
 
     def _ranker(self) -> Ranker | None:
-        methods = [
-            row["method"] for row in self.published.rows("SELECT DISTINCT method FROM item_weights ORDER BY 1")
-        ]
-        method = "slim" if "slim" in methods else "".join(methods[:1])
+        methods = methods_of(self.published)
+        method = preferred_method(methods) if methods else ""
         order, ranked_by = self._order()
         if order is None and not method:
             return None
         ranked_by = ranked_by if order else f"the weights of {method} ({ranked_by})"
-        anime_id, neighbour_id, weight = self.published.arrays(
-            "SELECT anime_id, neighbour_id, weight FROM item_weights WHERE method = ?", method
-        )
-        weights = pl.DataFrame({"anime_id": anime_id, "neighbour_id": neighbour_id, "weight": weight})
-        listed = pl.DataFrame(
-            self.published.rows("SELECT anime_id, count(*) AS lists FROM user_lists GROUP BY 1"),
-            schema={"anime_id": pl.Int32(), "lists": pl.UInt32()},
-        )
+        weights, listed = weights_of(self.published, method), lists_a_title(self.published)
         recommender = _Remembering(weights, self.features, self.relations, listed, order)
         return Ranker(ranked_by, method, recommender)
 
@@ -251,10 +244,8 @@ class Knowledge:
                 )
             )
         )
-        none = np.empty(0, dtype=np.int32)
-        nobody = Ratings(none, none, np.empty(0, dtype=np.float32), 0, len(ids))
         items = align_items(ids, self.features, self.relations)
-        return Rater(ids, JointNeighbourhood().with_titles(nobody, items, titles, neighbours_of(near, ids)))
+        return Rater(ids, JointNeighbourhood().with_titles(nobody(len(ids)), items, titles, neighbours_of(near, ids)))
 
     def _starters(self) -> list[int]:
         known = self.published.table("title_baselines", ("anime_id", "ratings", "listing")).sort("anime_id")
