@@ -11,6 +11,7 @@ import pytest
 from malsugoi_assets.recommend.filters import allowed
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import recommend
+from malsugoi_tests.recommend.frames import lists_frame, relations_frame, weights_frame
 
 FEATURES = pl.DataFrame(
     [
@@ -81,32 +82,11 @@ def test_recaps_and_unwanted_titles_are_out_and_it_says_why() -> None:
 def made(
     rows: list[tuple[int, int | None, str | None]], *weights: tuple[int, int, float], **settings: Any
 ) -> pl.DataFrame:
-    lists = pl.DataFrame(
-        [("a", i, f"title {i}", score, status) for i, score, status in rows],
-        schema={
-            "username": pl.String,
-            "anime_id": pl.Int32,
-            "title": pl.String,
-            "score": pl.Int8,
-            "status": pl.String,
-        },
-        orient="row",
-    )
-    learnt = pl.DataFrame(
-        list(weights),
-        schema={"anime_id": pl.Int32, "neighbour_id": pl.Int32, "weight": pl.Float32},
-        orient="row",
-    )
-    relations = pl.DataFrame(
-        [(3, "Prequel", "anime", 2)],
-        schema={"anime_id": pl.Int32, "relation": pl.String, "related_kind": pl.String, "related_id": pl.Int32},
-        orient="row",
-    )
     return recommend(
-        lists,
-        learnt,
+        lists_frame([("a", *row) for row in rows]),
+        weights_frame(weights),
         FEATURES,
-        relations,
+        relations_frame([(3, "Prequel", "anime", 2)]),
         lambda pairs: pl.Series([7.0] * pairs.height),
         RecommendationSettings(**settings),
     )

@@ -11,6 +11,7 @@ import pytest
 from malsugoi_assets.recommend.franchises import learn_franchises
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import recommend
+from malsugoi_tests.recommend.frames import lists_frame, relations_frame, weights_frame
 
 Row = tuple[int, str | None, str | None, str | None, int | None]
 # id, title, type, age rating, members: a series (1 → 2 → 3, its recap 4, a special 5), singles, an adult title.
@@ -63,32 +64,11 @@ def made(
         },
         orient="row",
     )
-    related = pl.DataFrame(
-        relations,
-        schema={"anime_id": pl.Int32, "relation": pl.String, "related_kind": pl.String, "related_id": pl.Int32},
-        orient="row",
-    )
-    rows = pl.DataFrame(
-        [(user, anime, f"title {anime}", score, status) for user, anime, score, status in lists],
-        schema={
-            "username": pl.String,
-            "anime_id": pl.Int32,
-            "title": pl.String,
-            "score": pl.Int8,
-            "status": pl.String,
-        },
-        orient="row",
-    )
-    learnt = pl.DataFrame(
-        list(weights),
-        schema={"anime_id": pl.Int32, "neighbour_id": pl.Int32, "weight": pl.Float32},
-        orient="row",
-    )
     return recommend(
-        rows,
-        learnt,
+        lists_frame(lists),
+        weights_frame(weights),
         features,
-        related,
+        relations_frame(relations),
         lambda pairs: pl.Series([7.5] * pairs.height, dtype=pl.Float32),
         RecommendationSettings(**settings),
     )
