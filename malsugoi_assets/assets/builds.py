@@ -10,7 +10,6 @@ import polars as pl
 
 from malsugoi_assets.evaluation.gate import Verdict, compare, uncontested
 from malsugoi_assets.evaluation.hold_out import HoldOut
-from malsugoi_assets.recommend.ratings import FloatArray
 from malsugoi_assets.recommend.weights import WeightsError
 from malsugoi_assets.resources.warehouse import Warehouse
 from malsugoi_assets.warehouse.builds import ACCEPTED, REFUSED, WITHDRAWN, BuildError, Builds, current_build
@@ -59,28 +58,18 @@ def better_of(held: HoldOut, blend: Any) -> tuple[Any, str]:
     return blend.dnn, f"the network alone: the blend's {words}"
 
 
-def said_by(model: Any, held: HoldOut) -> tuple[dict[str, FloatArray], FloatArray]:
-    """What a build says of the held-out ratings, the parts of a blend too (the build itself first), and its deviations."""
-    if not hasattr(model, "dnn"):
-        predicted, deviation = model.predict_with_deviation(held.train, held.user, held.item)
-        return {"dnn": predicted}, deviation
-    said = model.predict_with_interval(held.train, held.user, held.item)
-    return {"blend": said.rating, "dnn": said.network, "gp": said.gp}, said.deviation
-
-
 def build_row(model: Any, model_id: str, verdict: Verdict, **more: object) -> pl.DataFrame:
     """The build's row of `dnn_model`; `more` are the columns that the model and the verdict do not know."""
     numbers = ("mse", "difference", "ci_low", "ci_high")
-    network = getattr(model, "dnn", model)
     return pl.DataFrame(
         {
             "model_id": model_id,
             "created_at": datetime.now(UTC),
             "device": model.device,
             "parameters": model.parameters,
-            "epochs": network.epochs,
-            "best_epoch": network.best_epoch,
-            "train_rows": network.train_rows,
+            "epochs": model.dnn.epochs,
+            "best_epoch": model.dnn.best_epoch,
+            "train_rows": model.dnn.train_rows,
             "is_current": verdict.accepted,
             "state": ACCEPTED if verdict.accepted else REFUSED,
             "verdict": verdict.words,

@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from malsugoi_assets.assets.builds import better_of, build_row, judged, load_network, said_by
+from malsugoi_assets.assets.builds import better_of, build_row, judged, load_network
 from malsugoi_assets.assets.config import config_of
 from malsugoi_assets.assets.evaluation import (
     build_id,
@@ -158,7 +158,7 @@ def dnn_metrics(  # noqa: D103
     current = dnn_model.filter("is_current").collect()
     held = hold_out(user_lists.collect(), anime_features.collect(), anime_relations.collect())
     network = load_network(warehouse, current, held.items, compute.resolve())
-    predicted, deviation = said_by(network, held)
+    predicted, deviation = network.parts(held.train, held.user, held.item)
     name = next(iter(predicted))
     marks = hold_out_segments(held)
     rows = measured(

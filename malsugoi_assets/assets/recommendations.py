@@ -63,7 +63,7 @@ def recommendations(  # noqa: D103
         {
             "users": made["username"].n_unique(),
             "ranked_by": ranked_by,
-            "rated_by": "the blend" if hasattr(network, "dnn") else "the network alone",
+            "rated_by": network.in_words,
             "reasons_a_title": previews.rounded(made["because"].list.len().mean(), 1),
             "predicted_ratings": bars(predicted, "predicted rating, 1–10", "recommendations"),
         },

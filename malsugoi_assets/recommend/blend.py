@@ -78,6 +78,8 @@ class TrainedBlend:
     calibrated_on: int
     train_seconds: float
 
+    in_words = "the blend"
+
     @property
     def device(self) -> str:
         """Where the network runs."""
@@ -97,12 +99,17 @@ class TrainedBlend:
         """Predicted ratings, float32 (n,), as `TrainedDnn.predict`: anybody whose list is in `history`."""
         return self.predict_with_interval(history, user, item).rating
 
+    def parts(self, history: Ratings, user: IntArray, item: IntArray) -> tuple[dict[str, FloatArray], FloatArray]:
+        """What each part says by its name, the whole first, as `predict`; and the deviation of the whole."""
+        said = self.predict_with_interval(history, user, item)
+        return {"blend": said.rating, "dnn": said.network, "gp": said.gp}, said.deviation
+
     def predict_with_interval(self, history: Ratings, user: IntArray, item: IntArray) -> Prediction:
         """As `predict`, with the interval in which the rating lies with the probability `settings.cover`."""
         if not len(user):
             return Prediction(*(np.zeros(0, dtype=np.float32) for _ in range(7)))
         inputs = self.dnn.inputs(history, user, item)
-        correction, deviation = self.dnn.network.correct(inputs.matrix, self.dnn.device)
+        correction, deviation = self.dnn.correct(inputs)
         trees = np.mean([forest.predict(inputs.matrix) for forest in self.forests], axis=0)
         network = inputs.scale * correction
         rating = (inputs.base + self.weights[0] * network + self.weights[1] * trees).clip(1, 10)

@@ -60,6 +60,13 @@ class TrainedDnn:
     catalogue: Catalogue
     network: Ensemble
 
+    in_words = "the network alone"
+
+    @property
+    def dnn(self) -> TrainedDnn:
+        """The network, as a blend has one."""
+        return self
+
     @property
     def parameters(self) -> int:
         """Learnable numbers in the network, all members together."""
@@ -85,10 +92,19 @@ class TrainedDnn:
         if not len(user):
             return np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.float32)
         inputs = self.inputs(history, user, item)
-        with compute_threads(self.settings.threads or available_threads()):
-            correction, deviation = self.network.correct(inputs.matrix, self.device)
+        correction, deviation = self.correct(inputs)
         predicted = (inputs.base + inputs.scale * correction).clip(1, 10)
         return predicted.astype(np.float32), (inputs.scale * deviation).astype(np.float32)
+
+    def parts(self, history: Ratings, user: IntArray, item: IntArray) -> tuple[dict[str, FloatArray], FloatArray]:
+        """What each part says by its name, the whole first, as `predict`; and the deviation of the whole."""
+        predicted, deviation = self.predict_with_deviation(history, user, item)
+        return {"dnn": predicted}, deviation
+
+    def correct(self, inputs: Inputs) -> tuple[FloatArray, FloatArray]:
+        """What the network adds to the base of the inputs, and the deviation that it expects, in the user's unit."""
+        with compute_threads(self.settings.threads or available_threads()):
+            return self.network.correct(inputs.matrix, self.device)
 
     def inputs(self, history: Ratings, user: IntArray, item: IntArray) -> Inputs:
         """The network's inputs for the pairs; see `predict`."""
