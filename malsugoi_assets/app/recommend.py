@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
+from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.app.options import chosen, options_of
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
-
-# What giving way means, by the rule that did.
-_GAVE_WAY = {
-    "per_franchise": "more of one franchise",
-    "least_members": "fewer members",
-    "least_episodes": "fewer episodes",
-    "most_episodes": "more episodes",
-    "least_score": "a lower score on the site",
-    "years": "other years",
-    "genres": "other genres",
-}
-_CSV = ("rank", "anime_id", "title", "score", "predicted_rating", "because", "gave_way", "url")
 
 
 @click.command("recommend")
@@ -33,8 +18,15 @@ _CSV = ("rank", "anime_id", "title", "score", "predicted_rating", "because", "ga
 @click.option("--top", type=click.IntRange(1, 1_000), default=10, show_default=True, help="How many titles.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts; the names of the table's columns.")
 @click.option("--csv", "as_csv", is_flag=True, help="For spreadsheets.")
+@click.option(
+    "--xml",
+    "plan",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write them into this file too, as a plan-to-watch list that MyAnimeList imports (gzipped if it ends in .gz). "
+    "The import sets titles that are on the list there to planned.",
+)
 @options_of(RecommendationSettings, "length")
-def recommend(username: str, top: int, as_json: bool, as_csv: bool, **given: Any) -> None:
+def recommend(username: str, top: int, as_json: bool, as_csv: bool, plan: Path | None, **given: Any) -> None:
     """What USERNAME may want to watch next, and what on their list speaks for it.
 
     Without further options it is the list that is stored; with any, a new one from the stored models. A list that the
@@ -46,8 +38,10 @@ def recommend(username: str, top: int, as_json: bool, as_csv: bool, **given: Any
       malsugoi recommend me --genres Comedy --without-genres Ecchi --gems 0.5
       malsugoi recommend me --next-in-series
       malsugoi recommend me --only-planned
+      malsugoi recommend me --top 25 --xml plan.xml
     """
     from malsugoi_assets.app.cli import console, load_settings
+    from malsugoi_assets.app.recommendation_output import print_csv, print_table, write_plan_file
     from malsugoi_assets.app.recommending import has_marks, make_recommendations
     from malsugoi_assets.app.reports import read_recommendations
 
@@ -59,28 +53,17 @@ def recommend(username: str, top: int, as_json: bool, as_csv: bool, **given: Any
     )
     if usual and len(rows) < top and top > RecommendationSettings().length:
         rows = make_recommendations(settings, username, wanted)
+    told = write_plan_file(settings, plan, username, rows) if plan else ""
     if as_json:
         click.echo(json.dumps(rows, default=str, indent=2, ensure_ascii=False))
-        return
-    if as_csv:
-        writer = csv.DictWriter(sys.stdout, _CSV, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows({**row, "because": _because(row), "url": _address(settings, row) or ""} for row in rows)
-        return
-    table = Table(title=f"For {username}", title_justify="left")
-    for column in ("#", "title", "rating", "because you know"):
-        table.add_column(column, justify="right" if column in ("#", "rating") else "left")
-    for row in rows:
-        rating = f"{row['predicted_rating']:.1f}" if row["predicted_rating"] is not None else "–"
-        address = _address(settings, row)
-        title = Text(str(row["title"]), style=f"link {address}" if address else "")
-        table.add_row(f"{row['rank']}{'*' if row['gave_way'] else ''}", title, rating, Text(_because(row)))
-    console.print(table)
-    if gave_way := [rule for rule in _GAVE_WAY if any(row["gave_way"] == rule for row in rows)]:
-        told = ", ".join(_GAVE_WAY[rule] for rule in gave_way)
-        console.print(f"* Too few titles fit, so these have {told} than you asked for.", markup=False, soft_wrap=True)
-    elif len(rows) < top and not usual:
-        console.print(f"Only {len(rows)} titles fit what you asked for.")
+    elif as_csv:
+        print_csv(settings, rows)
+    else:
+        print_table(console, settings, username, rows)
+        if len(rows) < top and not usual and not any(row["gave_way"] for row in rows):
+            console.print(f"Only {len(rows)} titles fit what you asked for.")
+    if told:
+        click.echo(told, err=as_json or as_csv)
 
 
 @click.command("explain")
@@ -139,17 +122,6 @@ def mark(username: str, title: str, mark: str | None) -> None:
     console.print(f"{known}: {name} {'is as before' if mark == 'undo' else f'is {mark}'}.", markup=False)
 
 
-def _because(row: dict[str, Any]) -> str:
-    return ", ".join(str(reason["title"]) for reason in row["because"] or [])
-
-
 def _entry(entry: dict[str, Any]) -> str:
     rated = f" (you gave it {entry['score']})" if entry["score"] is not None else ""
     return f"{entry['title']}{rated}"
-
-
-def _address(settings: Any, row: dict[str, Any]) -> str | None:
-    """The title's page on the site; none for the replica's inventions and titles without an id."""
-    if settings.source == "replica" or row["anime_id"] <= 0:
-        return None
-    return f"https://myanimelist.net/anime/{row['anime_id']}"

@@ -54,6 +54,11 @@ def parse_list_export(page: str | bytes, *, most_bytes: int = MAX_BYTES) -> List
     return ListExport(name or None, tuple({entry.anime_id: entry for entry in entries}.values()), repaired)
 
 
+def without_forbidden(text: str) -> str:
+    """The text without the characters that no XML file may hold."""
+    return _FORBIDDEN.sub("", text)
+
+
 def _unpacked(page: str | bytes, most: int) -> str | bytes:
     if isinstance(page, str):
         return page

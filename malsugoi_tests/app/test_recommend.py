@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from malsugoi_assets.app.cli import main
 from malsugoi_assets.app.marks import Marks
+from malsugoi_assets.mal import parse_list_export
 from malsugoi_assets.recommend.ranking import RankingSettings, learn_order
 from malsugoi_assets.recommend.ranking_file import save_order
 from malsugoi_assets.recommend.ratings import index_ratings
@@ -53,7 +54,7 @@ def said(root: Path, *arguments: str, status: int = 0) -> str:
     environment = {"MALSUGOI_DATA_DIR": str(root), "MALSUGOI_SOURCE": "files", "MALSUGOI_FILES_DIR": str(root.parent)}
     done = CliRunner().invoke(main, list(arguments), env=environment)
     assert done.exit_code == status, done.output
-    return done.output
+    return done.stdout if status == 0 else done.output
 
 
 def rows(root: Path, *arguments: str) -> list[dict[str, Any]]:
@@ -108,6 +109,25 @@ def test_csv_has_the_tables_columns_and_the_titles_page(world: Path) -> None:
     table = list(csv.DictReader(io.StringIO(said(world, "recommend", USER, "--csv", "--top", "2"))))
     assert [row["rank"] for row in table] == ["1", "2"]
     assert table[0]["url"] == f"https://myanimelist.net/anime/{table[0]['anime_id']}"
+
+
+def test_a_plan_is_a_file_of_the_same_titles_that_our_own_import_reads(world: Path, tmp_path: Path) -> None:
+    for name in ("plan.xml", "plan.xml.gz"):
+        path = tmp_path / name
+        assert "4 titles planned" in said(world, "recommend", USER, "--top", "4", "--xml", str(path))
+        read = parse_list_export(path.read_bytes())
+        assert [entry.anime_id for entry in read.entries] == [row["anime_id"] for row in rows(world, "--top", "4")]
+        assert {entry.status for entry in read.entries} == {"plan_to_watch"}
+        assert read.username == USER
+
+
+def test_a_plan_goes_beside_other_output_and_writes_over_no_file(world: Path, tmp_path: Path) -> None:
+    path = tmp_path / "animelist.xml"
+    path.write_text("mine")
+    assert "is there already" in said(world, "recommend", USER, "--xml", str(path), status=2)
+    assert path.read_text() == "mine"
+    assert "cannot be written" in said(world, "recommend", USER, "--xml", str(path / "x.xml"), status=2)
+    assert len(rows(world, "--top", "2", "--xml", str(tmp_path / "two.xml"))) == 2
 
 
 @pytest.mark.parametrize(

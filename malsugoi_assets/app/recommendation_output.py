@@ -1,0 +1,99 @@
+"""Recommendations for people, spreadsheets and the site's import page: rows as `recommending` makes them, written out."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.app.reports import published, rows
+from malsugoi_assets.disk import replace_file
+from malsugoi_assets.mal.plan_export import PlannedTitle, write_plan
+from malsugoi_assets.settings import Settings
+
+IMPORT_PAGE = "https://myanimelist.net/import.php"
+# What giving way means, by the rule that did.
+GAVE_WAY = {
+    "per_franchise": "more of one franchise",
+    "least_members": "fewer members",
+    "least_episodes": "fewer episodes",
+    "most_episodes": "more episodes",
+    "least_score": "a lower score on the site",
+    "years": "other years",
+    "genres": "other genres",
+}
+_CSV = ("rank", "anime_id", "title", "score", "predicted_rating", "because", "gave_way", "url")
+Row = dict[str, Any]
+
+
+def print_csv(settings: Settings, found: Iterable[Row]) -> None:
+    """Rows to standard output, with the reasons' titles and the address of the title's page."""
+    writer = csv.DictWriter(sys.stdout, _CSV, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows({**row, "because": _because(row), "url": _address(settings, row) or ""} for row in found)
+
+
+def print_table(console: Console, settings: Settings, username: str, found: list[Row]) -> None:
+    """For reading, with a line on what gave way."""
+    table = Table(title=f"For {username}", title_justify="left")
+    for column in ("#", "title", "rating", "because you know"):
+        table.add_column(column, justify="right" if column in ("#", "rating") else "left")
+    for row in found:
+        rating = f"{row['predicted_rating']:.1f}" if row["predicted_rating"] is not None else "–"
+        address = _address(settings, row)
+        title = Text(str(row["title"]), style=f"link {address}" if address else "")
+        table.add_row(f"{row['rank']}{'*' if row['gave_way'] else ''}", title, rating, Text(_because(row)))
+    console.print(table)
+    if gave_way := [rule for rule in GAVE_WAY if any(row["gave_way"] == rule for row in found)]:
+        told = ", ".join(GAVE_WAY[rule] for rule in gave_way)
+        console.print(f"* Too few titles fit, so these have {told} than you asked for.", markup=False, soft_wrap=True)
+
+
+def write_plan_file(settings: Settings, path: Path, username: str, found: Iterable[Row]) -> str:
+    """Write the rows as a plan-to-watch list that the site imports, gzipped where the name ends in .gz.
+
+    Returns what to tell the user. Raises `UserError` where the titles are invented, the file is there already (it may be
+    somebody's own export), or cannot be written.
+    """
+    if settings.source == "replica":
+        raise UserError(f"{settings.root} holds the replica's invented titles: the site knows none of them")
+    if path.exists():
+        raise UserError(f"{path} is there already: name another file")
+    listed = list(found)
+    known = [row for row in listed if row["anime_id"] > 0]
+    facts = _facts(settings, [row["anime_id"] for row in known])
+    plan = [PlannedTitle(row["anime_id"], str(row["title"]), *facts.get(row["anime_id"], ())) for row in known]
+    written = write_plan(plan, username)
+    try:
+        with replace_file(path) as draft:
+            draft.write_bytes(gzip.compress(written, mtime=0) if path.suffix == ".gz" else written)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+    left = len(listed) - len(known)
+    without = f" ({left} without an id of the site left out)" if left else ""
+    return f"{path}: {len(plan)} titles planned{without}. Import it at {IMPORT_PAGE} as a MyAnimeList file."
+
+
+def _facts(settings: Settings, anime_ids: list[int]) -> dict[int, tuple[str | None, int | None]]:
+    with published(settings) as con:
+        sql = "SELECT anime_id, type, episodes FROM anime_features WHERE anime_id IN (SELECT unnest(?::INTEGER[]))"
+        return {row["anime_id"]: (row["type"], row["episodes"]) for row in rows(con, sql, anime_ids)}
+
+
+def _because(row: Row) -> str:
+    return ", ".join(str(reason["title"]) for reason in row["because"] or [])
+
+
+def _address(settings: Settings, row: Row) -> str | None:
+    """The title's page on the site; none for the replica's inventions and titles without an id."""
+    if settings.source == "replica" or row["anime_id"] <= 0:
+        return None
+    return f"https://myanimelist.net/anime/{row['anime_id']}"
