@@ -38,26 +38,6 @@ def judged(
     return compare(held, predicted, before.predict(held.train, held.user, held.item), current["model_id"], tolerance)
 
 
-def better_of(held: HoldOut, blend: Any) -> tuple[Any, str]:
-    """What of a trained blend shall predict, and why: all of it, or its network alone where that errs less.
-
-    Without a held-out rating it is the blend.
-    """
-    if not len(held.rating):
-        return blend, "the blend, since nothing is held out to compare"
-    said = blend.predict_with_interval(held.train, held.user, held.item)
-    errors = {
-        name: float(((part - held.rating) ** 2).mean())
-        for name, part in (("rating", said.rating), ("network", said.network))
-    }
-    words = (
-        f"mean squared error {errors['rating']:.4f} on held-out ratings, the network alone {errors['network']:.4f}"
-    )
-    if errors["rating"] <= errors["network"]:
-        return blend, f"the blend: {words}"
-    return blend.dnn, f"the network alone: the blend's {words}"
-
-
 def build_row(model: Any, model_id: str, verdict: Verdict, **more: object) -> pl.DataFrame:
     """The build's row of `dnn_model`; `more` are the columns that the model and the verdict do not know."""
     numbers = ("mse", "difference", "ci_low", "ci_high")

@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from malsugoi_assets.assets.builds import better_of, build_row, judged, load_network
+from malsugoi_assets.assets.builds import build_row, judged, load_network
 from malsugoi_assets.assets.config import config_of
 from malsugoi_assets.assets.evaluation import (
     build_id,
@@ -98,7 +98,7 @@ def dnn_model(  # noqa: D103
             )
         except TrainingError as error:
             raise dg.Failure(f"The network could not be trained: {error}.") from error
-        model, chosen_because = better_of(held, blend)
+        model, chosen_because = blend.better()
         sha256 = model.save(builds.path(model_id))
         state.unlink(missing_ok=True)
     seconds = time.monotonic() - started

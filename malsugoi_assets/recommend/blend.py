@@ -63,11 +63,25 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """Mean squared errors on the training rows of the users that the parts were trained without, `rows` of them.
+
+    `blend`: with weights fitted to the other half of these users, so that no row has a say in what predicts it; `network`:
+    the network alone. Each row is predicted by one member and the forest beside it.
+    """
+
+    rows: int
+    blend: float
+    network: float
+
+
+@dataclass(frozen=True)
 class TrainedBlend:
     """A trained blend with all that it needs to predict over one catalogue.
 
     `forests`: one a member of the network; `weights`: of network and trees; `quantiles`: (low, high), in units of the
-    network's deviation; `calibrated_on`: rows that weights and quantiles rest on.
+    network's deviation; `calibrated_on`: rows that weights and quantiles rest on; `apart`: how blend and network alone
+    compare there, which is not kept in the file.
     """
 
     settings: BlendSettings
@@ -77,6 +91,7 @@ class TrainedBlend:
     quantiles: tuple[float, float]
     calibrated_on: int
     train_seconds: float
+    apart: Apart | None = None
 
     in_words = "the blend"
 
@@ -131,6 +146,21 @@ class TrainedBlend:
             within(inputs.base + trees),
         )
 
+    def better(self) -> tuple[TrainedBlend | TrainedDnn, str]:
+        """What shall predict, and why: all of it, or its network alone where that errs less on users kept apart.
+
+        Where there is nothing to compare on it is the blend.
+        """
+        if self.apart is None or self.apart.rows < LEAST_CALIBRATED:
+            return self, "the blend, since too few ratings are out of fold to compare"
+        words = (
+            f"mean squared error {self.apart.blend:.4f} on {self.apart.rows:,} ratings of users kept apart in training, "
+            f"the network alone {self.apart.network:.4f}"
+        )
+        if self.apart.blend <= self.apart.network:
+            return self, f"the blend: {words}"
+        return self.dnn, f"the network alone: the blend's {words}"
+
     def save(self, path: Path) -> str:
         """Write the model to `path` by rename; returns the file's sha256. Same model, same bytes."""
         tensors, header = to_tensors(self.dnn)
@@ -170,32 +200,76 @@ def train_blend(
 
     with ThreadPoolExecutor(settings.network.threads or available_threads()) as pool:
         forests = tuple(pool.map(forest, range(len(held))))
-    weights, quantiles, calibrated_on = _calibrated(rows, held, dnn, forests, settings)
-    return TrainedBlend(settings, dnn, forests, weights, quantiles, calibrated_on, time.monotonic() - start)
+    apart = _said_apart(rows, held, dnn, forests)
+    weights = apart.weights(settings.prior_rows)
+    return TrainedBlend(
+        settings,
+        dnn,
+        forests,
+        weights,
+        apart.quantiles(weights, settings.cover),
+        len(apart.left),
+        time.monotonic() - start,
+        apart.compared(settings.prior_rows),
+    )
 
 
-def _calibrated(
-    rows: TrainingRows,
-    held: npt.NDArray[np.bool_],
-    dnn: TrainedDnn,
-    forests: tuple[Trees, ...],
-    settings: BlendSettings,
-) -> tuple[tuple[float, float], tuple[float, float], int]:
-    """Weights, quantiles and the number of rows they rest on: each member asked about the users it did not see."""
+@dataclass(frozen=True)
+class _SaidApart:
+    """What a member and its forest say of the users that they were trained without; float64, one entry a row.
+
+    `left`: rating - base, which `network` and `trees` should come to; `deviation`: in rating points.
+    """
+
+    user: IntArray
+    base: Floats
+    left: Floats
+    network: Floats
+    trees: Floats
+    deviation: Floats
+
+    def weights(self, prior_rows: float, some: npt.NDArray[np.bool_] | slice = slice(None)) -> tuple[float, float]:
+        """w_n and w_t fitted to `some` rows, all by default."""
+        return fitted_weights(self.left[some], self.network[some], self.trees[some], prior_rows)
+
+    def quantiles(self, weights: tuple[float, float], cover: float) -> tuple[float, float]:
+        """In which multiples of the deviation the errors lie; a bell curve's where there are few rows."""
+        outside = (1 - cover) / 2
+        if len(self.left) < LEAST_CALIBRATED:
+            return NormalDist().inv_cdf(outside), NormalDist().inv_cdf(1 - outside)
+        error = self.left - weights[0] * self.network - weights[1] * self.trees
+        low, high = np.quantile(error / self.deviation, [outside, 1 - outside])
+        return float(low), float(high)
+
+    def compared(self, prior_rows: float) -> Apart | None:
+        """Blend and network alone on all rows; None where there is none."""
+        if not len(self.left):
+            return None
+        half = np.unique(self.user, return_inverse=True)[1] % 2 == 0
+        correction = np.empty_like(self.left)
+        for mine in (half, ~half):
+            weights = self.weights(prior_rows, ~mine)
+            correction[mine] = weights[0] * self.network[mine] + weights[1] * self.trees[mine]
+        return Apart(len(self.left), self._error(correction), self._error(self.network))
+
+    def _error(self, correction: Floats) -> float:
+        return float((((self.base + correction).clip(1, 10) - self.base - self.left) ** 2).mean())
+
+
+def _said_apart(
+    rows: TrainingRows, held: npt.NDArray[np.bool_], dnn: TrainedDnn, forests: tuple[Trees, ...]
+) -> _SaidApart:
+    """Ask each member and its forest about the rows of the users they did not see."""
     parts = []
     for member, forest in enumerate(forests):
         mine = np.flatnonzero(held[member])
         inputs = Inputs(rows.inputs.matrix[mine], rows.inputs.base[mine], rows.inputs.scale[mine])
         correction, deviation = dnn.network.correct_by_member(inputs.matrix, dnn.device)
         network, spread = inputs.scale * correction[member], inputs.scale * deviation[member]
-        parts.append((rows.rating[mine] - inputs.base, network, forest.predict(inputs.matrix), spread))
-    left, network, trees, spread = (np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True))
-    weights = fitted_weights(left, network, trees, settings.prior_rows)
-    outside = (1 - settings.cover) / 2
-    if len(left) < LEAST_CALIBRATED:
-        return weights, (NormalDist().inv_cdf(outside), NormalDist().inv_cdf(1 - outside)), len(left)
-    low, high = np.quantile((left - weights[0] * network - weights[1] * trees) / spread, [outside, 1 - outside])
-    return weights, (float(low), float(high)), len(left)
+        left = rows.rating[mine] - inputs.base
+        parts.append((inputs.base, left, network, forest.predict(inputs.matrix), spread))
+    user = np.concatenate([rows.user[held[member]] for member in range(len(forests))])
+    return _SaidApart(user, *(np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True)))
 
 
 def fitted_weights(left: Floats, network: Floats, trees: Floats, prior_rows: float) -> tuple[float, float]:

@@ -22,6 +22,8 @@ from malsugoi_assets.app.pipeline import Step, _deep, execute_step
 from malsugoi_assets.assets import deep
 from malsugoi_assets.definitions import build_definitions
 from malsugoi_assets.evaluation.gate import Verdict
+from malsugoi_assets.recommend.blend import train_blend
+from malsugoi_assets.recommend.blend_settings import BlendSettings
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse import run_marks
 from malsugoi_assets.warehouse.builds import Builds
@@ -220,15 +222,39 @@ def test_a_training_that_was_killed_goes_on_in_the_next_run(world: World, monkey
     assert world.builds()[0]["sha256"] == undisturbed
 
 
-def _learnt(world: World) -> tuple[Any, Any, Any]:
+def _learnt(world: World, lists: pl.DataFrame | None = None) -> tuple[Any, Any, Any]:
     from malsugoi_assets.evaluation.hold_out import hold_out
     from malsugoi_assets.recommend.dnn_settings import DnnSettings
 
     lake = world.data_dir.lake
-    held = hold_out(*(lake.read(n).collect() for n in ("user_lists", "anime_features", "anime_relations")))
+    lists = lake.read("user_lists").collect() if lists is None else lists
+    held = hold_out(lists, *(lake.read(n).collect() for n in ("anime_features", "anime_relations")))
     pipeline = deep.PipelineDnnSettings.model_validate(SMALL)
     settings = pipeline.model_dump(exclude={"seed", "tolerance", "kept_builds"})
     return held.train, held.items, DnnSettings.model_validate(settings)
+
+
+def test_the_held_out_ratings_have_no_say_in_what_predicts(world: World) -> None:
+    """They report and gate: turned round, the weights file and the choice of blend or network stay what they were."""
+    assert world.train().success
+    lake = world.data_dir.lake
+    lists = lake.read("user_lists").collect()
+    held, _, _ = _learnt(world, lists)
+    train = set(zip(held.user.tolist(), held.item.tolist(), strict=True))
+    names = {name: number for number, name in enumerate(lists["username"].unique().sort())}
+    titles = {title: number for number, title in enumerate(lists["anime_id"].unique().sort())}
+    turned = [
+        11 - score if score and (names[user], titles[title]) not in train else score
+        for user, title, score in lists.select("username", "anime_id", "score").iter_rows()
+    ]
+    scrambled = lists.with_columns(pl.Series("score", turned, dtype=lists.schema["score"]))
+    assert (scrambled["score"] != lists["score"]).sum() > 100
+
+    def chosen(held: Any) -> tuple[str, str]:
+        blend = train_blend(held[0], held[1], BlendSettings(network=held[2]))
+        return str(blend.save(world.data_dir.root / "weights")), blend.better()[1]
+
+    assert chosen(_learnt(world, scrambled)) == chosen(_learnt(world, lists))
 
 
 @pytest.mark.parametrize("case", ["another file", "missing", "of an older version"])

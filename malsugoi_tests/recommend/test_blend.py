@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 
 from malsugoi_assets.recommend.blend import (
     PRIOR_WEIGHTS,
+    Apart,
     Blend,
     TrainedBlend,
+    _SaidApart,
     fitted_weights,
     load_blend,
     train_blend,
@@ -64,6 +67,33 @@ def test_weights_are_those_of_least_squares_by_hand() -> None:
     assert fitted_weights(2 * network - trees, network, trees, prior_rows=0) == pytest.approx((2, 0))
     assert fitted_weights(network, network, trees, prior_rows=1e9) == pytest.approx(PRIOR_WEIGHTS)
     assert fitted_weights(network[:0], network[:0], network[:0], prior_rows=1) == PRIOR_WEIGHTS
+
+
+def test_the_network_alone_predicts_where_it_errs_less_on_users_kept_apart(trained: TrainedBlend) -> None:
+    assert trained.apart is not None
+    assert trained.apart.rows == trained.calibrated_on
+    whole, why = trained.better()
+    assert (whole is trained) == (trained.apart.blend <= trained.apart.network)
+    assert f"on {trained.apart.rows:,} ratings of users kept apart" in why
+    assert replace(trained, apart=Apart(99, 1.0, 1.1)).better()[0].in_words == "the blend"
+    assert replace(trained, apart=Apart(99, 1.1, 1.0)).better()[0] is trained.dnn
+    for too_few in (None, Apart(3, 2.0, 1.0)):
+        assert replace(trained, apart=too_few).better()[0].in_words == "the blend"
+
+
+def test_the_comparison_by_hand_no_row_has_a_say_in_what_predicts_it() -> None:
+    """Users 0 and 1: left = network for the one, trees for the other; each is predicted by what the other one's rows say."""
+    said = _SaidApart(
+        user=np.array([0, 0, 1, 1], dtype=np.int32),
+        base=np.full(4, 5.0),
+        left=np.array([1.0, -1, 1, -1]),
+        network=np.array([1.0, -1, 1, 1]),
+        trees=np.array([1.0, 1, 1, -1]),
+        deviation=np.ones(4),
+    )
+    compared = said.compared(prior_rows=0)
+    # User 0's rows weigh (1, 0): user 1 is told 6 and 6 instead of 6 and 4. User 1's weigh (0, 1), and so is user 0.
+    assert compared == Apart(4, blend=2.0, network=1.0)
 
 
 def test_a_saved_blend_predicts_the_same(items: Items, trained: TrainedBlend, tmp_path: Path) -> None:
