@@ -13,7 +13,7 @@ from rich.console import Console
 from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.disk import LockedError
 from malsugoi_assets.mal import PageError, parse_list_export
-from malsugoi_assets.mal.records import ListExport
+from malsugoi_assets.mal.records import ListEntry, ListExport
 from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, WithImports, is_name
 from malsugoi_assets.resources.source import Source, SourceResource
 from malsugoi_assets.settings import Settings
@@ -44,8 +44,7 @@ def import_list(file: Path, name: str | None) -> None:
 def import_export(settings: Settings, file: Path, name: str | None, console: Console) -> None:
     """Do it. Raises `UserError` before anything is written, `WorkError` where the work fails."""
     begun = time.monotonic()
-    data_dir = DataDir(settings.root)
-    _check_place(data_dir)
+    _check_place(DataDir(settings.root))
     export = _read(file)
     username = name if name is not None else export.username
     if username is None:
@@ -55,23 +54,35 @@ def import_export(settings: Settings, file: Path, name: str | None, console: Con
             f"{username[:40]!r} cannot be a user's name here (letters, digits, '_', '-' and '.', at most 64): "
             "add --as NAME"
         )
+    kept, predicted = keep_list(settings, username, export.entries, console)
+    _tell(console, kept, export, predicted, time.monotonic() - begun)
+
+
+def keep_list(
+    settings: Settings, username: str, entries: tuple[ListEntry, ...], console: Console
+) -> tuple[str, bool]:
+    """Keep the list as the user's own; the user's name as it is kept, and whether predictions were made too.
+
+    Raises `UserError` before anything is written, `WorkError` where the work fails.
+    """
+    data_dir = DataDir(settings.root)
     imported = ImportedLists(settings.root)
     known = data_dir.ledger.spelling(username)
     if known is not None and not imported.has(username):
         raise UserError(
-            f"{known} is a user of {settings.root} already, with a list of their own: add --as ANOTHER_NAME"
+            f"{known} is a user of {settings.root} already, with a list of their own: choose another name"
         )
     if data_dir.ledger.forgotten.has(username):
-        raise UserError(f"{username} asked to be forgotten in {settings.root}: add --as ANOTHER_NAME")
+        raise UserError(f"{username} asked to be forgotten in {settings.root}: choose another name")
+    kept = known or username
     try:
         with data_dir.alone():
-            imported.put(known or username, export.entries)
-            predicted = _publish(settings, data_dir, known or username, console)
+            imported.put(kept, entries)
+            return kept, _publish(settings, data_dir, kept, console)
     except LockedError as error:
-        raise UserError(f"{error}; nothing was changed: wait for it, then import again") from error
+        raise UserError(f"{error}; nothing was changed: wait for it, then try again") from error
     except OSError as error:
         raise WorkError(f"{error}; what was published stands, run the same command again to go on") from error
-    _tell(console, known or username, export, predicted, time.monotonic() - begun)
 
 
 def _check_place(data_dir: DataDir) -> None:

@@ -11,6 +11,7 @@ import click
 from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.app.options import chosen, options_of
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+from malsugoi_assets.settings import Settings
 
 
 @click.command("recommend")
@@ -25,8 +26,23 @@ from malsugoi_assets.recommend.recommendation_settings import RecommendationSett
     help="Write them into this file too, as a plan-to-watch list that MyAnimeList imports (gzipped if it ends in .gz). "
     "The import sets titles that are on the list there to planned.",
 )
+@click.option(
+    "--fetch",
+    is_flag=True,
+    help="Ask the site for USERNAME's public list now, and recommend for that. Nothing of it is kept.",
+)
+@click.option("--keep-as", metavar="NAME", help="With --fetch: keep the list under this name, as import-list does.")
 @options_of(RecommendationSettings, "length")
-def recommend(username: str, top: int, as_json: bool, as_csv: bool, plan: Path | None, **given: Any) -> None:
+def recommend(
+    username: str,
+    top: int,
+    as_json: bool,
+    as_csv: bool,
+    plan: Path | None,
+    fetch: bool,
+    keep_as: str | None,
+    **given: Any,
+) -> None:
     """What USERNAME may want to watch next, and what on their list speaks for it.
 
     Without further options it is the list that is stored; with any, a new one from the stored models. A list that the
@@ -39,20 +55,14 @@ def recommend(username: str, top: int, as_json: bool, as_csv: bool, plan: Path |
       malsugoi recommend me --next-in-series
       malsugoi recommend me --only-planned
       malsugoi recommend me --top 25 --xml plan.xml
+      malsugoi recommend SOMEBODY --fetch
     """
     from malsugoi_assets.app.cli import console, load_settings
     from malsugoi_assets.app.recommendation_output import print_csv, print_table, write_plan_file
-    from malsugoi_assets.app.recommending import has_marks, make_recommendations
-    from malsugoi_assets.app.reports import read_recommendations
 
     settings = load_settings()
     wanted = chosen(RecommendationSettings, given, length=top)
-    usual = wanted == RecommendationSettings(length=top) and not has_marks(settings, username)
-    rows = (
-        read_recommendations(settings, username)[:top] if usual else make_recommendations(settings, username, wanted)
-    )
-    if usual and len(rows) < top and top > RecommendationSettings().length:
-        rows = make_recommendations(settings, username, wanted)
+    rows, usual = (_fetched if fetch else _stored)(settings, username, wanted, keep_as)
     told = write_plan_file(settings, plan, username, rows) if plan else ""
     if as_json:
         click.echo(json.dumps(rows, default=str, indent=2, ensure_ascii=False))
@@ -64,6 +74,42 @@ def recommend(username: str, top: int, as_json: bool, as_csv: bool, plan: Path |
             console.print(f"Only {len(rows)} titles fit what you asked for.")
     if told:
         click.echo(told, err=as_json or as_csv)
+
+
+def _stored(
+    settings: Settings, username: str, wanted: RecommendationSettings, keep_as: str | None
+) -> tuple[list[dict[str, Any]], bool]:
+    """The rows, and whether they are those of the table."""
+    from malsugoi_assets.app.recommending import has_marks, make_recommendations
+    from malsugoi_assets.app.reports import read_recommendations
+
+    if keep_as is not None:
+        raise UserError("--keep-as keeps a list that --fetch fetches: add --fetch")
+    usual = wanted == RecommendationSettings(length=wanted.length) and not has_marks(settings, username)
+    if not usual:
+        return make_recommendations(settings, username, wanted), False
+    rows = read_recommendations(settings, username)[: wanted.length]
+    if len(rows) < wanted.length > RecommendationSettings().length:
+        rows = make_recommendations(settings, username, wanted)
+    return rows, True
+
+
+def _fetched(
+    settings: Settings, username: str, wanted: RecommendationSettings, keep_as: str | None
+) -> tuple[list[dict[str, Any]], bool]:
+    from malsugoi_assets.app.cli import console
+    from malsugoi_assets.app.fetch_list import fetch_list
+    from malsugoi_assets.app.import_list import keep_list
+    from malsugoi_assets.app.recommending import recommend_list
+    from malsugoi_assets.resources.imported import is_name
+
+    if keep_as is not None and not is_name(keep_as):
+        raise UserError(f"--keep-as: {keep_as[:40]!r} cannot be a user's name here")
+    with console.status(f"asking for {username}'s list …"):
+        entries = fetch_list(settings, username)
+    if keep_as is not None:
+        keep_list(settings, keep_as, entries, console)
+    return recommend_list(settings, username, entries, wanted), False
 
 
 @click.command("explain")

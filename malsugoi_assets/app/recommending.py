@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import polars as pl
 from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.app.marks import Marks, MarksError
 from malsugoi_assets.app.reports import known_user, published_file
+from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.recommend.choosing import verdict
 from malsugoi_assets.recommend.people import counting, people
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
@@ -20,8 +22,12 @@ from malsugoi_assets.recommend.search import find_title
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.registered import ForeignFileError, registered_file
 from malsugoi_assets.warehouse.tables import TABLES
-from malsugoi_assets.web.published import Published
+from malsugoi_assets.web.knowledge import Knowledge
+from malsugoi_assets.web.limits import Limits
+from malsugoi_assets.web.people import Person, list_frame
+from malsugoi_assets.web.published import Parts, Published
 from malsugoi_assets.web.ranking_tables import lists_a_title, methods_of, weights_of
+from malsugoi_assets.web.recommending import predict
 
 _LOOKED_AT = 1_000
 """How far down the list `explain` says a title's place."""
@@ -46,8 +52,25 @@ def make_recommendations(settings: Settings, username: str, wanted: Recommendati
     made = stored.recommender.recommend(
         stored.lists, lambda pairs: _ratings(state, stored.username, pairs), wanted, stored.barred
     )
-    titles = stored.features.select("anime_id", "title")
-    return made.join(titles, on="anime_id", how="left", maintain_order="left").to_dicts()
+    return _titled(stored, made)
+
+
+def recommend_list(
+    settings: Settings, username: str, entries: Iterable[ListEntry], wanted: RecommendationSettings
+) -> list[dict[str, Any]]:
+    """As `make_recommendations`, for a list that is at hand and stored nowhere; rated by `cf`. Raises `UserError`."""
+    state = Published(published_file(settings))
+    rows = ((username, e.anime_id, e.title or "", e.score, e.status) for e in entries)
+    person = Person(username, list_frame(rows), username, stored=False)
+    stored = _with_models(settings, state, username, person.entries)
+    knowledge = Knowledge(state, settings.root, Parts(), Limits(), None)
+
+    def ratings(pairs: pl.DataFrame) -> pl.Series:
+        rated = predict(knowledge, person, pairs["anime_id"].to_list())
+        known = {anime_id: rating.predicted_rating for anime_id, rating in rated.items()}
+        return pl.Series([known.get(i) for i in pairs["anime_id"]], dtype=pl.Float32)
+
+    return _titled(stored, stored.recommender.recommend(stored.lists, ratings, wanted, stored.barred))
 
 
 def has_marks(settings: Settings, username: str) -> bool:
@@ -119,6 +142,11 @@ def _what_stands_before(stored: _Stored, listed: pl.DataFrame, anime_id: int) ->
     return f"more than {_LOOKED_AT:,} titles stand before it"
 
 
+def _titled(stored: _Stored, made: pl.DataFrame) -> list[dict[str, Any]]:
+    titles = stored.features.select("anime_id", "title")
+    return made.join(titles, on="anime_id", how="left", maintain_order="left").to_dicts()
+
+
 def _entries(stored: _Stored, found: list[list[list[tuple[int, float]]]]) -> list[dict[str, Any]]:
     """Entries of the list with what they add and the user's score."""
     own = {row["anime_id"]: row for row in stored.lists.iter_rows(named=True)}
@@ -133,9 +161,14 @@ def _entries(stored: _Stored, found: list[list[list[tuple[int, float]]]]) -> lis
 
 def _read(settings: Settings, state: Published, username: str) -> _Stored:
     known = known_user(settings, state.rows, username)
-    marks = _marks(settings, known)
     columns = ("username", "anime_id", "title", "score", "status")
-    lists = state.table("user_lists", columns, "username = ?", known)
+    return _with_models(settings, state, known, state.table("user_lists", columns, "username = ?", known))
+
+
+def _with_models(settings: Settings, state: Published, known: str, lists: pl.DataFrame) -> _Stored:
+    """`known`: whose list it is; `lists`: its rows under whatever name, which become the user's."""
+    marks = _marks(settings, known)
+    lists = lists.with_columns(username=pl.lit(known))
     features = _features(state)
     seen = [anime_id for anime_id, mark in marks.items() if mark == "seen"]
     lists = _with_seen(lists, features, known, seen)

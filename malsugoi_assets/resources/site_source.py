@@ -30,6 +30,50 @@ _SECONDS_BETWEEN = 3.0
 """Each is a line in Dagster's log, and one at the prompt."""
 
 
+def open_site(settings: Settings, data_dir: DataDir, store: PageStore) -> Site:
+    """The replica under that source, else the site at `mal_url`, asked at the pace that all processes of the data dir share.
+
+    Raises `dg.Failure` where the replica does not start.
+    """
+    if settings.source == "replica":
+        from malsugoi_assets.mal.replica import ReplicaError, ensure_replica
+
+        try:
+            url = ensure_replica(data_dir.root)
+        except ReplicaError as error:
+            raise dg.Failure(str(error)) from error
+    else:
+        url = settings.mal_url
+    client = open_client(
+        settings.browser,
+        url,
+        requests_per_second=_pace(settings, url),
+        contact=settings.contact,
+        state_dir=data_dir.root / "state" / "client",
+    )
+    return Site(client, store, api=_api(settings, data_dir, url))
+
+
+def _api(settings: Settings, data_dir: DataDir, site_url: str) -> ApiClient | None:
+    """A client of the official API where there is a client id; the replica answers it at its own address."""
+    client_id = settings.mal_client_id
+    if client_id is None:
+        return None
+    url = f"{site_url}/v2" if settings.source == "replica" else settings.mal_api_url
+    return ApiClient(
+        url,
+        client_id,
+        requests_per_second=_pace(settings, url),
+        contact=settings.contact,
+        state_dir=data_dir.root / "state" / "client",
+    )
+
+
+def _pace(settings: Settings, url: str) -> float | None:
+    pace = settings.requests_per_second
+    return 1.0 if pace is None and urlsplit(url).hostname not in _LOCAL else pace
+
+
 class SiteSource(Source):
     """Everything comes from a site's pages, which are stored as received and asked for again only when stale."""
 
@@ -40,45 +84,8 @@ class SiteSource(Source):
 
     @cached_property
     def _site(self) -> Site:
-        if self._settings.source == "replica":
-            from malsugoi_assets.mal.replica import ReplicaError, ensure_replica
-
-            try:
-                url = ensure_replica(self._data_dir.root)
-            except ReplicaError as error:
-                raise dg.Failure(str(error)) from error
-        else:
-            url = self._settings.mal_url
-        client = open_client(
-            self._settings.browser,
-            url,
-            requests_per_second=self._pace(url),
-            contact=self._settings.contact,
-            state_dir=self._data_dir.root / "state" / "client",
-        )
-        return Site(
-            client,
-            PageStore(self._data_dir.root, is_forgotten=self._data_dir.ledger.forgotten.has),
-            api=self._api(url),
-        )
-
-    def _api(self, site_url: str) -> ApiClient | None:
-        """A client of the official API where there is a client id; the replica answers it at its own address."""
-        client_id = self._settings.mal_client_id
-        if client_id is None:
-            return None
-        url = f"{site_url}/v2" if self._settings.source == "replica" else self._settings.mal_api_url
-        return ApiClient(
-            url,
-            client_id,
-            requests_per_second=self._pace(url),
-            contact=self._settings.contact,
-            state_dir=self._data_dir.root / "state" / "client",
-        )
-
-    def _pace(self, url: str) -> float | None:
-        pace = self._settings.requests_per_second
-        return 1.0 if pace is None and urlsplit(url).hostname not in _LOCAL else pace
+        store = PageStore(self._data_dir.root, is_forgotten=self._data_dir.ledger.forgotten.has)
+        return open_site(self._settings, self._data_dir, store)
 
     def pages(self, log: Log) -> Harvest:
         """Walk the ranking and fetch the detail pages that are due."""
