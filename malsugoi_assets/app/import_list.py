@@ -70,10 +70,10 @@ def keep_list(
     known = data_dir.ledger.spelling(username)
     if known is not None and not imported.has(username):
         raise UserError(
-            f"{known} is a user of {settings.root} already, with a list of their own: choose another name"
+            f"{known} is a user of {settings.root} already, with a list of their own: choose another name (--as, --keep-as)"
         )
     if data_dir.ledger.forgotten.has(username):
-        raise UserError(f"{username} asked to be forgotten in {settings.root}: choose another name")
+        raise UserError(f"{username} asked to be forgotten in {settings.root}: choose another name (--as, --keep-as)")
     kept = known or username
     try:
         with data_dir.alone():
