@@ -1,6 +1,5 @@
 """Collaborative filtering: baselines, similarity, predictions, and how good they are."""
 
-from collections import Counter
 from hashlib import sha256
 from typing import Any
 
@@ -11,10 +10,10 @@ import polars as pl
 from malsugoi_assets.assets import previews
 from malsugoi_assets.assets.config import config_of
 from malsugoi_assets.assets.evaluation import build_id, error_along, measured, metrics_metadata, metrics_shown
-from malsugoi_assets.assets.lists import rows_of, some_batches
+from malsugoi_assets.assets.lists import held_out, rows_of
 from malsugoi_assets.assets.plots import bars
+from malsugoi_assets.assets.predicted_ratings import PredictedRatings
 from malsugoi_assets.assets.table_asset import by_batch_result, table_asset, table_result
-from malsugoi_assets.evaluation.hold_out import hold_out
 from malsugoi_assets.evaluation.results import Bounds, buckets
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.joint import JointNeighbourhood, learn_titles
@@ -36,8 +35,6 @@ from malsugoi_assets.warehouse.tables import TABLES
 
 SimilarityConfig = config_of(SimilaritySettings)
 PredictionConfig = config_of(PredictionSettings)
-_MOST_MEASURED = 5_000_000
-"""List rows that are held out from and learnt from to measure, at most; those of whole batches, the same every time."""
 NEIGHBOURS: Bounds = ((0, 0), (1, 4), (5, 14), (15, 39), (40, None))
 """Similar titles on a user's list, for the error along them."""
 
@@ -117,9 +114,7 @@ def cf_metrics(  # noqa: D103
     anime_features: pl.LazyFrame,
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
-    measured_on = some_batches(user_lists, _MOST_MEASURED)
-    lists = pl.concat([user_lists[key] for key in measured_on]).collect()
-    held = hold_out(lists, anime_features.collect(), anime_relations.collect())
+    held, measured_on = held_out(user_lists, anime_features, anime_relations)
     # What predicts all users is measured, also where some of them are enough to measure it.
     settings = PredictionSettings()
     if rows_of(rating_matrix) > settings.most_joint:
@@ -137,7 +132,7 @@ def cf_metrics(  # noqa: D103
     return table_result(
         "cf_metrics",
         rows,
-        metrics_metadata(rows) | plots | {"measured_on": f"{len(measured_on):,} of {len(user_lists):,} batches"},
+        metrics_metadata(rows) | plots | {"measured_on": measured_on},
         shown=metrics_shown(rows),
     )
 
@@ -160,10 +155,11 @@ def cf_predictions(  # noqa: D103
     if titles := learnt_titles_of(known):
         items = align_items(anime_ids, anime_features.collect(), anime_relations.collect())
         joint = JointNeighbourhood().with_titles(nobody(len(anime_ids)), items, titles, neighbours)
-    counted = _Predicted("jointly weighted neighbours" if joint else "the similarity table alone")
+    by = "jointly weighted neighbours" if joint else "the similarity table alone"
+    counted = PredictedRatings()
 
     def make(key: str) -> dict[str, pl.DataFrame]:
-        context.log.info(counted.progress(len(user_lists)))
+        context.log.info(f"predictions: batch {counted.batches + 1} of {len(user_lists)}")
         taken = user_lists[key].filter(not_merely_planned()).select("username", "anime_id", "score").collect()
         history, index = index_ratings(taken, anime_ids=anime_ids)
         better = joint.for_lists(history).predict if joint else None
@@ -182,42 +178,15 @@ def cf_predictions(  # noqa: D103
         counted.add(frame)
         return {"cf_predictions": frame}
 
+    def summary() -> dict[str, Any]:
+        return {
+            "preview": counted.preview(previews.names(anime_features)),
+            "users": counted.users,
+            "spread_of_predictions": previews.rounded(counted.spread, 3),
+            "predicted_by": by,
+            "predictions": bars(counted.histogram, "predicted rating, 1–10", "predictions"),
+        }
+
     made_from = (user_lists.version, content_hash(TABLES["title_baselines"], known), repr(config))
     version = sha256(repr((*made_from, content_hash(TABLES["similarity_matrix"], similar))).encode()).hexdigest()
-    return by_batch_result(ByBatch(make, lambda: counted.summary(previews.names(anime_features))), version[:32])
-
-
-class _Predicted:
-    """What a person may want to know of the predictions, summed over the batches."""
-
-    _EDGES = (1, 5, 6, 7, 7.5, 8, 8.5, 9)
-
-    def __init__(self, by: str) -> None:
-        self._by = by
-        self._users, self._batches = 0, 0
-        self._sums = np.zeros(3)
-        self._spread: Counter[str] = Counter(dict.fromkeys(previews.histogram(pl.Series([1.0]), [*self._EDGES]), 0))
-        self._most = previews.MostShown(10)
-
-    def progress(self, batches: int) -> str:
-        return f"predictions: batch {self._batches + 1} of {batches}"
-
-    def add(self, rows: pl.DataFrame) -> None:
-        rating = rows["predicted_rating"].cast(pl.Float64)
-        values = rating.to_numpy()
-        self._batches += 1
-        self._users += rows["username"].n_unique()
-        self._sums += np.array([len(values), values.sum(), (values**2).sum()])
-        self._spread.update(previews.histogram(rating, [*self._EDGES]))
-        self._most.add(rows)
-
-    def summary(self, titles: pl.DataFrame) -> dict[str, Any]:
-        n, total, squares = self._sums
-        spread = np.sqrt(max(squares - total**2 / n, 0) / (n - 1)) if n > 1 else None
-        return {
-            "preview": dg.MetadataValue.md(previews.table(self._most.shown(titles))),
-            "users": self._users,
-            "spread_of_predictions": previews.rounded(spread and float(spread), 3),
-            "predicted_by": self._by,
-            "predictions": bars(dict(self._spread), "predicted rating, 1–10", "predictions"),
-        }
+    return by_batch_result(ByBatch(make, summary), version[:32])

@@ -18,16 +18,17 @@ from malsugoi_assets.assets.evaluation import (
     metrics_shown,
     reliability,
 )
+from malsugoi_assets.assets.lists import held_out
 from malsugoi_assets.assets.plots import curves
 from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.disk import sweep_drafts
-from malsugoi_assets.evaluation.hold_out import hold_out
 from malsugoi_assets.evaluation.segments import hold_out_segments
 from malsugoi_assets.recommend.blend_settings import BlendSettings
 from malsugoi_assets.recommend.devices import forget_memory_peak, memory_peak_bytes
 from malsugoi_assets.recommend.dnn_settings import KIND, DnnSettings
 from malsugoi_assets.resources.compute import Compute
 from malsugoi_assets.resources.warehouse import Warehouse
+from malsugoi_assets.warehouse.batches import Batches
 from malsugoi_assets.warehouse.builds import Builds, current_build, with_build
 
 
@@ -66,9 +67,9 @@ def dnn_model(  # noqa: D103
     config: DnnConfig,  # type: ignore[valid-type]
     warehouse: Warehouse,
     compute: Compute,
-    rating_matrix: pl.LazyFrame,
+    rating_matrix: Batches,
     anime_features: pl.LazyFrame,
-    user_lists: pl.LazyFrame,
+    user_lists: Batches,
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
     from malsugoi_assets.recommend.blend import train_blend
@@ -77,7 +78,7 @@ def dnn_model(  # noqa: D103
     chosen: PipelineDnnSettings = config.settings  # type: ignore[attr-defined]
     settings = DnnSettings.model_validate(chosen.model_dump(exclude={"seed", *_NOT_LEARNT_WITH}))
     learnt_with = chosen.model_dump_json(exclude=_NOT_LEARNT_WITH)
-    held = hold_out(user_lists.collect(), anime_features.collect(), anime_relations.collect())
+    held, learnt_from = held_out(user_lists, anime_features, anime_relations)
     whole = BlendSettings(network=settings)
     model_id = build_id(KIND, held, learnt_with + whole.model_dump_json(exclude={"network"}))
     builds = Builds(warehouse.dir)
@@ -125,6 +126,7 @@ def dnn_model(  # noqa: D103
         rows,
         {
             "build": model_id,
+            "learnt_from": learnt_from,
             "verdict": verdict.words,
             "predicts": chosen_because,
             "process_over_all_users": "yes"
@@ -149,14 +151,14 @@ def dnn_metrics(  # noqa: D103
     warehouse: Warehouse,
     compute: Compute,
     dnn_model: pl.LazyFrame,
-    rating_matrix: pl.LazyFrame,
+    rating_matrix: Batches,
     anime_features: pl.LazyFrame,
-    user_lists: pl.LazyFrame,
+    user_lists: Batches,
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
     Builds(warehouse.dir).sweep()
     current = dnn_model.filter("is_current").collect()
-    held = hold_out(user_lists.collect(), anime_features.collect(), anime_relations.collect())
+    held, measured_on = held_out(user_lists, anime_features, anime_relations)
     network = load_network(warehouse, current, held.items, compute.resolve())
     predicted, deviation = network.parts(held.train, held.user, held.item)
     name = next(iter(predicted))
@@ -174,6 +176,7 @@ def dnn_metrics(  # noqa: D103
         rows,
         {
             **metrics_metadata(rows),
+            "measured_on": measured_on,
             "by_history": error_along(rows, "history", some, "ratings of the user to learn from"),
             "by_popularity": error_along(rows, "title", some, "ratings of the title to learn from"),
             "by_year": error_along(rows, "year", some, "year of the title"),

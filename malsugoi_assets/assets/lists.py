@@ -4,7 +4,19 @@ from hashlib import sha256
 
 import polars as pl
 
+from malsugoi_assets.evaluation.hold_out import HoldOut, hold_out
 from malsugoi_assets.warehouse.batches import Batches
+
+MOST_LEARNT = 5_000_000
+"""List rows, in whole batches, that a model is trained on and measured by at most: more teach it little and take hours."""
+
+
+def held_out(user_lists: Batches, features: pl.LazyFrame, relations: pl.LazyFrame) -> tuple[HoldOut, str]:
+    """The hold-out of as many batches as hold `MOST_LEARNT` rows, and in words how many they are."""
+    some = some_batches(user_lists, MOST_LEARNT)
+    wanted = (user_lists[key].select("username", "anime_id", "score") for key in some)
+    held = hold_out(pl.concat(wanted).collect(), features.collect(), relations.collect())
+    return held, f"{len(some):,} of {len(user_lists):,} batches"
 
 
 def rows_of(batches: Batches) -> int:

@@ -115,11 +115,6 @@ class MostShown:
         )
 
 
-def most_shown(rows: pl.DataFrame, titles: pl.DataFrame, place: int) -> pl.DataFrame:
-    """The titles that stand in the first `place` rows of most users: title, users, mean predicted rating (1–10)."""
-    return MostShown(place).add(rows).shown(titles)
-
-
 def neighbours(pairs: pl.DataFrame, by: str, known: pl.DataFrame, titles: pl.DataFrame) -> pl.DataFrame:
     """The three strongest neighbours (by column `by`) of the best-known titles, by name.
 

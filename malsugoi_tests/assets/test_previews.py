@@ -55,7 +55,7 @@ def test_titles_shown_to_most_users_are_counted_within_the_first_places() -> Non
         {"anime_id": [1, 2, 1, 3], "rank": [1, 2, 1, 11], "predicted_rating": [8.0, 7.0, 9.0, 10.0]},
         schema_overrides={"predicted_rating": pl.Float32},
     )
-    assert previews.most_shown(rows, TITLES, 10).rows() == [("Trigun", 2, 8.5), ("Monster", 1, 7.0)]
+    assert previews.MostShown(10).add(rows).shown(TITLES).rows() == [("Trigun", 2, 8.5), ("Monster", 1, 7.0)]
 
 
 def test_neighbours_are_those_of_the_best_known_titles_the_nearest_first() -> None:
