@@ -23,11 +23,11 @@ from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.registered import ForeignFileError, registered_file
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.knowledge import Knowledge
-from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.people import Person, list_frame
 from malsugoi_assets.web.published import Parts, Published
 from malsugoi_assets.web.ranking_tables import lists_a_title, methods_of, weights_of
 from malsugoi_assets.web.recommending import predict
+from malsugoi_assets.web.sessions import Lru
 
 _LOOKED_AT = 1_000
 """How far down the list `explain` says a title's place."""
@@ -63,7 +63,7 @@ def recommend_list(
     rows = ((username, e.anime_id, e.title or "", e.score, e.status) for e in entries)
     person = Person(username, list_frame(rows), username, stored=False)
     stored = _with_models(settings, state, username, person.entries)
-    knowledge = Knowledge(state, settings.root, Parts(), Limits(), None)
+    knowledge = Knowledge(state, settings.root, Parts(), Lru(0), None)
 
     def ratings(pairs: pl.DataFrame) -> pl.Series:
         rated = predict(knowledge, person, pairs["anime_id"].to_list())

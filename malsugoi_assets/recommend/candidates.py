@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from malsugoi_assets.machine import available_threads
-from malsugoi_assets.recommend.compiled import compiled, on_threads
+from malsugoi_assets.recommend.compiled import compiled, on_threads, threads_for
 
 Matrix = npt.NDArray[np.float32]
 LOWEST, HIGHEST = -5.0, 30.0
@@ -44,7 +43,7 @@ def find_candidates(
     item = np.full((n_users, most), -1, np.int32)
     chosen = np.full((n_users, most, n_scores), LOWEST, np.float32)
     picked = np.full((n_users, n_items), -np.inf, np.float32)
-    threads = min(threads or available_threads(), max(n_users, 1))
+    threads = min(threads or threads_for(n_users), max(n_users, 1))
     on_threads(
         lambda t: _describe(np.arange(t, n_users, threads), scores, free, picks, most, item, chosen, picked), threads
     )

@@ -8,8 +8,18 @@ from typing import Any
 
 from numba import njit
 
+from malsugoi_assets.machine import available_threads
+
 # Kernels let go of the interpreter's lock; they are kept on disk, so that only the first run compiles.
 compiled: Any = njit(cache=True, nogil=True, error_model="numpy")
+
+
+_FEW = 16
+
+
+def threads_for(lists: int) -> int:
+    """How many threads so many lists are worth: starting some takes as long as a few lists."""
+    return 1 if lists < _FEW else available_threads()
 
 
 def on_threads(work: Callable[[int], None], threads: int) -> None:

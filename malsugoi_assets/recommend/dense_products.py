@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from malsugoi_assets.machine import available_threads
-from malsugoi_assets.recommend.compiled import compiled, on_threads
+from malsugoi_assets.recommend.compiled import compiled, on_threads, threads_for
 
 
 def multiply_into(
@@ -15,7 +14,7 @@ def multiply_into(
 ) -> None:
     """`out` = rows · weights, float32 (n_rows, n_columns). The result does not depend on `threads`."""
     out[:] = 0
-    threads = min(threads or available_threads(), max(len(out), 1))
+    threads = min(threads or threads_for(len(out)), max(len(out), 1))
     left, right = rows.astype(np.float32, copy=False), weights.astype(np.float32, copy=False)
     on_threads(
         lambda t: _multiply(

@@ -5,6 +5,7 @@ What belongs here: what a title's own row says. What follows from somebody's lis
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ RELAXING = {
     "genres": "another genre than asked for",
 }
 """The filters that give way where the list would stay short, in this order, and what that means in words."""
+_KEPT_MASKS = 256
 _STATES = {"finished": "finished", "airing": "currently", "upcoming": "not yet"}
 
 
@@ -46,29 +48,49 @@ class Allowed:
         return found + [RELAXING[name] for name, mask in self.relaxing.items() if not mask[place]]
 
 
+class Masks:
+    """Masks over a catalogue's titles by the rules they stand for; the last ones are kept, since settings share most rules.
+
+    Never to be changed by those who get them.
+    """
+
+    def __init__(self, features: pl.DataFrame) -> None:
+        """`features`: columns of `anime_features`, whose unknown values pass every rule."""
+        self.frame = features.sort("anime_id")
+        self._kept: OrderedDict[bytes, Mask] = OrderedDict()
+
+    def of(self, passes: dict[str, pl.Expr]) -> dict[str, Mask]:
+        """Of each rule, given by what passes it, the mask."""
+        keys = {name: rule.meta.serialize() for name, rule in passes.items()}
+        kept = {key: mask for key in keys.values() if (mask := self._kept.get(key)) is not None}
+        new = {name: rule for name, rule in passes.items() if keys[name] not in kept}
+        if new:
+            found = self.frame.select(rule.fill_null(True).alias(name) for name, rule in new.items())
+            kept |= {keys[name]: found[name].to_numpy().astype(np.bool_) for name in new}
+            self._kept.update((keys[name], kept[keys[name]]) for name in new)
+            while len(self._kept) > _KEPT_MASKS:
+                self._kept.popitem(last=False)
+        return {name: kept[key] for name, key in keys.items()}
+
+
 def allowed(
-    features: pl.DataFrame,
+    masks: Masks,
     settings: RecommendationSettings,
     recaps: frozenset[int],
     barred: frozenset[int] = frozenset(),
 ) -> Allowed:
-    """The masks over `features` (columns of `anime_features`), whose unknown values pass every filter.
+    """What the settings allow of the titles behind `masks`.
 
     `recaps`: titles that only repeat others; `barred`: titles that somebody said not to want.
     """
-    frame = features.sort("anime_id")
-    rules = _masks(frame, _rules(frame, settings, recaps))
+    frame = masks.frame
+    rules = masks.of(_rules(frame, settings, recaps))
     if barred:
-        rules |= _masks(frame, {"you said that it does not interest you": ~pl.col("anime_id").is_in(sorted(barred))})
-    wanted = _masks(frame, _filters(frame, settings))
+        rules |= masks.of({"you said that it does not interest you": ~pl.col("anime_id").is_in(sorted(barred))})
+    wanted = masks.of(_filters(frame, settings))
     relaxing = {name: wanted[name] for name in RELAXING if name in wanted}
     always = np.logical_and.reduce([np.ones(frame.height, np.bool_), *rules.values()])
     return Allowed(rules, relaxing, always, np.logical_and.reduce([always, *relaxing.values()]))
-
-
-def _masks(frame: pl.DataFrame, passes: dict[str, pl.Expr]) -> dict[str, Mask]:
-    found = frame.select(rule.fill_null(True).alias(name) for name, rule in passes.items())
-    return {name: found[name].to_numpy().astype(np.bool_) for name in passes}
 
 
 def _rules(frame: pl.DataFrame, settings: RecommendationSettings, recaps: frozenset[int]) -> dict[str, pl.Expr]:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Self
+from functools import cache
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from malsugoi_assets.machine import available_threads
 from malsugoi_assets.recommend.content import Content, encode, learn_code
@@ -81,6 +82,12 @@ def _learn_titles(ratings: Ratings, known: _Known, settings: JointSettings, seed
     kernel = title_kernel(known.likeness, listing, known.content, settings, None)
     mean, effect = learn_effects(ratings, kernel, known.content, settings.noise)
     return LearntTitles(mean, effect, listing)
+
+
+@cache
+def _linear_algebra() -> Any:
+    """What limits the threads inside numpy; looking for its libraries takes as long as a small answer."""
+    return ThreadpoolController()
 
 
 class JointNeighbourhood:
@@ -150,7 +157,7 @@ class JointNeighbourhood:
                 predicted[pairs], deviation[pairs] = self._for_one(person, item[pairs], scratch)
 
         # Each person's systems are small: threads of our own, and none inside the linear algebra.
-        with threadpool_limits(limits=1):
+        with _linear_algebra().limit(limits=1):
             if threads <= 1:
                 answer(questions)
             else:

@@ -88,7 +88,7 @@ class ListScores:
     """The scores of `SCORES` for the users of `lists` (rows over the titles of `titles`), and numbers of each user."""
 
     def __init__(self, titles: TitleScores, lists: Ratings) -> None:
-        self.titles, self.n_items = titles, titles.n_items
+        self.titles, self.n_items, self.n_lists = titles, titles.n_items, lists.n_users
         self.listed = lists.listed_matrix
         rated = lists.rated
         expected = titles.mu + titles.item_bias[rated.item].astype(np.float64)

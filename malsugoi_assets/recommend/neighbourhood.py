@@ -143,7 +143,7 @@ class Predictor:
 
     def blocks(self, users: npt.NDArray[np.integer] | None = None) -> Iterator[_Block]:
         """Predictions for every title, some users at a time."""
-        from malsugoi_assets.recommend.compiled import on_threads  # compiled code takes a moment to load
+        from malsugoi_assets.recommend.compiled import on_threads, threads_for  # compiled code takes a moment to load
         from malsugoi_assets.recommend.prediction_kernels import predict_users
 
         wanted = np.arange(self._history.n_users) if users is None else np.asarray(users, dtype=np.int64)
@@ -152,7 +152,7 @@ class Predictor:
             some = wanted[start : start + _USERS_AT_A_TIME]
             shape = (len(some), self.n_items)
             made = (np.empty(shape, np.float32), np.empty(shape, np.int32), np.empty(shape, np.float32))
-            threads = min(self._threads, len(some))
+            threads = min(self._threads, len(some), threads_for(len(some)))
             on_threads(lambda t: predict_users(np.arange(t, len(some), threads), some, *arrays, *made), threads)  # noqa: B023
             yield _Block(some, *made)
 

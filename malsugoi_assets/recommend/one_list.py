@@ -6,50 +6,84 @@ is scored once.
 
 from __future__ import annotations
 
-import copy
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
+import polars as pl
 
-from malsugoi_assets.recommend.list_scores import ListScores
-from malsugoi_assets.recommend.ranking import LearntOrder
-from malsugoi_assets.recommend.ratings import FloatArray, IntArray
+from malsugoi_assets.recommend.people import Person, counting
+from malsugoi_assets.recommend.ranking import Matrix
+from malsugoi_assets.recommend.ratings import FloatArray
+from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import Recommender
-from malsugoi_assets.recommend.scoring import OrderRanker
+from malsugoi_assets.recommend.scoring import OrderRanker, OrderScorer, Scorer, Trial
 
 KEPT_LISTS = 48
+_KEPT_SCORERS = 2
 
 
-@dataclass(frozen=True)
-class OneListsOrder(LearntOrder):
-    """The learnt order for one person's list, and for the same list without some entries.
+class OneListsScorer(OrderScorer):
+    """The learnt order's scores for one person's list, and for it without single entries: the last `KEPT_LISTS` of them."""
 
-    `kept`: scores, float32 (n_items,), by the titles listed (the ratings of a person are what they are); `KEPT_LISTS` of them.
-    """
+    def __init__(self, ranker: OrderRanker, lists: pl.DataFrame) -> None:
+        super().__init__(ranker, lists)
+        self._whole: dict[tuple[str, ...], Matrix] = {}
+        self.without: OrderedDict[int, FloatArray] = OrderedDict()
+        """Scores float32 (n_items,) by the place of the entry that is missing; -1: the whole list."""
 
-    kept: OrderedDict[bytes, FloatArray] = field(default_factory=OrderedDict, compare=False)
+    def scores(self, usernames: Sequence[str]) -> Matrix:
+        """As `Scorer.scores`."""
+        key = tuple(usernames)
+        if key not in self._whole:
+            self._whole = {key: super().scores(usernames)}
+        return self._whole[key]
 
-    def scores(self, lists: ListScores, users: IntArray) -> FloatArray:
-        """As `LearntOrder.scores`."""
-        starts, listed = lists.listed.indptr, lists.listed.indices
-        keys = [np.sort(listed[starts[user] : starts[user + 1]]).tobytes() for user in users]
-        found = {key: scores for key in keys if (scores := self.kept.get(key)) is not None}
-        new = [n for n, key in enumerate(keys) if key not in found]
-        if new:
-            found |= dict(zip((keys[n] for n in new), super().scores(lists, users[new]), strict=True))
-            self.kept.update((keys[n], found[keys[n]]) for n in new)
-            while len(self.kept) > KEPT_LISTS:
-                self.kept.popitem(last=False)
-        return np.stack([found[key] for key in keys]) if keys else super().scores(lists, users)
+    def scored_again(self, trials: list[Trial]) -> Iterator[Matrix]:
+        """As the scorer of many lists."""
+        for trial in trials:
+            places = [-1, *trial.tried.tolist()]
+            found = {place: scores for place in places if (scores := self.without.get(place)) is not None}
+            new = [place for place in places if place not in found]
+            if new:
+                lists = self.lists_without(replace(trial, tried=np.array([p for p in new if p >= 0], dtype=np.int64)))
+                wanted = np.arange(0 if -1 in new else 1, lists.n_lists, dtype=np.int32)
+                found |= dict(zip(new, self.order.scores(lists, wanted), strict=True))
+                self.without.update((place, found[place]) for place in new)
+                while len(self.without) > KEPT_LISTS:
+                    self.without.popitem(last=False)
+            yield np.stack([found[place] for place in places])[:, trial.item]
 
 
-def for_one_list(recommender: Recommender) -> Recommender:
-    """The same recommender, to be asked about one person's list only; what it remembers goes with it."""
-    own = copy.copy(recommender)
-    if isinstance(recommender.ranker, OrderRanker):
-        ranker = copy.copy(recommender.ranker)
-        order = ranker.order
-        ranker.order = OneListsOrder(order.titles, order.network, order.candidates)
-        own.ranker = ranker
-    return own
+class OneListsRecommender(Recommender):
+    """Recommends for one person's list, the same in every call; what is remembered of it goes with this object."""
+
+    def __init__(self, recommender: Recommender) -> None:
+        # What is ready for everybody is shared, not made again.
+        vars(self).update(vars(recommender))
+        self._scorers: OrderedDict[int | None, Scorer] = OrderedDict()
+        self._people: dict[int, list[Person]] = {}
+
+    def scorer(self, lists: pl.DataFrame, settings: RecommendationSettings) -> Scorer:
+        """As the recommender; the last ones are kept, by the floor under what counts."""
+        floor = settings.liked_from if settings.likes_only else None
+        found = self._scorers.get(floor)
+        if found is None:
+            ranker, rows = self.ranker, counting(lists, settings)
+            found = OneListsScorer(ranker, rows) if isinstance(ranker, OrderRanker) else ranker.over(rows)
+            self._scorers[floor] = found
+            while len(self._scorers) > _KEPT_SCORERS:
+                self._scorers.popitem(last=False)
+        return found
+
+    def everybody(self, lists: pl.DataFrame, settings: RecommendationSettings) -> list[Person]:
+        """As the recommender; the person is kept for each score that counts as low."""
+        if settings.low_score not in self._people:
+            self._people[settings.low_score] = super().everybody(lists, settings)
+        return self._people[settings.low_score]
+
+
+def for_one_list(recommender: Recommender) -> OneListsRecommender:
+    """The same recommender, to be asked about one person's list only."""
+    return OneListsRecommender(recommender)

@@ -6,19 +6,20 @@ Among titles with equal scores, those that nothing on a list speaks for among th
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from malsugoi_assets.recommend.choosing import Catalogue, Choice, Scores, choose
-from malsugoi_assets.recommend.filters import allowed
-from malsugoi_assets.recommend.franchises import learn_franchises
+from malsugoi_assets.recommend.filters import Masks, allowed
+from malsugoi_assets.recommend.franchises import Franchises, learn_franchises
 from malsugoi_assets.recommend.people import Person, counting, people
 from malsugoi_assets.recommend.ranking import LearntOrder
 from malsugoi_assets.recommend.ratings import IntArray
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
-from malsugoi_assets.recommend.scoring import OrderRanker, Ranker, Reason, WeightRanker
+from malsugoi_assets.recommend.scoring import OrderRanker, Ranker, Reason, Scorer, WeightRanker
 
 Predictions = Callable[[pl.DataFrame], pl.Series]
 _USERS_AT_A_TIME = 256
@@ -56,6 +57,7 @@ class Recommender:
         self.franchises = learn_franchises(features, relations)
         self.ranker: Ranker = OrderRanker(*ranking, self.ids) if ranking else WeightRanker(weights, self.ids)
         self._features = features
+        self._masks = Masks(features)
         # Lists of ids alone have no titles of their own.
         self._names = dict(features.select("anime_id", "title").drop_nulls().iter_rows())
         self._by_popularity = np.lexsort((self.ids, -_popularity(features, listed)))
@@ -65,10 +67,26 @@ class Recommender:
         return Catalogue(
             self.ids,
             self._by_popularity,
-            allowed(self._features, settings, self.franchises.recaps, barred),
-            self.franchises.in_release_order() if settings.release_order else self.franchises,
-            _genres(self._features) if settings.diversity else np.zeros((len(self.ids), 0), dtype=np.float32),
+            allowed(self._masks, settings, self.franchises.recaps, barred),
+            self._in_release_order if settings.release_order else self.franchises,
+            self._genres if settings.diversity else np.zeros((len(self.ids), 0), dtype=np.float32),
         )
+
+    @cached_property
+    def _in_release_order(self) -> Franchises:
+        return self.franchises.in_release_order()
+
+    @cached_property
+    def _genres(self) -> Scores:
+        return _genres(self._features)
+
+    def scorer(self, lists: pl.DataFrame, settings: RecommendationSettings) -> Scorer:
+        """What scores the lists by these settings, and gives reasons."""
+        return self.ranker.over(counting(lists, settings))
+
+    def everybody(self, lists: pl.DataFrame, settings: RecommendationSettings) -> list[Person]:
+        """What each list says about what to recommend, by name."""
+        return list(people(lists, self.franchises, settings))
 
     def recommend(
         self,
@@ -85,9 +103,9 @@ class Recommender:
         for the title, '' where none had to. Titles in `barred` are left out for everybody.
         """
         settings = settings or RecommendationSettings()
-        titles, scorer = self.titles(settings, barred), self.ranker.over(counting(lists, settings))
+        titles, scorer = self.titles(settings, barred), self.scorer(lists, settings)
         rows: list[tuple[object, ...]] = []
-        everybody = list(people(lists, self.franchises, settings))
+        everybody = self.everybody(lists, settings)
         for start in range(0, len(everybody), _USERS_AT_A_TIME):
             some = everybody[start : start + _USERS_AT_A_TIME]
             scores = scorer.scores([person.username for person in some])

@@ -145,7 +145,7 @@ class OrderScorer(_Explaining):
     _MOST_TRIED = 12
 
     def __init__(self, ranker: OrderRanker, lists: pl.DataFrame) -> None:
-        self._ranker, self._order, self._order_ids = ranker, ranker.order, ranker.order_ids
+        self._ranker, self.order, self._order_ids = ranker, ranker.order, ranker.order_ids
         self._ratings, index = index_ratings(
             lists.select("username", "anime_id", "score"), anime_ids=ranker.order_ids
         )
@@ -161,7 +161,7 @@ class OrderScorer(_Explaining):
         rows, n_titles = _numbers(self._names, usernames), len(self._ranker.ids)
         known = rows >= 0
         result = np.full((len(usernames), n_titles), NOTHING, dtype=np.float32)
-        scores = self._order.scores(self._lists, rows[known].astype(np.int32))
+        scores = self.order.scores(self._lists, rows[known].astype(np.int32))
         full = np.repeat(scores.min(axis=1, keepdims=True, initial=0) - 1, n_titles, axis=1)
         full[:, self._ranker.place] = scores[:, self._ranker.in_catalogue]
         result[known] = full
@@ -171,23 +171,23 @@ class OrderScorer(_Explaining):
         """Of the entries that the scores propose, those that prove to add something, or to take it away."""
         rows = _numbers(self._names, [name for name, _ in asked])
         trials = [self._trial(int(row), places, most) for row, (_, places) in zip(rows, asked, strict=True)]
-        scored = self._scored_again([t for t in trials if len(t.tried)])
+        scored = self.scored_again([t for t in trials if len(t.tried)])
         return [self._proven(t, next(scored) if len(t.tried) else None, most, sign) for t in trials]
 
-    def _trial(self, row: int, places: Sequence[int], most: int) -> _Trial:
+    def _trial(self, row: int, places: Sequence[int], most: int) -> Trial:
         """Which entries may be reasons for which of the titles."""
         wanted = self._ranker.ids[list(places)]
         known = np.isin(wanted, self._order_ids)
         item = np.searchsorted(self._order_ids, wanted[known])
         entry = self._ratings.item[self._rows[row]] if row >= 0 and most else np.empty(0, np.int32)
-        proposed = self._ranker.proposing[entry][:, item].toarray()
+        proposed = self._ranker.proposing[:, item].tocsr()[entry].toarray()
         nearest = np.argsort(-proposed, axis=0, kind="stable")[: most + 1]
         worth = np.zeros(len(entry), dtype=np.float64)
         np.add.at(worth, nearest, np.take_along_axis(proposed, nearest, axis=0))
         tried = np.sort(np.argsort(-worth, kind="stable")[: self._MOST_TRIED])
-        return _Trial(row, known, item, entry, proposed, tried[worth[tried] > 0])
+        return Trial(row, known, item, entry, proposed, tried[worth[tried] > 0])
 
-    def _scored_again(self, trials: list[_Trial]) -> Iterator[Matrix]:
+    def scored_again(self, trials: list[Trial]) -> Iterator[Matrix]:
         """For each of the trials the scores of its titles by the whole list, then without each entry tried."""
         start = 0
         while start < len(trials):
@@ -195,14 +195,14 @@ class OrderScorer(_Explaining):
             while end < len(trials) and (end == start or lists + len(trials[end].tried) < _LISTS_AT_A_TIME):
                 lists += 1 + len(trials[end].tried)
                 end += 1
-            scores = self._order.scores(self._lists_without(trials[start:end]), np.arange(lists, dtype=np.int32))
+            scores = self.order.scores(self.lists_without(*trials[start:end]), np.arange(lists, dtype=np.int32))
             first = 0
             for trial in trials[start:end]:
                 yield scores[first : first + 1 + len(trial.tried)][:, trial.item]
                 first += 1 + len(trial.tried)
             start = end
 
-    def _lists_without(self, trials: list[_Trial]) -> ListScores:
+    def lists_without(self, *trials: Trial) -> ListScores:
         """Each trial's list, followed by the list without each entry that is tried."""
         user, kept, n = [], [], 0
         for trial in trials:
@@ -215,9 +215,9 @@ class OrderScorer(_Explaining):
         all_rows = Ratings(
             np.concatenate(user), self._ratings.item[rows], self._ratings.rating[rows], n, self._ratings.n_items
         )
-        return ListScores(self._order.titles, all_rows)
+        return ListScores(self.order.titles, all_rows)
 
-    def _proven(self, trial: _Trial, scores: Matrix | None, most: int, sign: int) -> list[list[Reason]]:
+    def _proven(self, trial: Trial, scores: Matrix | None, most: int, sign: int) -> list[list[Reason]]:
         """The entries without which a title's score is lower (higher), by how much; none where nothing was tried."""
         found: list[list[Reason]] = [[] for _ in trial.known]
         if scores is None:
@@ -234,7 +234,7 @@ class OrderScorer(_Explaining):
 
 
 @dataclass(frozen=True)
-class _Trial:
+class Trial:
     """A user's titles and the entries that may be reasons for them.
 
     `row`: the user; `known`: mask over the titles asked, those that the order knows, which are `item` (indexes there);
@@ -250,13 +250,13 @@ class _Trial:
     tried: npt.NDArray[np.int64]
 
 
-def _proposals(order: LearntOrder, names: Sequence[str]) -> sp.csr_matrix:
+def _proposals(order: LearntOrder, names: Sequence[str]) -> sp.csc_matrix:
     """What entries speak for a title at first sight: the positive weights of some scores, each to its own measure."""
     total = sp.csr_matrix((order.titles.n_items, order.titles.n_items), dtype=np.float32)
     for name in names:
         weights = order.titles.weights[name].maximum(0)
         total = total + weights / max(float(weights.data.mean()) if weights.nnz else 1.0, 1e-9)
-    return sp.csr_matrix(total)
+    return sp.csc_matrix(total)
 
 
 def _weightiest(entries: list[Reason], most: int) -> list[Reason]:

@@ -7,6 +7,7 @@ What belongs here: the likeness of titles as a sum of parts with set weights. Wh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,11 @@ class TitleKernel:
     linear: Matrix
     numbers: Matrix
 
+    @cached_property
+    def _named_own(self) -> Matrix:
+        """The sparse part's diagonal, which is looked for in all of it."""
+        return np.asarray(self.named.diagonal())
+
     def block(self, rows: IntArray, columns: IntArray, place: npt.NDArray[np.int32]) -> Matrix:
         """Likeness of `rows` to `columns` (unique), float32; `place` is scratch: -1 for every title, given back so."""
         settings = self.settings
@@ -73,7 +79,7 @@ class TitleKernel:
         cosine = (self.listing[rows] ** 2).sum(axis=1)
         total = settings.near_listing * np.exp(4 * (cosine - 1)) + settings.listing * cosine + settings.constant
         total += (self.linear[rows] ** 2).sum(axis=1) + settings.numbers
-        return np.asarray(total + self.named.diagonal()[rows], dtype=np.float32)
+        return np.asarray(total + self._named_own[rows], dtype=np.float32)
 
 
 def title_kernel(

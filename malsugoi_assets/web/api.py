@@ -71,7 +71,7 @@ def _knowledge(request: Request) -> Knowledge:
 
 async def _recommendations(request: Request) -> Response:
     knowledge, person, settings = await asked_of(request, _wanted)
-    key = ("json", *answer_key(knowledge, person), settings)
+    key = (*answer_key(knowledge, person), "json", settings)
     made = await kept_or_made(request, person.answers, key, lambda: recommendations(knowledge, person, settings))
     return _json(made)
 

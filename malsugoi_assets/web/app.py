@@ -18,6 +18,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Scope
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from malsugoi_assets.settings import MYANIMELIST, Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
@@ -27,7 +28,7 @@ from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.problems import Problem
 from malsugoi_assets.web.published import Parts, States
-from malsugoi_assets.web.sessions import Sessions
+from malsugoi_assets.web.sessions import Lru, Sessions
 from malsugoi_assets.web.show import FILTERS
 
 _HERE = Path(__file__).parent
@@ -39,11 +40,11 @@ def build_app(settings: Settings, limits: Limits | None = None) -> Starlette:
     data_dir = DataDir(settings.root)
     claimed = data_dir.claimed_by()
     source = claimed[0] if claimed else None
-    parts = Parts()
+    parts, answers = Parts(), Lru(limits.answers)
     site = None if source == "replica" else MYANIMELIST
     states: States[Knowledge] = States(
         data_dir.publisher,
-        lambda published: Knowledge(published, settings.root, parts, limits, site),
+        lambda published: Knowledge(published, settings.root, parts, answers, site),
         Knowledge.make_ready,
     )
 
@@ -54,7 +55,9 @@ def build_app(settings: Settings, limits: Limits | None = None) -> Starlette:
         app.state.parsing = anyio.CapacityLimiter(1)
         app.state.computing = anyio.CapacityLimiter(limits.computing)
         states.watch()
-        yield
+        # Many small answers side by side: threads inside each of them would only wait for each other.
+        with threadpool_limits(limits=1):
+            yield
         states.close()
 
     app = Starlette(

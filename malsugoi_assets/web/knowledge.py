@@ -35,7 +35,6 @@ from malsugoi_assets.recommend.stored_titles import learnt_titles_of, neighbours
 from malsugoi_assets.recommend.weights import WeightsError
 from malsugoi_assets.warehouse.registered import ForeignFileError, registered_file
 from malsugoi_assets.warehouse.tables import TABLES
-from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.published import Parts, Published
 from malsugoi_assets.web.ranking_tables import lists_a_title, methods_of, weights_of
 from malsugoi_assets.web.records import Title
@@ -45,8 +44,8 @@ T = TypeVar("T")
 log = logging.getLogger("malsugoi.web")
 MAPPED_TITLES = 1_000
 STARTERS = 40
+_ALIKE = 256
 _RELATIONS = ("anime_id", "relation", "related_kind", "related_id")
-_SETTINGS = 64
 
 
 @dataclass(frozen=True)
@@ -55,18 +54,6 @@ class Rater:
 
     anime_ids: Any
     model: JointNeighbourhood
-
-
-class _Remembering(Recommender):
-    """Works out once what settings say of the titles: many visitors have the same settings."""
-
-    def __init__(self, *parts: Any) -> None:
-        super().__init__(*parts)
-        self._titles = Lru(_SETTINGS)
-
-    def titles(self, *asked: Any) -> Any:
-        """As the recommender."""
-        return self._titles.get(asked, lambda: super(_Remembering, self).titles(*asked))
 
 
 @dataclass(frozen=True)
@@ -81,16 +68,28 @@ class Ranker:
 class Knowledge:
     """One published state and what was made of it."""
 
-    def __init__(self, published: Published, root: Path, parts: Parts, limits: Limits, site: str | None) -> None:
-        """`root`: the data dir; `site`: where titles have pages, None for invented ones."""
+    def __init__(self, published: Published, root: Path, parts: Parts, answers: Lru, site: str | None) -> None:
+        """`root`: the data dir; `parts`, `answers`: what is kept of the states before, the parts under what they were made
+        of, the answers under the person (`people.StoredKey` first); `site`: where titles have pages, None for invented ones.
+        """
         self.published = published
         self._root = root
         self._parts = parts
         self._site = site
-        self.answers = Lru(limits.answers)
+        self.answers = answers
+        self.alike = Lru(_ALIKE)
 
     def make_ready(self) -> None:
-        """Make every part now instead of when it is first asked for."""
+        """Make every part now instead of when it is first asked for, and keep no answer about people who are gone."""
+        known = {key[0].username for key in self.answers.known()}
+        there = {
+            row["username"]
+            for row in self.published.rows(
+                "SELECT username FROM users WHERE list_status = 'ok' AND username IN (SELECT unnest(?::VARCHAR[]))",
+                sorted(known),
+            )
+        }
+        self.answers.keep(lambda key: key[0].username in there)
         _ = self.titles, self.search, self.words, self.vocabulary, self.related, self.rater, self.starters, self.map
         if (ranker := self.ranker) and self.starters:
             # What is compiled when it is first needed is needed here, not by a visitor.
@@ -211,7 +210,7 @@ class Knowledge:
             return None
         ranked_by = ranked_by if order else f"the weights of {method} ({ranked_by})"
         weights, listed = weights_of(self.published, method), lists_a_title(self.published)
-        recommender = _Remembering(weights, self.features, self.relations, listed, order)
+        recommender = Recommender(weights, self.features, self.relations, listed, order)
         return Ranker(ranked_by, method, recommender)
 
     def _order(self) -> tuple[tuple[LearntOrder, IntArray] | None, str]:

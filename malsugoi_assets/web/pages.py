@@ -107,7 +107,7 @@ async def shown_recommendations(request: Request) -> Response:
         return bytes(shown.body)
 
     # A page's text costs more than all else where the recommendations are known already.
-    key = ("page", *answer_key(knowledge, person), settings)
+    key = (*answer_key(knowledge, person), "page", settings)
     return HTMLResponse(await kept_or_made(request, person.answers, key, page))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import polars as pl
 
@@ -23,13 +24,23 @@ LIST = pl.Schema({name: polars_type(_TYPES[name]) for name in _COLUMNS})
 NOBODY = ""
 
 
+class StoredKey(NamedTuple):
+    """A user of the data dir with the list as it is now: a new state may hold the same one."""
+
+    username: str
+    rows: int
+    hashed: int
+
+
 @dataclass(frozen=True)
 class Person:
-    """`name`: whose list it is, where that is known; `key`: who answers are kept for; `stored`: a user of the data dir."""
+    """`name`: whose list it is, where that is known; `key`: whose and which list answers are kept for; `stored`: a user of
+    the data dir.
+    """
 
     name: str | None
     entries: pl.DataFrame
-    key: str
+    key: Hashable
     stored: bool
     batch: str = ""
     answers: Lru = field(default_factory=lambda: Lru(0))
@@ -66,7 +77,8 @@ def find_user(knowledge: Knowledge, name: str, limits: Limits) -> Person:
     entries = knowledge.published.table(
         "user_lists", _COLUMNS, "user_batch = ? AND username = ?", user["user_batch"], user["username"]
     )
-    return Person(user["username"], entries, user["username"], True, user["user_batch"], knowledge.answers)
+    key = StoredKey(user["username"], entries.height, int(entries.hash_rows().sum()))
+    return Person(user["username"], entries, key, True, user["user_batch"], knowledge.answers)
 
 
 def similar_names(knowledge: Knowledge, name: str) -> list[str]:

@@ -30,13 +30,26 @@ log = logging.getLogger("malsugoi.web")
 class Published:
     """One published state. Values go into SQL as parameters only; SQL reads no other file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, before: Published | None = None) -> None:
+        """`before`: the state before this one; what is known of tables that both were given is not looked at again."""
         self.path = path
         self._connection = duckdb.connect(str(path), read_only=True)
         # Set afterwards: a process may open a file only once with settings of its own, and a publisher opens it too.
         self._connection.execute("SET threads = 2")
         self._connection.execute("SET enable_external_access = false")
-        self._contents: dict[str, Hashable] = {}
+        self._made_from = self._read_made_from()
+        self._contents: dict[str, Hashable] = {
+            table: content
+            for table, content in (before._contents if before else {}).items()
+            if before and table in self._made_from and self._made_from[table] == before._made_from.get(table)
+        }
+
+    def _read_made_from(self) -> dict[str, str]:
+        """What each table was made from, as the publisher notes it; nothing in files of older versions."""
+        try:
+            return {row["table_name"]: row["state"] for row in self.rows("FROM internal.made_from")}
+        except duckdb.CatalogException:
+            return {}
 
     def rows(self, sql: str, *values: object) -> list[dict[str, Any]]:
         """The result's rows as dictionaries."""
@@ -107,7 +120,7 @@ class States(Generic[T]):
         self._publisher = publisher
         self._open_state = open_state
         self._ready = ready
-        self._path: Path | None = None
+        self._published: Published | None = None
         self._state: T | None = None
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -137,15 +150,16 @@ class States(Generic[T]):
         """
         with self._lock:
             path = self._publisher.current()
-            if path is None or path == self._path:
+            if path is None or (self._published and path == self._published.path):
                 return
             try:
-                state = self._open_state(Published(path))
+                published = Published(path, self._published)
+                state = self._open_state(published)
             except duckdb.IOException:
                 return  # Published and replaced in between: the next look finds the newer one.
             if self._state is not None:
                 self._ready(state)
-            self._path, self._state = path, state
+            self._published, self._state = published, state
 
     def watch(self) -> None:
         """Look for a new state every second until `close`."""

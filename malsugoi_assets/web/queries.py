@@ -66,8 +66,8 @@ def similar(knowledge: Knowledge, anime_id: int, top: int = _SIMILAR) -> list[Ne
     if len(rows) < top:
         known = frozenset(row["neighbour_id"] for row in rows)
         # It looks at the whole catalogue, so what it finds is kept with the state.
-        others = knowledge.answers.get(
-            ("alike", knowledge.key, anime_id, top),
+        others = knowledge.alike.get(
+            (anime_id, top),
             lambda: alike(knowledge.features, anime_id, top - len(rows), known),
         )
         rows += [{"neighbour_id": o.anime_id, "similarity": o.likeness, "support": 0} for o in others]

@@ -24,14 +24,20 @@ _REMEMBERED_SCORES = 500
 
 def recommendations(knowledge: Knowledge, person: Person, settings: RecommendationSettings) -> Recommendations:
     """What to watch next. A user's list without settings of their own is the published one."""
-    key = ("list", *answer_key(knowledge, person), settings)
+    key = (*answer_key(knowledge, person), "list", settings)
     made: Recommendations = person.answers.get(key, lambda: _make(knowledge, person, settings))
     return made
 
 
 def answer_key(knowledge: Knowledge, person: Person) -> tuple[Hashable, ...]:
-    """What an answer for the person depends on, beside the settings: the models, or for a stored user the whole state."""
-    return person.key, knowledge.published.path if person.stored else knowledge.key
+    """What an answer for the person depends on, beside the settings: the models, and for a stored user what is published."""
+    published = knowledge.published.path if person.stored else None
+    return *_models_key(knowledge, person), published
+
+
+def _models_key(knowledge: Knowledge, person: Person) -> tuple[Hashable, ...]:
+    """What the models say of the list depends on."""
+    return person.key, knowledge.key
 
 
 def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings) -> Recommendations:
@@ -43,7 +49,7 @@ def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings
         raise Problem(
             503, "No weights are published yet, so nothing can be ranked.", "Let `malsugoi run` finish first."
         )
-    key = ("recommender", *answer_key(knowledge, person))
+    key = (*_models_key(knowledge, person), "recommender")
     recommender = person.answers.get(key, lambda: for_one_list(ranker.recommender))
     frame = recommender.recommend(person.entries, lambda pairs: pl.Series([7.0] * pairs.height), settings)
     rows = frame.sort("rank").to_dicts()
@@ -110,23 +116,27 @@ def predict(knowledge: Knowledge, person: Person, anime_ids: Sequence[int]) -> d
     rater = knowledge.rater
     if rater is None or not person.scores:
         return {}
-    place = np.searchsorted(rater.anime_ids, np.asarray(anime_ids, dtype=np.int32))
-    known = [
-        (anime_id, p)
-        for anime_id, p in zip(anime_ids, place.tolist(), strict=True)
-        if p < len(rater.anime_ids) and rater.anime_ids[p] == anime_id
-    ]
-    if not known:
-        return {}
-    items = np.array([p for _, p in known], dtype=np.int32)
-    model = person.answers.get(("rater", *answer_key(knowledge, person)), lambda: _for(rater, person))
+    kept: dict[int, Rating | None] = person.answers.get((*_models_key(knowledge, person), "ratings"), dict)
+    if new := [anime_id for anime_id in anime_ids if anime_id not in kept]:
+        kept.update(_predicted(knowledge, person, rater, new))
+    return {anime_id: rating for anime_id in anime_ids if (rating := kept[anime_id]) is not None}
+
+
+def _predicted(knowledge: Knowledge, person: Person, rater: Rater, anime_ids: list[int]) -> dict[int, Rating | None]:
+    """A rating for each, None for titles that nobody rated."""
+    found: dict[int, Rating | None] = dict.fromkeys(anime_ids)
+    wanted = np.asarray(anime_ids, dtype=np.int32)
+    place = np.minimum(np.searchsorted(rater.anime_ids, wanted), len(rater.anime_ids) - 1)
+    items = place[rater.anime_ids[place] == wanted].astype(np.int32)
+    if not len(items):
+        return found
+    model = person.answers.get((*_models_key(knowledge, person), "rater"), lambda: _for(rater, person))
     predicted, deviation = model.predict_with_deviation(np.zeros_like(items), items)
-    return {
-        anime_id: Rating(
+    for item, value, spread in zip(items, predicted, deviation, strict=True):
+        found[int(rater.anime_ids[item])] = Rating(
             predicted_rating=round(float(value), 3),
             low=round(max(1.0, float(value - _FOUR_IN_FIVE * spread)), 3),
             high=round(min(10.0, float(value + _FOUR_IN_FIVE * spread)), 3),
             model="cf",
         )
-        for (anime_id, _), value, spread in zip(known, predicted, deviation, strict=True)
-    }
+    return found

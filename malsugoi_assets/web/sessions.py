@@ -32,6 +32,16 @@ class Lru:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
+    def known(self) -> list[Any]:
+        """Under what something is kept."""
+        with self._lock:
+            return list(self._kept)
+
+    def keep(self, wanted: Callable[[Any], bool]) -> None:
+        """Throw away what is kept under other keys."""
+        with self._lock:
+            self._kept = OrderedDict((key, value) for key, value in self._kept.items() if wanted(key))
+
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What is kept under the key, made where there is nothing."""
         with self._lock:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from malsugoi_assets.recommend.filters import allowed
+from malsugoi_assets.recommend.filters import Masks, allowed
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import recommend
 from malsugoi_tests.recommend.frames import lists_frame, relations_frame, weights_frame
@@ -66,17 +66,17 @@ USUAL = [1, 2, 3, 7]
 )
 def test_what_a_setting_lets_through(settings: dict[str, Any], left: list[int]) -> None:
     """Titles of which a value is not known pass, but no genre asked for."""
-    found = allowed(FEATURES, RecommendationSettings(**settings), frozenset())
+    found = allowed(Masks(FEATURES), RecommendationSettings(**settings), frozenset())
     assert (found.strictly.nonzero()[0] + 1).tolist() == left
 
 
 def test_recaps_and_unwanted_titles_are_out_and_it_says_why() -> None:
-    found = allowed(FEATURES, RecommendationSettings(least_members=700), frozenset({1}), frozenset({2}))
+    found = allowed(Masks(FEATURES), RecommendationSettings(least_members=700), frozenset({1}), frozenset({2}))
     assert found.against(0) == ["it is a recap"]
     assert found.against(1) == ["you said that it does not interest you"]
     assert found.against(6) == ["fewer members than asked for"]
     assert found.against(7) == ["its title is not known"]
-    assert allowed(FEATURES, RecommendationSettings(recaps=True), frozenset({1})).always[0]
+    assert allowed(Masks(FEATURES), RecommendationSettings(recaps=True), frozenset({1})).always[0]
 
 
 def made(

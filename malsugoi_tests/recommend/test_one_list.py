@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from malsugoi_assets.recommend import one_list
-from malsugoi_assets.recommend.one_list import for_one_list
+from malsugoi_assets.recommend.one_list import OneListsScorer, for_one_list
 from malsugoi_assets.recommend.ranking import LearntOrder, RankingSettings, learn_order
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import Recommender
@@ -86,4 +86,14 @@ def test_no_more_is_kept_than_is_said(recommender: Recommender, monkeypatch: pyt
     own = for_one_list(recommender)
     for settings in SETTINGS:
         check_same(asked(own, settings), asked(recommender, settings))
-    assert len(own.ranker.order.kept) <= 3  # type: ignore[attr-defined]
+    scorer = own.scorer(pl.DataFrame(), SETTINGS[0])
+    assert isinstance(scorer, OneListsScorer)
+    assert len(scorer.without) <= 3
+
+
+def test_what_counts_and_who_is_shunned_follow_the_settings(recommender: Recommender) -> None:
+    own = for_one_list(recommender)
+    for floor in (6, 8, 6):
+        settings = RecommendationSettings(length=5, likes_only=True, liked_from=floor, low_score=floor)
+        check_same(asked(own, settings), asked(recommender, settings))
+        check_same(asked(own, SETTINGS[0]), asked(recommender, SETTINGS[0]))

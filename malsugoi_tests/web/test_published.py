@@ -13,7 +13,8 @@ import pytest
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.published import Parts, Published, States
-from malsugoi_tests.web.world import ADDRESS, LIKES, USER, browsing, export, publish, send
+from malsugoi_tests.warehouse.frames import write_lists
+from malsugoi_tests.web.world import ADDRESS, BATCH, LIKES, USER, browsing, export, lists, publish, send
 
 
 @pytest.fixture
@@ -152,3 +153,37 @@ def test_sql_reads_no_other_file(world: Path) -> None:
 
 def test_a_world_is_published_whole(tmp_path: Path) -> None:
     assert publish(tmp_path / "data").publisher.current() is not None
+
+
+def test_what_is_remembered_of_a_user_lasts_until_the_list_changes_or_the_user_is_gone(own_world: Path) -> None:
+    with browsing(own_world) as client:
+        states = client.app.state.states  # type: ignore[attr-defined]
+        client.get(f"/recommendations?user={USER}&least_score=2")
+        of_user = [key for key in states.current().answers.known() if key[0].username == USER]
+        assert of_user
+        data_dir = DataDir(own_world)
+        stored = data_dir.lake.read("cf_metrics").collect()
+        data_dir.lake.write(TABLES["cf_metrics"], stored.with_columns(value=pl.lit(0.85)))
+        data_dir.publisher.publish()
+        states.refresh()
+        assert [key for key in states.current().answers.known() if key[0].username == USER] == of_user
+        write_lists(data_dir, BATCH, {name: mine for name, mine in lists().items() if name != USER})
+        data_dir.publisher.publish()
+        states.refresh()
+        assert USER not in {key[0].username for key in states.current().answers.known()}
+        assert client.get(f"/recommendations?user={USER}").status_code == 404
+
+
+def test_tables_that_stayed_the_same_are_not_looked_at_again(own_world: Path) -> None:
+    publisher = DataDir(own_world).publisher
+    first = Published(publisher.publish().path)
+    seen = first.contents("anime_features", "anime_relations")
+    rename(own_world, "Renamed")
+    second = Published(publisher.publish().path, first)
+    asked: list[str] = []
+    rows = second.rows
+    second.rows = lambda sql, *values: asked.append(sql) or rows(sql, *values)  # type: ignore[method-assign, func-returns-value]
+    now = second.contents("anime_features", "anime_relations", "cf_metrics")
+    assert now[0] != seen[0]
+    assert now[1] == seen[1]
+    assert [sql.split()[-2] for sql in asked] == ["anime_features", "cf_metrics"]
