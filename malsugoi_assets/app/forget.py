@@ -22,7 +22,6 @@ import polars as pl
 from rich.console import Console
 
 from malsugoi_assets.app.errors import UserError, WorkError
-from malsugoi_assets.app.marks import Marks
 from malsugoi_assets.disk import LockedError, file_lock, replace_file
 from malsugoi_assets.mal.redaction import is_distinctive, mentions, without_name
 from malsugoi_assets.mal.store import PageStore
@@ -33,6 +32,7 @@ from malsugoi_assets.warehouse.builds import Builds
 from malsugoi_assets.warehouse.data_dir import PAIR_SUMS, DataDir
 from malsugoi_assets.warehouse.lake import WHOLE
 from malsugoi_assets.warehouse.ledger import canonical
+from malsugoi_assets.warehouse.marks import Marks
 from malsugoi_assets.warehouse.publish import DATABASE, PublishError
 from malsugoi_assets.warehouse.run_marks import work_lock
 from malsugoi_assets.warehouse.tables import TABLES

@@ -10,16 +10,16 @@ from typing import Any
 import polars as pl
 
 from malsugoi_assets.app.errors import UserError
-from malsugoi_assets.app.marks import Marks, MarksError
 from malsugoi_assets.app.reports import known_user, published_file
 from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.recommend.choosing import verdict
-from malsugoi_assets.recommend.people import counting, people
+from malsugoi_assets.recommend.people import counting, people, with_seen
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import Recommender
 from malsugoi_assets.recommend.scoring import preferred_method
 from malsugoi_assets.recommend.search import find_title
 from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.marks import Marks, MarksError
 from malsugoi_assets.warehouse.registered import ForeignFileError, registered_file
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.knowledge import Knowledge
@@ -171,7 +171,7 @@ def _with_models(settings: Settings, state: Published, known: str, lists: pl.Dat
     lists = lists.with_columns(username=pl.lit(known))
     features = _features(state)
     seen = [anime_id for anime_id, mark in marks.items() if mark == "seen"]
-    lists = _with_seen(lists, features, known, seen)
+    lists = with_seen(lists, features, known, seen)
     ranking, ranked_by = _ranking(settings.root, state)
     method = ""
     if ranking is None:
@@ -196,21 +196,6 @@ def _ranking(root: Path, state: Published) -> tuple[Any, str]:
         return (load_order(path), "the learnt order") if path else (None, "no learnt order is there")
     except (ForeignFileError, WeightsError) as error:
         raise UserError(str(error)) from error
-
-
-def _with_seen(lists: pl.DataFrame, features: pl.DataFrame, username: str, seen: list[int]) -> pl.DataFrame:
-    """The list with what was marked as seen: completed, also where it stands there as a plan."""
-    marked = features.filter(pl.col("anime_id").is_in(seen)).select(
-        pl.lit(username).alias("username"),
-        "anime_id",
-        "title",
-        pl.lit(None, dtype=lists.schema["score"]).alias("score"),
-        pl.lit("completed").alias("status"),
-    )
-    own = lists.join(marked, on="anime_id", how="left", suffix="_marked", maintain_order="left").select(
-        "username", "anime_id", "title", "score", pl.coalesce("status_marked", "status").alias("status")
-    )
-    return pl.concat([own, marked.join(lists, on="anime_id", how="anti")])
 
 
 def _ratings(state: Published, username: str, pairs: pl.DataFrame) -> pl.Series:

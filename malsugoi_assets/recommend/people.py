@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
@@ -65,3 +65,18 @@ def counting(lists: pl.DataFrame, settings: RecommendationSettings) -> pl.DataFr
         kept &= (pl.col("score") >= settings.liked_from).fill_null(True)
         kept &= (pl.col("status") != "dropped").fill_null(True)
     return lists.filter(kept)
+
+
+def with_seen(lists: pl.DataFrame, features: pl.DataFrame, username: str, seen: Iterable[int]) -> pl.DataFrame:
+    """One person's list with what was marked as seen: completed, also where it stands there as a plan."""
+    marked = features.filter(pl.col("anime_id").is_in(sorted(seen))).select(
+        pl.lit(username).alias("username"),
+        "anime_id",
+        "title",
+        pl.lit(None, dtype=lists.schema["score"]).alias("score"),
+        pl.lit("completed").alias("status"),
+    )
+    own = lists.join(marked, on="anime_id", how="left", suffix="_marked", maintain_order="left").select(
+        "username", "anime_id", "title", "score", pl.coalesce("status_marked", "status").alias("status")
+    )
+    return pl.concat([own, marked.join(lists, on="anime_id", how="anti")])

@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 from malsugoi_assets.app.cli import main
-from malsugoi_assets.app.marks import Marks
 from malsugoi_assets.mal import parse_list_export
 from malsugoi_assets.recommend.ranking import RankingSettings, learn_order
 from malsugoi_assets.recommend.ranking_file import save_order
 from malsugoi_assets.recommend.ratings import index_ratings
+from malsugoi_assets.warehouse.marks import Marks
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_tests.recommend.deep_world import small_items
 from malsugoi_tests.warehouse.frames import NOON, frame
