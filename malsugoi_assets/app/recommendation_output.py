@@ -26,6 +26,8 @@ GAVE_WAY = {
     "least_members": "fewer members",
     "least_episodes": "fewer episodes",
     "most_episodes": "more episodes",
+    "minutes": "shorter or longer episodes",
+    "hours": "less or more time to watch",
     "least_score": "a lower score on the site",
     "years": "other years",
     "genres": "other genres",

@@ -23,7 +23,7 @@ def raw_anime_pages(context: dg.AssetExecutionContext, source: SourceResource) -
     return table_result("raw_anime_pages", harvest.frame, harvest.metadata, shown=shown)
 
 
-@table_asset("anime_features", code_version="1")
+@table_asset("anime_features", code_version="2")
 def anime_features(  # noqa: D103
     context: dg.AssetExecutionContext, source: SourceResource, raw_anime_pages: pl.LazyFrame
 ) -> dg.MaterializeResult[Any]:

@@ -24,6 +24,7 @@ FEATURES: dict[str, pl.DataType | type[pl.DataType]] = {
     "synonyms": WORDS,
     "type": pl.String,
     "episodes": pl.Int32,
+    "episode_minutes": pl.Float64,
     "status": pl.String,
     "aired_from": pl.Date,
     "aired_to": pl.Date,
@@ -182,6 +183,8 @@ def _column(table: Table, name: str) -> pl.Series:
         return values.dates(table, column)
     if name == "score":
         return values.site_scores(table, column)
+    if name == "episode_minutes":
+        return values.minutes(table, column)
     if name in LEAST:
         return values.counts(table, column, LEAST[name])
     if name in ("title", "title_english", "title_japanese"):

@@ -30,6 +30,7 @@ CATALOGUE_FIELDS: dict[str, tuple[str, ...]] = {
     "synonyms": ("synonyms", "title_synonyms"),
     "type": ("type",),
     "episodes": ("episodes",),
+    "episode_minutes": ("episode_minutes", "duration_min", "duration"),
     "status": ("status",),
     "aired_from": ("aired_from",),
     "aired_to": ("aired_to",),

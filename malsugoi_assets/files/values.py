@@ -79,6 +79,19 @@ def counts(table: Table, column: str, least: int = 0) -> pl.Series:
     return number.set(~number.is_between(least, LARGEST) | (number % 1 != 0), None).cast(pl.Int32)
 
 
+def minutes(table: Table, column: str) -> pl.Series:
+    """Minutes (Float64) of an episode: numbers above 0 as they are, else as the site writes them; the rest is NULL."""
+    from malsugoi_assets.mal.durations import minutes_of  # its room loads the parsers of pages
+
+    if table.frame[column].dtype.is_numeric():
+        number = table.frame[column].cast(pl.Float64)
+        return number.set(~(number > 0) | number.is_infinite(), None)
+    words = text(table, column)
+    number = words.cast(pl.Float64, strict=False)
+    read = words.replace_strict({v: minutes_of(v) for v in words.unique().drop_nulls()}, return_dtype=pl.Float64)
+    return pl.select(pl.when(number > 0).then(number).otherwise(read)).to_series()
+
+
 def site_scores(table: Table, column: str) -> pl.Series:
     """Mean scores 1-10 of the site (Float64); 0 and words are NULL, other numbers a `FilesError`."""
     number = table.frame[column].cast(pl.Float64, strict=False)

@@ -15,6 +15,7 @@ from bs4 import BeautifulSoup, Tag
 from bs4.element import NavigableString
 
 from malsugoi_assets.mal import selectors
+from malsugoi_assets.mal.durations import minutes_of
 from malsugoi_assets.mal.errors import MangaPage, PhoneLayout, TruncatedPage, UnexpectedPage
 from malsugoi_assets.mal.records import AnimePage, Relation
 from malsugoi_assets.mal.soup import (
@@ -73,7 +74,7 @@ def parse_anime_page(page: str | bytes) -> AnimePage:
 
     A single date of something finished is both its start and its end; an incomplete date ("Apr 2009") is None. Synonyms
     are split at ", ", since the page gives them as one text: a synonym with a comma of its own comes out in parts.
-    An unreadable score is None; any other label whose value cannot be read is an error.
+    An unreadable score or duration is None; any other label whose value cannot be read is an error.
 
     Raises:
         PageError: the subclass for what the page is instead; `UnexpectedPage` names the label that cannot be read.
@@ -133,6 +134,7 @@ def parse_anime_page(page: str | bytes) -> AnimePage:
         synonyms=tuple(part for part in re.split(r",\s+", synonyms) if part) if synonyms else (),
         type=labels.word("Type"),
         episodes=labels.count("Episodes") or None,
+        episode_minutes=minutes_of(labels.word("Duration") or ""),
         status=status,
         aired_from=aired_from,
         aired_to=aired_to,

@@ -41,7 +41,7 @@ RANKING_LIMIT = 50
 
 TITLE_FIELDS = (
     "alternative_titles,start_date,end_date,mean,rank,popularity,num_list_users,num_scoring_users,num_favorites,"
-    "media_type,status,genres,num_episodes,start_season,source,rating,studios,related_anime,related_manga"
+    "media_type,status,genres,num_episodes,average_episode_duration,start_season,source,rating,studios,related_anime,related_manga"
 )
 _LAST_PAGE = 200
 
@@ -124,6 +124,7 @@ def parse_api_title(body: str | bytes) -> AnimePage:
         synonyms=tuple(dict.fromkeys(filter(None, map(_text, _rows(names.get("synonyms")))))),
         type=kind,
         episodes=whole_number(node.get("num_episodes")) or None,
+        episode_minutes=_minutes(node.get("average_episode_duration")),
         status=_STATUSES.get(str(node.get("status"))),
         aired_from=_day(node.get("start_date")),
         aired_to=_day(node.get("end_date")),
@@ -394,6 +395,12 @@ def _word(value: Any, known: Mapping[str, str]) -> str | None:
         return None
     words = clean(value.replace("_", " "))
     return known.get(value) or words[:1].upper() + words[1:] or None
+
+
+def _minutes(seconds: Any) -> float | None:
+    """Minutes of what the API gives in seconds, 0 = not known."""
+    known = whole_number(seconds)
+    return round(known / 60, 2) if known else None
 
 
 def _mean(value: Any) -> float | None:

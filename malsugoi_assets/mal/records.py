@@ -49,6 +49,7 @@ class AnimePage:
     demographics: tuple[str, ...] = ()
     studios: tuple[str, ...] = ()
     relations: tuple[Relation, ...] = ()
+    episode_minutes: float | None = None
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ KNOWN_LABELS = (
     "Synonyms",
     "Premiered",
     "Source",
+    "Duration",
     "Rating",
 )
 

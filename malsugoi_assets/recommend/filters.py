@@ -20,6 +20,8 @@ RELAXING = {
     "least_members": "fewer members than asked for",
     "least_episodes": "fewer episodes than asked for",
     "most_episodes": "more episodes than asked for",
+    "minutes": "shorter or longer episodes than asked for",
+    "hours": "less or more time than asked for",
     "least_score": "a lower score on the site than asked for",
     "years": "another year than asked for",
     "genres": "another genre than asked for",
@@ -126,6 +128,12 @@ def _filters(frame: pl.DataFrame, settings: RecommendationSettings) -> dict[str,
         found["least_episodes"] = pl.col("episodes") >= settings.least_episodes
     if settings.most_episodes is not None:
         found["most_episodes"] = pl.col("episodes") <= settings.most_episodes
+    minutes = _number(frame, "episode_minutes")
+    if settings.least_minutes or settings.most_minutes is not None:
+        found["minutes"] = _between(minutes, settings.least_minutes, settings.most_minutes)
+    if settings.least_hours or settings.most_hours is not None:
+        hours = minutes * pl.col("episodes") / 60
+        found["hours"] = _between(hours, settings.least_hours, settings.most_hours)
     if settings.least_score is not None:
         found["least_score"] = pl.col("score") >= settings.least_score
     if settings.first_year is not None or settings.last_year is not None:
@@ -134,6 +142,15 @@ def _filters(frame: pl.DataFrame, settings: RecommendationSettings) -> dict[str,
     if settings.genres:
         found["genres"] = pl.all_horizontal(_has_any(frame, (genre,)) for genre in settings.genres)
     return found
+
+
+def _number(frame: pl.DataFrame, column: str) -> pl.Expr:
+    """The column; unknown for all in a catalogue without it."""
+    return pl.col(column) if column in frame.columns else pl.repeat(None, pl.len(), dtype=pl.Float64)
+
+
+def _between(number: pl.Expr, least: float, most: float | None) -> pl.Expr:
+    return number.is_between(least, float("inf") if most is None else most)
 
 
 def _has_any(frame: pl.DataFrame, genres: tuple[str, ...]) -> pl.Expr:

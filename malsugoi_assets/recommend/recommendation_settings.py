@@ -62,3 +62,11 @@ class RecommendationSettings(BaseModel):
     least_members: int = Field(0, ge=0, description="Only titles on so many lists on the site, or more.")
     least_episodes: int = Field(0, ge=0, description="Only titles with so many episodes, or more.")
     most_episodes: int | None = Field(None, ge=1, description="Only titles with so many episodes, or fewer.")
+    least_minutes: float = Field(
+        0, ge=0, description="Only titles whose episodes (or the film) last so many minutes, or more."
+    )
+    most_minutes: float | None = Field(
+        None, gt=0, description="Only titles whose episodes (or the film) last so many minutes, or fewer."
+    )
+    least_hours: float = Field(0, ge=0, description="Only titles that take so many hours in all, or more.")
+    most_hours: float | None = Field(None, gt=0, description="Only titles that take so many hours in all, or fewer.")

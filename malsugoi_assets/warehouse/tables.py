@@ -164,6 +164,7 @@ ANIME_FEATURES = Table(
         Column("synonyms", "VARCHAR[]", "Other titles"),
         Column("type", "VARCHAR", "TV, Movie, OVA, ONA, Special, Music …"),
         Column("episodes", "INTEGER", "Number of episodes; NULL while it is not known", low=1),
+        Column("episode_minutes", "DOUBLE", "Length of an episode, or of the film, in minutes", low=0),
         Column("status", "VARCHAR", "Finished Airing, Currently Airing, Not yet aired"),
         Column("aired_from", "DATE", "First day of airing, in Japan's calendar"),
         Column("aired_to", "DATE", "Last day of airing; the first one for what aired on a single day"),

@@ -90,6 +90,7 @@ def test_parquet_folders_are_read_whole(read_folder: ReadFolder, name: str, rows
     assert (bebop["aired_from"], bebop["aired_to"]) == (date(1998, 4, 3), date(1999, 4, 24))
     assert bebop["age_rating"].startswith("R - 17+")
     assert bebop["episodes"] == 26
+    assert bebop["episode_minutes"] is None
     assert read.relations.filter(pl.col("anime_id") == 1, pl.col("related_kind") == "manga").height
 
 

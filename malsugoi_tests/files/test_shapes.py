@@ -139,6 +139,7 @@ def test_the_dump_of_2023_by_score(tmp_path: Path) -> None:
     assert found.report["left_alone"] == ["user-filtered.csv"]
     bebop, odd = found.catalogue.rows(named=True)
     assert (bebop["scored_by"], bebop["ranked"], bebop["episodes"]) == (914193, 41, 26)
+    assert bebop["episode_minutes"] == 24
     assert (odd["title_english"], odd["score"], odd["aired_from"]) == (None, None, None)
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from malsugoi_assets.mal import AnimePage, MangaPage, PageError, PhoneLayout, Relation, TruncatedPage, UnexpectedPage
 from malsugoi_assets.mal import parse_anime_page as parse
+from malsugoi_assets.mal.durations import minutes_of
 from malsugoi_tests.support.shared import shared_path
 
 VALUES = {
@@ -34,6 +35,7 @@ VALUES = {
     '<span itemprop="genre" style="display: none">Mystery</span><a href="/anime/genre/7/Mystery">Mystery</a>',
     "Theme": '<a href="/anime/genre/23/School">School</a>',
     "Demographic": '<a href="/anime/genre/42/Seinen">Seinen</a>',
+    "Duration": "24 min. per ep.",
     "Rating": "PG-13 - Teens 13 or older",
     "Score": '<span itemprop="ratingValue" class="score-label score-7">7.17</span><sup>1</sup> (scored by '
     '<span itemprop="ratingCount" style="display: none">12345</span>12,345 users)'
@@ -51,6 +53,7 @@ WANTED = AnimePage(
     "Finished Airing", date(2019, 10, 3), date(2019, 12, 19), "Fall 2019", "Original", "PG-13 - Teens 13 or older", 7.17,
     12345, 1, 321, 45678, 90, ("Drama", "Mystery"), ("School",), ("Seinen",), ("Kumo",),
     (Relation("Adaptation", "manga", 500), Relation("Sequel", "anime", 78), Relation("Sequel", "anime", 79)),
+    24,
 )  # fmt: skip
 
 
@@ -215,6 +218,13 @@ def test_the_words_for_unknown_are_none(name: str, field: str) -> None:
     assert getattr(parse(html(**{name: "None"})), field) is None
 
 
+@pytest.mark.parametrize(
+    ("words", "minutes"), [("24 min. per ep.", 24), ("1 hr. 55 min.", 115), ("Unknown", None), ("a while", None)]
+)
+def test_the_length_of_an_episode_in_minutes(words: str, minutes: float | None) -> None:
+    assert parse(html(Duration=words)).episode_minutes == minutes
+
+
 def test_zero_episodes_are_unknown() -> None:
     assert parse(html(Episodes="0")).episodes is None
 
@@ -342,7 +352,7 @@ def test_a_doubled_page_gives_the_record_once() -> None:
 FIELDS = {
     "Synonyms": "synonyms", "Japanese": "title_japanese", "English": "title_english", "Premiered": "season",
     "Studios": "studios", "Source": "source", "Genres": "genres", "Theme": "themes", "Demographic": "demographics",
-    "Rating": "age_rating",
+    "Duration": "episode_minutes", "Rating": "age_rating",
 }  # fmt: skip
 
 
@@ -466,6 +476,7 @@ def test_the_pages_of_may_2021_agree_with_another_readers_catalogue() -> None:
         assert ", ".join(page.synonyms) == (row["title_synonyms"] or "")
         assert page.genres == tuple(row["genres"].split("|") if row["genres"] else ())
         assert (page.season or "?", str(page.episodes or "Unknown")) == (row["premiered"] or "?", row["episodes"])
+        assert page.episode_minutes == minutes_of(row["duration"])
         assert (page.age_rating or "None", page.type or "Unknown") == (row["rating"], row["type"])
         assert page.studios == tuple(re.split(r"[|]|, ", row["studios"]) if row["studios"] else ())
     assert compared >= 20

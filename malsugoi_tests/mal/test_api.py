@@ -99,6 +99,7 @@ class TestTitle:
                         {"id": 2, "name": "Adventure"},
                     ],
                     "num_episodes": 25,
+                    "average_episode_duration": 1434,
                     "start_season": {"year": 2015, "season": "fall"},
                     "source": "4_koma_manga",
                     "rating": "pg_13",
@@ -119,6 +120,7 @@ class TestTitle:
         assert page.title == "Kaze no Koe"
         assert (page.title_english, page.title_japanese) == ("Voice of Wind", "風の声")
         assert page.synonyms == ("Wind, Voice",)
+        assert page.episode_minutes == 23.9
         assert (page.type, page.episodes, page.status, page.season) == ("TV", 25, "Finished Airing", "Fall 2015")
         assert (page.aired_from, page.aired_to) == (date(2015, 10, 4), date(2016, 3, 27))
         assert (page.source, page.age_rating) == ("4-koma manga", "PG-13 - Teens 13 or older")

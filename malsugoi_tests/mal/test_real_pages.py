@@ -27,20 +27,21 @@ DETAILS = {
     "2017-05-05*": AnimePage(
         3624, "Seimei no Kagaku: Micro Patrol", "Once Upon a Time... Life", "生命の科学ミクロパトロール", (), "TV", 26,
         "Finished Airing", None, None, None, None, "G - All Ages", 7.26, 460, 2500, 7508, 878, 1, ("Adventure",), (), (),
-        ("Eiken",), (Relation("Other", "anime", 11307),),
+        ("Eiken",), (Relation("Other", "anime", 11307),), 24,
     ),
     "2021-02-19*": AnimePage(
         5, "Cowboy Bebop: Tengoku no Tobira", "Cowboy Bebop: The Movie", "カウボーイビバップ 天国の扉",
         ("Cowboy Bebop: Knockin' on Heaven's Door",), "Movie", 1, "Finished Airing", date(2001, 9, 1), date(2001, 9, 1), None,
         "Original", "R - 17+ (violence & profanity)", 8.39, 158477, 159, 518, 273145, 1174,
         ("Action", "Drama", "Mystery", "Sci-Fi", "Space"), (), (), ("Bones",), (Relation("Parent story", "anime", 1),),
+        115,
     ),
     "2021-05-20_31964*": AnimePage(
         31964, "Boku no Hero Academia", "My Hero Academia", "僕のヒーローアカデミア", (), "TV", 13, "Finished Airing",
         date(2016, 4, 3), date(2016, 6, 26), "Spring 2016", "Manga", "PG-13 - Teens 13 or older", 8.04, 1469236, 493, 6,
         2183212, 47146, ("Action", "Comedy", "School", "Shounen", "Super Power"), (), (), ("Bones",),
         (Relation("Adaptation", "manga", 75989), Relation("Sequel", "anime", 33486), Relation("Side story", "anime", 33929),
-         Relation("Summary", "anime", 35262)),
+         Relation("Summary", "anime", 35262)), 24,
     ),
     "2021-05-20_48239*": AnimePage(
         48239, "Leadale no Daichi nite", "World of Leadale", "リアデイルの大地にて", ("In the Land of Leadale",), "TV", None,
@@ -57,13 +58,13 @@ DETAILS = {
         25, "Finished Airing", date(2015, 10, 4), date(2016, 3, 27), "Fall 2015", "Manga", "PG-13 - Teens 13 or older", 8.64,
         869610, 70, 84, 1314392, 15339, ("Sports",), ("School", "Team Sports"), ("Shounen",), ("Production I.G",),
         (Relation("Adaptation", "manga", 35243), Relation("Prequel", "anime", 20583), Relation("Sequel", "anime", 32935),
-         Relation("Summary", "anime", 35110), Relation("Summary", "anime", 35321), Relation("Side story", "anime", 35806)),
+         Relation("Summary", "anime", 35110), Relation("Summary", "anime", 35321), Relation("Side story", "anime", 35806)), 24,
     ),
     "2025-01-17_one_piece*": AnimePage(
         60022, "One Piece Fan Letter", None, "ONE PIECE FAN LETTER", (), "TV Special", 1, "Finished Airing", date(2024, 10, 20),
         date(2024, 10, 20), None, "Light novel", "PG-13 - Teens 13 or older", 9.07, 62459, 3, 2495, 81893, 1880,
         ("Action", "Adventure", "Fantasy"), (), ("Shounen",), ("Toei Animation",),
-        (Relation("Adaptation", "manga", 110830), Relation("Parent Story", "anime", 21)),
+        (Relation("Adaptation", "manga", 110830), Relation("Parent Story", "anime", 21)), 24,
     ),
 }  # fmt: skip
 

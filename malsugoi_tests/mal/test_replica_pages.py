@@ -71,7 +71,7 @@ def rows(entries: object) -> dict[int, ListEntry]:
 def test_every_detail_page_is_read_as_the_title_that_it_shows(world: World) -> None:
     for title, figures in list(zip(world.titles, world.figures, strict=True))[::4]:
         page = parse_anime_page(body(world, pages.anime_path(title)))
-        for name in ("anime_id", "title", "title_english", "title_japanese", "type", "episodes", "status", "aired_from",
+        for name in ("anime_id", "title", "title_english", "title_japanese", "type", "episodes", "episode_minutes", "status", "aired_from",
                      "season", "source", "age_rating", "genres", "themes", "demographics", "studios"):  # fmt: skip
             assert getattr(page, name) == getattr(title, name), (title.anime_id, name)
         assert page.aired_to == title.aired_to

@@ -29,7 +29,7 @@ def test_detail_pages(world: World) -> None:
     for title in world.titles:
         page, figures = parse_anime_page(pages.anime_page(world, title)), world.figures[title.index]
         for name in (
-            "anime_id", "title", "title_english", "title_japanese", "type", "episodes", "status", "aired_from",
+            "anime_id", "title", "title_english", "title_japanese", "type", "episodes", "episode_minutes", "status", "aired_from",
             "aired_to", "season", "source", "age_rating", "genres", "themes", "demographics", "studios",
         ):  # fmt: skip
             assert getattr(page, name) == getattr(title, name), (title.anime_id, name)

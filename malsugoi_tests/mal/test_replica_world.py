@@ -195,7 +195,7 @@ def learnable(world: World) -> tuple[Ratings, Items, np.ndarray[tuple[int], np.d
                 **{
                     name: getattr(title, name)
                     for name in (
-                        "anime_id", "title", "title_english", "title_japanese", "type", "episodes", "status",
+                        "anime_id", "title", "title_english", "title_japanese", "type", "episodes", "episode_minutes", "status",
                         "aired_from", "aired_to", "season", "source", "age_rating",
                     )
                 },

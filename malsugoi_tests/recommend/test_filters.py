@@ -37,7 +37,7 @@ FEATURES = pl.DataFrame(
         "members": pl.Int32,
     },
     orient="row",
-)
+).with_columns(episode_minutes=pl.Series([120.0, 24.0, 24.0, 24.0, 4.0, 30.0, 2.5, 24.0]))
 USUAL = [1, 2, 3, 7]
 
 
@@ -62,12 +62,24 @@ USUAL = [1, 2, 3, 7]
         ({"least_members": 700}, [1, 2, 3]),
         ({"least_episodes": 6}, [2, 3, 7]),
         ({"most_episodes": 1}, [1, 3]),
+        ({"least_minutes": 24}, [1, 2, 3]),
+        ({"most_minutes": 24}, [2, 3, 7]),
+        ({"least_minutes": 20, "most_minutes": 30}, [2, 3]),
+        ({"least_hours": 2}, [1, 2, 3]),
+        ({"most_hours": 2}, [1, 3, 7]),
+        ({"most_hours": 1.5}, [3, 7]),
     ],
 )
 def test_what_a_setting_lets_through(settings: dict[str, Any], left: list[int]) -> None:
     """Titles of which a value is not known pass, but no genre asked for."""
     found = allowed(Masks(FEATURES), RecommendationSettings(**settings), frozenset())
     assert (found.strictly.nonzero()[0] + 1).tolist() == left
+
+
+def test_a_catalogue_without_lengths_lets_everything_through() -> None:
+    wanted = RecommendationSettings(most_minutes=1, most_hours=1)
+    found = allowed(Masks(FEATURES.drop("episode_minutes")), wanted, frozenset())
+    assert (found.strictly.nonzero()[0] + 1).tolist() == USUAL
 
 
 def test_recaps_and_unwanted_titles_are_out_and_it_says_why() -> None:

@@ -164,6 +164,7 @@ def _known(world: World, title: Title, figures: Figures) -> dict[str, Any]:
         "media_type": title.type.lower(),
         "status": title.status.lower().replace(" ", "_"),
         "num_episodes": title.episodes or 0,
+        "average_episode_duration": title.episode_minutes * 60,
         "start_season": {"year": int(season[1]), "season": season[0].lower()} if season else None,
         "source": title.source.lower().replace(" ", "_").replace("-", "_"),
         "rating": _RATINGS[title.age_rating] if title.age_rating else None,

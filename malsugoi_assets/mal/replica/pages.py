@@ -131,6 +131,12 @@ def _links(names: Sequence[str], kind: str, ids: dict[str, int], *, hidden: bool
     )
 
 
+def _duration(title: Title) -> str:
+    hours, minutes = divmod(title.episode_minutes, 60)
+    length = f"{hours} hr. {minutes} min." if hours else f"{minutes} min."
+    return length if title.episodes == 1 else f"{length} per ep."
+
+
 def _label(name: str, value: str) -> str:
     return f'<div class="spaceit_pad">\n  <span class="dark_text">{name}:</span>\n  {value}\n  </div>\n'
 
@@ -256,7 +262,7 @@ def anime_page(world: World, title: Title) -> str:
 {_label("Status", title.status)}{_label("Aired", _aired(title))}{premiered}\
 {_label("Producers", 'None found, <a href="/dbchanges.php">add some</a>')}\
 {_label("Studios", studios)}{_label("Source", title.source)}{genres}\
-{_label("Duration", "24 min. per ep." if title.type == "TV" else "48 min.")}{_label("Rating", escape(title.age_rating or "None"))}
+{_label("Duration", _duration(title))}{_label("Rating", escape(title.age_rating or "None"))}
 <br><h2>Statistics</h2>
 {score}  <div class="statistics-info info1"><small><sup>1</sup> indicates a weighted score.</small></div>
 </div>

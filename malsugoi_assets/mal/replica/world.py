@@ -72,6 +72,11 @@ class Title:
     """(relation, 'anime' or 'manga', id)"""
 
     @property
+    def episode_minutes(self) -> int:
+        """The usual length of its type."""
+        return {"TV": 24, "Movie": 95, "Music": 4}.get(self.type, 28)
+
+    @property
     def season(self) -> str | None:
         """'Fall 2023' for series on television, else None."""
         if self.type != "TV" or self.aired_from is None:
