@@ -2,9 +2,9 @@
 
     python benchmarks/serve.py DATA_DIR [--clients 20] [--seconds 30] [--pause 0] [--publishing]
 
-Starts `malsugoi serve` on a copy of the published data dir. Every client brings a list of its own (that of one of the dir's
-users), then asks for recommendations by the settings of a new visitor, of other settings each time (nothing of that is
-kept from before), and again by the same settings. With `--publishing` a process beside it writes a batch anew and
+Starts `malsugoi serve` on a copy of the published data dir. All clients at once bring a list each (that of one of the dir's
+users) and ask for its recommendations (`first`). When all have theirs, each asks again and again: by the settings of a
+new visitor, by other settings each time (nothing of that is kept from before), and once more by the same settings. With `--publishing` a process beside it writes a batch anew and
 publishes, over and over. Prints medians and 95 % points in milliseconds by kind, and the server's own CPU time a
 request; clients, server and publisher share the machine's cores.
 """
@@ -105,22 +105,31 @@ def publish(root: Path) -> None:
 
 def _ask(asked: argparse.Namespace, lists: list[bytes], pid: int) -> tuple[dict[str, list[float]], float]:
     took: dict[str, list[float]] = defaultdict(list)
-    ends = time.monotonic() + asked.seconds
     failed: list[str] = []
+    all_known = threading.Barrier(asked.clients)
 
     def client(number: int) -> None:
         chance, line = random.Random(number), http.client.HTTPConnection("127.0.0.1", asked.port, timeout=60)
         cookie = _bring(line, asked.port, lists[number % len(lists)])
+
+        def ask(kind: str, query: dict[str, object]) -> None:
+            begun = time.perf_counter()
+            line.request("GET", f"/recommendations?{urlencode(query)}", headers={"Cookie": cookie})
+            answer = line.getresponse()
+            body = answer.read()
+            took[kind].append(1000 * (time.perf_counter() - begun))
+            if answer.status != 200 or b"Because you" not in body:
+                failed.append(f"{answer.status} {query}")
+
+        ask("first", {})
+        all_known.wait()
+        ends = time.monotonic() + asked.seconds
+        # Nobody reads in step with the others.
+        time.sleep(asked.pause * chance.random())
         while time.monotonic() < ends:
             wanted = {"least_score": f"{chance.uniform(1, 6):.6f}", "per_franchise": chance.randint(1, 3)}
             for kind, query in (("usual", {}), ("other settings", wanted), ("again", wanted)):
-                begun = time.perf_counter()
-                line.request("GET", f"/recommendations?{urlencode(query)}", headers={"Cookie": cookie})
-                answer = line.getresponse()
-                body = answer.read()
-                took[kind].append(1000 * (time.perf_counter() - begun))
-                if answer.status != 200 or b"Because you" not in body:
-                    failed.append(f"{answer.status} {query}")
+                ask(kind, query)
                 time.sleep(asked.pause)
 
     before = _cpu_seconds(pid)

@@ -18,7 +18,7 @@ from malsugoi_assets.recommend.ranking import Matrix
 from malsugoi_assets.recommend.ratings import FloatArray
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import Recommender
-from malsugoi_assets.recommend.scoring import OrderRanker, OrderScorer, Scorer, Trial
+from malsugoi_assets.recommend.scoring import OrderRanker, OrderScorer, Reason, Scorer, Trial
 
 KEPT_LISTS = 48
 _KEPT_SCORERS = 2
@@ -82,6 +82,18 @@ class OneListsRecommender(Recommender):
         if settings.low_score not in self._people:
             self._people[settings.low_score] = super().everybody(lists, settings)
         return self._people[settings.low_score]
+
+    def objections(
+        self, lists: pl.DataFrame, anime_ids: Sequence[int], settings: RecommendationSettings
+    ) -> dict[int, list[Reason]]:
+        """For each title the entries without which its score would be higher, the weightiest first: at most as many as
+        there are reasons, which are looked for among the same entries.
+        """
+        if not lists.height:
+            return {}
+        places = np.searchsorted(self.ids, np.asarray(anime_ids, dtype=np.int32)).tolist()
+        [found] = self.scorer(lists, settings).objections([(lists["username"][0], places)], settings.reasons)
+        return dict(zip(anime_ids, found, strict=True))
 
 
 def for_one_list(recommender: Recommender) -> OneListsRecommender:

@@ -103,7 +103,7 @@ async def _recommend_for_list(request: Request) -> Response:
         name, entries = (
             (None, _sent(body)) if kind == "application/json" else read_export(body, request.app.state.limits)
         )
-        person = Person(name, entries, "", False, "", Lru(0))
+        person = Person(name, entries, "", stored=False, answers=Lru(0))
         return _json(recommendations(knowledge, person, settings))
 
     made: Response = await anyio.to_thread.run_sync(answer, limiter=request.app.state.parsing)

@@ -40,7 +40,7 @@ def person_of(request: Request, knowledge: Knowledge) -> Person | None:
         return find_user(knowledge, name, limits)
     token = request.cookies.get(COOKIE)
     session = sessions.get(token)
-    return visitor(token, session) if token and session else None
+    return visitor(knowledge, token, session) if token and session else None
 
 
 def needed_person(request: Request, knowledge: Knowledge) -> Person:

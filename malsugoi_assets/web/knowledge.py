@@ -33,6 +33,7 @@ from malsugoi_assets.recommend.search import TitleSearch
 from malsugoi_assets.recommend.starters import choose_starters, worth_asking
 from malsugoi_assets.recommend.stored_titles import learnt_titles_of, neighbours_of
 from malsugoi_assets.recommend.weights import WeightsError
+from malsugoi_assets.warehouse.marks import Marks
 from malsugoi_assets.warehouse.registered import ForeignFileError, registered_file
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.published import Parts, Published
@@ -77,6 +78,7 @@ class Knowledge:
         self._parts = parts
         self._site = site
         self.answers = answers
+        self.marks = Marks(root)
         self.alike = Lru(_ALIKE)
 
     def make_ready(self) -> None:

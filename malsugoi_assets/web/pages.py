@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +15,7 @@ from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+from malsugoi_assets.warehouse.marks import Mark
 from malsugoi_assets.web import airing, forms, mapping, queries
 from malsugoi_assets.web.asking import (
     ID,
@@ -28,6 +29,7 @@ from malsugoi_assets.web.asking import (
 )
 from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.limits import Limits
+from malsugoi_assets.web.marking import mark, marked_titles
 from malsugoi_assets.web.people import NOBODY, Person, find_user, list_frame, read_export
 from malsugoi_assets.web.problems import HEADINGS, Problem
 from malsugoi_assets.web.profile import profile
@@ -60,7 +62,9 @@ def show(request: Request, template: str, person: Person | None = None, code: in
         return f"{path}?{urlencode(query)}" if query else path
 
     templates: Jinja2Templates = request.app.state.templates
-    context = {"person": person, "link": link, "here": request.scope["path"], **values}
+    here = str(request.scope["path"])
+    back = f"{here}?{request.url.query}" if request.url.query else here
+    context = {"person": person, "link": link, "here": here, "back": back, **values}
     return templates.TemplateResponse(request, template, context, status_code=code)
 
 
@@ -103,6 +107,7 @@ async def shown_recommendations(request: Request) -> Response:
             controls=forms.controls(settings, knowledge.vocabulary),
             first=FIRST,
             changed=settings != _USUAL,
+            marked=marked_titles(knowledge, person),
         )
         return bytes(shown.body)
 
@@ -148,7 +153,8 @@ def title(request: Request) -> Response:
     rating = predict(knowledge, person, [page.anime.anime_id]).get(page.anime.anime_id) if person else None
     own = person.scores.get(page.anime.anime_id) if person else None
     listed = person is not None and page.anime.anime_id in person.listed
-    return show(request, "title.html", person, page=page, rating=rating, own=own, listed=listed)
+    said = person.marks.get(page.anime.anime_id) if person else None
+    return show(request, "title.html", person, page=page, rating=rating, own=own, listed=listed, said=said)
 
 
 def search(request: Request) -> Response:
@@ -218,7 +224,7 @@ async def rated(request: Request) -> Response:
     if not rows and not before:
         raise Problem(400, "No title was scored yet.", "Go back and score at least one; three or more say much more.")
     entries = list_frame([*before, *rows])
-    return _begin(request, session.name if session else None, entries)
+    return _begin(request, session.name if session else None, entries, session.marks if session else {})
 
 
 def forget(request: Request) -> Response:
@@ -229,12 +235,12 @@ def forget(request: Request) -> Response:
     return answer
 
 
-def _begin(request: Request, name: str | None, entries: Any) -> Response:
+def _begin(request: Request, name: str | None, entries: Any, marks: Mapping[int, Mark] | None = None) -> Response:
     """Hold the list and show its recommendations; an earlier list of the visitor is thrown away."""
     sessions: Sessions = request.app.state.sessions
     sessions.forget(request.cookies.get(COOKIE))
     answer = RedirectResponse("/recommendations", 303)
-    answer.set_cookie(COOKIE, sessions.open(name, entries), httponly=True, samesite="strict")
+    answer.set_cookie(COOKIE, sessions.open(name, entries, marks), httponly=True, samesite="strict")
     return answer
 
 
@@ -252,6 +258,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/rate", rate),
     ("POST", "/rate", rated),
     ("POST", "/upload", upload),
+    ("POST", "/mark", mark),
     ("POST", "/forget", forget),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -11,6 +11,8 @@ from typing import NamedTuple
 import polars as pl
 
 from malsugoi_assets.mal import PageError, parse_list_export
+from malsugoi_assets.recommend.people import with_seen
+from malsugoi_assets.warehouse.marks import Mark, MarksError
 from malsugoi_assets.warehouse.schema import polars_type
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.knowledge import Knowledge
@@ -35,7 +37,7 @@ class StoredKey(NamedTuple):
 @dataclass(frozen=True)
 class Person:
     """`name`: whose list it is, where that is known; `key`: whose and which list answers are kept for; `stored`: a user of
-    the data dir.
+    the data dir; `marks`: what the person said of titles, of which `entries` holds the seen ones.
     """
 
     name: str | None
@@ -43,6 +45,7 @@ class Person:
     key: Hashable
     stored: bool
     batch: str = ""
+    marks: Mapping[int, Mark] = field(default_factory=dict)
     answers: Lru = field(default_factory=lambda: Lru(0))
 
     @cached_property
@@ -50,6 +53,18 @@ class Person:
         """The scored titles of the list."""
         rated = self.entries.filter(pl.col("score").is_not_null())
         return dict(zip(rated["anime_id"].to_list(), rated["score"].to_list(), strict=True))
+
+    @cached_property
+    def liked_less(self) -> frozenset[int]:
+        """What was dropped, or scored below the person's mean: what may speak against a title in words."""
+        score = pl.col("score")
+        less = (pl.col("status") == "dropped").fill_null(False) | (score < score.mean()).fill_null(False)
+        return frozenset(self.entries.filter(less)["anime_id"].to_list())
+
+    @cached_property
+    def barred(self) -> frozenset[int]:
+        """The titles that don't interest the person."""
+        return frozenset(anime_id for anime_id, mark in self.marks.items() if mark == "not interested")
 
     @cached_property
     def listed(self) -> set[int]:
@@ -77,8 +92,21 @@ def find_user(knowledge: Knowledge, name: str, limits: Limits) -> Person:
     entries = knowledge.published.table(
         "user_lists", _COLUMNS, "user_batch = ? AND username = ?", user["user_batch"], user["username"]
     )
+    try:
+        marks = knowledge.marks.of(user["username"])
+    except MarksError as error:
+        raise Problem(500, f"{error}.") from error
+    entries = _with_marks(knowledge, entries, user["username"], marks)
     key = StoredKey(user["username"], entries.height, int(entries.hash_rows().sum()))
-    return Person(user["username"], entries, key, True, user["user_batch"], knowledge.answers)
+    return Person(
+        user["username"],
+        entries,
+        key,
+        stored=True,
+        answers=knowledge.answers,
+        batch=user["user_batch"],
+        marks=marks,
+    )
 
 
 def similar_names(knowledge: Knowledge, name: str) -> list[str]:
@@ -91,9 +119,20 @@ def similar_names(knowledge: Knowledge, name: str) -> list[str]:
     return difflib.get_close_matches(name, [row["username"] for row in rows], n=3)
 
 
-def visitor(token: str, session: Session) -> Person:
+def visitor(knowledge: Knowledge, token: str, session: Session) -> Person:
     """The visitor who brought a list along."""
-    return Person(session.name, session.entries, token, False, "", session.answers)
+    seen = frozenset(anime_id for anime_id, mark in session.marks.items() if mark == "seen")
+    entries: pl.DataFrame = session.answers.get(
+        ("entries", seen), lambda: _with_marks(knowledge, session.entries, NOBODY, session.marks)
+    )
+    return Person(session.name, entries, (token, seen), stored=False, answers=session.answers, marks=session.marks)
+
+
+def _with_marks(
+    knowledge: Knowledge, entries: pl.DataFrame, username: str, marks: Mapping[int, Mark]
+) -> pl.DataFrame:
+    seen = [anime_id for anime_id, mark in marks.items() if mark == "seen"]
+    return with_seen(entries, knowledge.features, username, seen).sort("anime_id") if seen else entries
 
 
 def read_export(body: bytes, limits: Limits) -> tuple[str | None, pl.DataFrame]:

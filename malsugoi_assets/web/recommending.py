@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from malsugoi_assets.recommend.joint import JointNeighbourhood
-from malsugoi_assets.recommend.one_list import for_one_list
+from malsugoi_assets.recommend.one_list import OneListsRecommender, for_one_list
 from malsugoi_assets.recommend.ratings import index_ratings
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+from malsugoi_assets.recommend.scoring import Reason as Entry
 from malsugoi_assets.web.knowledge import Knowledge, Rater
 from malsugoi_assets.web.people import Person
 from malsugoi_assets.web.problems import Problem
@@ -20,6 +21,7 @@ from malsugoi_assets.web.records import Rating, Reason, Recommendation, Recommen
 # Half the width of an interval that holds four values in five of a normal distribution, in standard deviations.
 _FOUR_IN_FIVE = 1.2816
 _REMEMBERED_SCORES = 500
+_MOST_OBJECTIONS = 1
 
 
 def recommendations(knowledge: Knowledge, person: Person, settings: RecommendationSettings) -> Recommendations:
@@ -32,7 +34,7 @@ def recommendations(knowledge: Knowledge, person: Person, settings: Recommendati
 def answer_key(knowledge: Knowledge, person: Person) -> tuple[Hashable, ...]:
     """What an answer for the person depends on, beside the settings: the models, and for a stored user what is published."""
     published = knowledge.published.path if person.stored else None
-    return *_models_key(knowledge, person), published
+    return *_models_key(knowledge, person), published, person.barred
 
 
 def _models_key(knowledge: Knowledge, person: Person) -> tuple[Hashable, ...]:
@@ -41,62 +43,75 @@ def _models_key(knowledge: Knowledge, person: Person) -> tuple[Hashable, ...]:
 
 
 def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings) -> Recommendations:
-    usual = settings == RecommendationSettings(length=settings.length)
-    if person.stored and usual and (stored := _published(knowledge, person, settings.length)):
-        return stored
-    ranker = knowledge.ranker
-    if ranker is None:
-        raise Problem(
-            503, "No weights are published yet, so nothing can be ranked.", "Let `malsugoi run` finish first."
+    usual = settings == RecommendationSettings(length=settings.length) and not person.marks
+    rows = _published(knowledge, person, settings.length) if person.stored and usual else []
+    ranked_by = "the published list"
+    rated: Mapping[int, Rating] = {
+        row["anime_id"]: Rating(predicted_rating=row["predicted_rating"], model="published") for row in rows
+    }
+    recommender = _recommender(knowledge, person)
+    if not rows:
+        if recommender is None or knowledge.ranker is None:
+            raise Problem(
+                503, "No weights are published yet, so nothing can be ranked.", "Let `malsugoi run` finish first."
+            )
+        frame = recommender.recommend(
+            person.entries, lambda pairs: pl.Series([7.0] * pairs.height), settings, person.barred
         )
-    key = (*_models_key(knowledge, person), "recommender")
-    recommender = person.answers.get(key, lambda: for_one_list(ranker.recommender))
-    frame = recommender.recommend(person.entries, lambda pairs: pl.Series([7.0] * pairs.height), settings)
-    rows = frame.sort("rank").to_dicts()
-    rated = predict(knowledge, person, [row["anime_id"] for row in rows])
+        rows, ranked_by = frame.sort("rank").to_dicts(), knowledge.ranker.ranked_by
+        rated = predict(knowledge, person, [row["anime_id"] for row in rows])
+    chosen = [row["anime_id"] for row in rows]
+    though = recommender.objections(person.entries, chosen, settings) if recommender else {}
     return Recommendations(
         username=person.name,
-        ranked_by=ranker.ranked_by,
-        items=[_item(knowledge, person, row, rated.get(row["anime_id"])) for row in rows],
+        ranked_by=ranked_by,
+        items=[
+            _item(knowledge, person, row, rated.get(row["anime_id"]), though.get(row["anime_id"], [])) for row in rows
+        ],
     )
 
 
-def _published(knowledge: Knowledge, person: Person, length: int) -> Recommendations | None:
-    """The rows of the table, None where they are fewer than are asked for and than were made."""
+def _recommender(knowledge: Knowledge, person: Person) -> OneListsRecommender | None:
+    """The recommender for the person's list, with what it remembers; None before there are weights."""
+    ranker = knowledge.ranker
+    if ranker is None:
+        return None
+    key = (*_models_key(knowledge, person), "recommender")
+    found: OneListsRecommender = person.answers.get(key, lambda: for_one_list(ranker.recommender))
+    return found
+
+
+def _published(knowledge: Knowledge, person: Person, length: int) -> list[dict[str, Any]]:
+    """The rows of the table, none where they are fewer than are asked for and than were made."""
     rows = knowledge.published.rows(
         "SELECT anime_id, rank, score, predicted_rating, because FROM recommendations "
         "WHERE user_batch = ? AND username = ? ORDER BY rank",
         person.batch,
         person.name,
     )
-    if not rows or length > max(len(rows), RecommendationSettings().length):
-        return None
-    items = [
-        _item(knowledge, person, row, Rating(predicted_rating=row["predicted_rating"], model="published"))
-        for row in rows[:length]
-    ]
-    return Recommendations(username=person.name, ranked_by="the published list", items=items)
+    return [] if length > max(len(rows), RecommendationSettings().length) else rows[:length]
 
 
-def _item(knowledge: Knowledge, person: Person, row: dict[str, Any], rating: Rating | None) -> Recommendation:
-    because = [
-        Reason(
-            anime_id=reason["anime_id"],
-            title=title_of(knowledge, reason["anime_id"], reason["title"]),
-            weight=reason["weight"],
-            rated=person.scores.get(reason["anime_id"]),
-        )
-        for reason in row["because"] or []
-    ]
+def _item(
+    knowledge: Knowledge, person: Person, row: dict[str, Any], rating: Rating | None, against: list[Entry]
+) -> Recommendation:
+    reasons = [(reason["anime_id"], reason["title"], reason["weight"]) for reason in row["because"] or []]
+    disliked = [(i, None, weight) for i, weight in against if i in person.liked_less]
     anime = knowledge.titles[row["anime_id"]]
     return Recommendation(
         rank=row["rank"],
         score=row["score"],
         anime=anime,
         rating=rating,
-        because=because,
+        because=[_reason(knowledge, person, *reason) for reason in reasons],
+        though=[_reason(knowledge, person, *reason) for reason in disliked[:_MOST_OBJECTIONS]],
         gave_way=row.get("gave_way") or "",
     )
+
+
+def _reason(knowledge: Knowledge, person: Person, anime_id: int, listed: str | None, weight: float) -> Reason:
+    title = title_of(knowledge, anime_id, listed)
+    return Reason(anime_id=anime_id, title=title, weight=weight, rated=person.scores.get(anime_id))
 
 
 def title_of(knowledge: Knowledge, anime_id: int, listed: str | None) -> str:

@@ -53,6 +53,9 @@ class Recommendation(Record):
     anime: Title
     rating: Rating | None = Field(None, description="None where the user's list or the title says too little.")
     because: list[Reason]
+    though: list[Reason] = Field(
+        [], description="Entries that the user liked less and that speak against it; their weights are negative."
+    )
     gave_way: str = Field(
         "", description="The rule that had to give way for the title, so that the list has its length."
     )

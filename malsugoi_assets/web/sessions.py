@@ -6,12 +6,13 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
+from malsugoi_assets.warehouse.marks import Mark
 from malsugoi_assets.web.limits import Limits
 
 COOKIE = "malsugoi_list"
@@ -58,10 +59,11 @@ class Lru:
 
 @dataclass
 class Session:
-    """One visitor's list (username, anime_id, title, score, status) and the answers made of it."""
+    """One visitor's list (username, anime_id, title, score, status), what the visitor said of titles, and the answers."""
 
     name: str | None
     entries: pl.DataFrame
+    marks: dict[int, Mark] = field(default_factory=dict)
     used: float = 0.0
     answers: Lru = field(default_factory=lambda: Lru(32))
 
@@ -78,11 +80,11 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._held)
 
-    def open(self, name: str | None, entries: pl.DataFrame) -> str:
+    def open(self, name: str | None, entries: pl.DataFrame, marks: Mapping[int, Mark] | None = None) -> str:
         """Hold a list and return its token; those not used for longest make room."""
         token = secrets.token_urlsafe(32)
         with self._lock:
-            self._held[token] = Session(name, entries, self._clock())
+            self._held[token] = Session(name, entries, dict(marks or {}), self._clock())
             self._throw_away()
         return token
 
@@ -97,6 +99,13 @@ class Sessions:
                 session.used = self._clock()
                 self._held.move_to_end(token)
             return session
+
+    def mark(self, token: str, anime_id: int, mark: Mark | None) -> None:
+        """Note what the visitor says of a title, or that it was taken back (None)."""
+        with self._lock:
+            if (session := self._held.get(token)) is not None:
+                others = {i: m for i, m in session.marks.items() if i != anime_id}
+                session.marks = others if mark is None else {**others, anime_id: mark}
 
     def forget(self, token: str | None) -> None:
         """Throw a list away at once."""
