@@ -190,7 +190,6 @@ def train_blend(
     settings = settings or BlendSettings()
     start = time.monotonic()
     rows = training_rows(ratings, items, settings.network, seed)
-    dnn = train(ratings, items, settings.network, device, progress, seed=seed, keep=keep, tell=tell, rows=rows)
     held = validation_rows(rows.user, settings.network.members, settings.network.valid_share, seed)
     left = rows.rating - rows.inputs.base
 
@@ -198,8 +197,18 @@ def train_blend(
         learnt = ~held[member]
         return grow(rows.inputs.matrix[learnt], left[learnt], settings.trees, seed + member)
 
-    with ThreadPoolExecutor(settings.network.threads or available_threads()) as pool:
-        forests = tuple(pool.map(forest, range(len(held))))
+    # The network keeps one core busy; the forests grow beside it on the others, and need nothing of it.
+    threads = settings.network.threads or available_threads()
+    with ThreadPoolExecutor(max(1, threads - 1)) as pool:
+        growing = [pool.submit(forest, member) for member in range(len(held) if threads > 1 else 0)]
+        try:
+            dnn = train(
+                ratings, items, settings.network, device, progress, seed=seed, keep=keep, tell=tell, rows=rows
+            )
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        forests = tuple(future.result() for future in growing) or tuple(forest(member) for member in range(len(held)))
     apart = _said_apart(rows, held, dnn, forests)
     weights = apart.weights(settings.prior_rows)
     return TrainedBlend(

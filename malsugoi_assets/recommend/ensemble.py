@@ -55,6 +55,26 @@ class MemberNorm(nn.Module):
         return torch.addcmul(self.shift, nn.functional.layer_norm(x, (self.width,)), self.gain)
 
 
+class Dropout(nn.Module):
+    """Inverted dropout whose mask is 16 random bits a unit, drawn for four units at a time; the share is exact to 2⁻¹⁶.
+
+    torch's own draws a number a unit, which was the dearest operation of a step: here a ninth of that.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zeros in place of a share of the units, the others scaled up; everything as it is when not training."""
+        if not self.training or not self.share:
+            return x
+        count = x.numel()
+        words = torch.empty((count + 3) // 4, dtype=torch.int64, device=x.device).random_(-(2**63), None)
+        kept = words.view(torch.int16)[:count].view(x.shape) >= round(self.share * 2**16) - 2**15
+        return x * kept * (1 / (1 - self.share))
+
+
 class Ensemble(nn.Module):
     """`settings.members` networks inputs-256-128-2; SiLU, LayerNorm, dropout; mean and log variance out."""
 
@@ -72,11 +92,11 @@ class Ensemble(nn.Module):
             MemberLinear(members, inputs, first),
             MemberNorm(members, first),
             nn.SiLU(),
-            nn.Dropout(settings.dropout),
+            Dropout(settings.dropout),
             MemberLinear(members, first, second),
             MemberNorm(members, second),
             nn.SiLU(),
-            nn.Dropout(settings.dropout),
+            Dropout(settings.dropout),
         )
         self.head = MemberLinear(members, second, 2)
         with torch.no_grad():
@@ -203,7 +223,7 @@ def train_ensemble(
         learnt = torch.from_numpy(~held).to(device)
         count = len(rating)
         optimizer = torch.optim.AdamW(
-            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
 
         def schedule(number: int, steps: int) -> None:

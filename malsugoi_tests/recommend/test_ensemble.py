@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
-from malsugoi_assets.recommend.ensemble import train_ensemble, validation_rows
+from malsugoi_assets.recommend.ensemble import Dropout, train_ensemble, validation_rows
 from malsugoi_assets.recommend.features import Inputs
 
 SETTINGS = DnnSettings(hidden_units=8, epochs=3, members=1, batch_size=16, valid_share=0.25)
@@ -54,3 +54,24 @@ def test_ratings_of_the_users_that_a_member_validates_on_teach_it_nothing(patien
     if patience is None:
         for name, value in one.state_dict().items():
             assert torch.equal(value, two.state_dict()[name]), name
+
+
+@given(st.floats(0, 0.95), st.integers(1, 9), st.integers(1, 301))
+def test_dropout_leaves_out_its_share_and_scales_the_rest_up(share: float, rows: int, units: int) -> None:
+    torch.manual_seed(0)
+    layer = Dropout(share)
+    x = torch.ones(40, rows, units)
+    out = layer(x)
+    kept = out > 0
+    n = x.numel()
+    assert float(kept.float().mean()) == pytest.approx(1 - share, abs=5 * (share * (1 - share) / n) ** 0.5 + 2**-15)
+    assert torch.allclose(out[kept], torch.tensor(1 / (1 - share)))
+    assert torch.equal(layer.eval()(x), x)
+
+
+def test_dropout_lets_gradients_through_the_kept_units_only() -> None:
+    torch.manual_seed(0)
+    x = torch.ones(7, 9, requires_grad=True)
+    out = Dropout(0.5)(x)
+    out.sum().backward()
+    assert torch.equal(x.grad, out.detach())
