@@ -68,6 +68,7 @@ def _peer(library: str, package: str, module: str, name: str, help: str) -> Entr
 
 _surprise = partial(_peer, "surprise", "scikit-surprise", "with_surprise")
 _lenskit = partial(_peer, "lenskit", "lenskit", "with_lenskit")
+_lightgbm = partial(_peer, "lightgbm", "lightgbm", "with_lightgbm")
 _implicit = partial(_peer, "implicit", "implicit", "with_implicit")
 
 
@@ -97,7 +98,8 @@ MODELS = {
     "lenskit-user-knn": _lenskit("LensKitUserKnn", "user-based neighbours on ratings"),
     "lenskit-biased-mf": _lenskit("LensKitBiasedMf", "biased factorisation by least squares"),
     "myfm": _peer("myfm", "myfm", "with_myfm", "MyFm", "Bayesian factorisation machine with features"),
-    "lightgbm": _peer("lightgbm", "lightgbm", "with_lightgbm", "LightGbm", "boosted trees on the network's inputs"),
+    "lightgbm": _lightgbm("LightGbm", "boosted trees on the network's inputs but the processes"),
+    "lightgbm-gp": _lightgbm("LightGbmOnProcess", "boosted trees on all of the network's inputs"),
     "implicit-cosine": _implicit("ImplicitCosine", "co-listing neighbours, for ranking"),
     "implicit-bm25": _implicit("ImplicitBm25", "the same under BM25 weights, for ranking"),
     "implicit-als": _implicit("ImplicitAls", "factorisation of the lists, for ranking"),

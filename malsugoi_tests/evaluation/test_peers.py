@@ -181,3 +181,20 @@ def test_a_library_that_cannot_be_imported_is_said_in_words(monkeypatch: pytest.
     monkeypatch.setattr(registry, "import_module", broken)
     with pytest.raises(BrokenLibrary, match="myfm cannot be imported: No module named 'pkg_resources'"):
         MODELS["myfm"].make(0)
+
+
+def test_lightgbm_sees_nothing_that_a_gaussian_process_said_and_starts_from_the_offsets() -> None:
+    pytest.importorskip("lightgbm", reason="the extra `peers` is not installed")
+    from malsugoi_assets.evaluation.peers.with_lightgbm import LightGbm, LightGbmOnProcess
+    from malsugoi_assets.recommend.features import Inputs, column_names
+
+    names = column_names(["a genre"])
+    matrix = np.arange(len(names), dtype=np.float32)[None]
+    inputs = Inputs(matrix, np.array([9], dtype=np.float32), np.ones(1, dtype=np.float32))
+    seen = LightGbm().seen(inputs, 7.0)
+    left = [names[int(place)] for place in seen.matrix[0]]
+    assert [name for name in names if name not in left] == [
+        name for name in names if name.startswith(("gp_", "joint_")) or name == "base"
+    ]
+    assert seen.base[0] == 7 + names.index("title_effect") + names.index("user_offset")
+    assert LightGbmOnProcess().seen(inputs, 7.0) is inputs

@@ -56,6 +56,7 @@ def test_ratings_of_the_users_that_a_member_validates_on_teach_it_nothing(patien
             assert torch.equal(value, two.state_dict()[name]), name
 
 
+@settings(deadline=None)
 @given(st.floats(0, 0.95), st.integers(1, 9), st.integers(1, 301))
 def test_dropout_leaves_out_its_share_and_scales_the_rest_up(share: float, rows: int, units: int) -> None:
     torch.manual_seed(0)

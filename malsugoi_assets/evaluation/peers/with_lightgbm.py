@@ -1,7 +1,11 @@
-"""Peer from LightGBM: boosted trees on the very inputs that our network gets, out of fold as there.
+"""Peers from LightGBM: boosted trees on the inputs that our network gets, out of fold as there.
 
-Its settings and number of trees are chosen on a fifth of those out-of-fold rows, not on a split of the lists: the
-inputs are what costs the time, and every row of them was made without its own rating.
+`LightGbm` has what one would make by hand: effects, counts, quantiles, kernel-weighted means of the list's residuals, the
+nearest titles, regressions on similar users, content; it corrects the offsets of user and title. What our Gaussian processes
+say, over one list or all, is left out. `LightGbmOnProcess` has that too, and corrects the process.
+
+Settings and number of trees are chosen on a fifth of the out-of-fold rows, not on a split of the lists: the inputs are what
+costs the time, and every row of them was made without its own rating.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from malsugoi_assets.evaluation.peers.peer import RatingPeer, Setting
 from malsugoi_assets.machine import available_threads
 from malsugoi_assets.recommend.dnn import training_rows
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
-from malsugoi_assets.recommend.features import Catalogue, pair_inputs
+from malsugoi_assets.recommend.features import Catalogue, Inputs, column_names, pair_inputs
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import IntArray, Ratings
 
@@ -30,11 +34,20 @@ class _Learnt:
 
 
 class LightGbm(RatingPeer):
-    """Trees predict what the inputs' own base leaves over, in the user's unit of residuals."""
+    """Trees predict what the offsets of user and title leave over, in the user's unit of residuals."""
+
+    settings_of_inputs: ClassVar[DnnSettings] = DnnSettings(most_joint=0)
 
     grid: ClassVar[tuple[Setting, ...]] = (
         {"num_leaves": 31, "min_child_samples": 20},
         {"num_leaves": 15, "min_child_samples": 80},
+        {
+            "num_leaves": 31,
+            "min_child_samples": 80,
+            "learning_rate": 0.03,
+            "feature_fraction": 0.2,
+            "lambda_l2": 50.0,
+        },
     )
     common: ClassVar[Setting] = {
         "objective": "regression",
@@ -50,11 +63,12 @@ class LightGbm(RatingPeer):
 
     def choose(self, ratings: Ratings, items: Items) -> Setting:
         """The setting and number of trees with the least error on a fifth of the out-of-fold rows."""
-        rows = training_rows(ratings, items, DnnSettings(), self.seed)
-        self._catalogue, self._matrix = rows.catalogue, rows.inputs.matrix
+        rows = training_rows(ratings, items, self.settings_of_inputs, self.seed)
+        inputs = self.seen(rows.inputs, float(rows.catalogue.state.mean[0]))
+        self._catalogue, self._matrix = rows.catalogue, inputs.matrix
         # In units of the user's residuals, with weights that make it an error of rating points again.
-        self._target = (rows.rating - rows.inputs.base) / rows.inputs.scale
-        self._weight = rows.inputs.scale**2
+        self._target = (rows.rating - inputs.base) / inputs.scale
+        self._weight = inputs.scale**2
         self.tried = []
         if len(self._target) < 50:
             return {**self.grid[0], "trees": 10}
@@ -87,9 +101,18 @@ class LightGbm(RatingPeer):
     def answer(self, learnt: _Learnt, user: IntArray, item: IntArray) -> npt.NDArray[np.float64]:
         """The base of the inputs, corrected by the trees."""
         threads = available_threads()
-        most = DnnSettings().max_history
-        inputs = pair_inputs(learnt.catalogue, learnt.history, user, item, most, threads)
+        most = self.settings_of_inputs.max_history
+        asked = pair_inputs(learnt.catalogue, learnt.history, user, item, most, threads)
+        inputs = self.seen(asked, float(learnt.catalogue.state.mean[0]))
         return np.asarray(inputs.base + inputs.scale * learnt.trees.predict(inputs.matrix))
+
+    def seen(self, inputs: Inputs, mean: float) -> Inputs:
+        """What the trees get of the inputs: no column that a process made, and the offsets as base."""
+        names = column_names([])
+        column = dict(zip(names, inputs.matrix.T, strict=False))
+        base = (mean + column["title_effect"] + column["user_offset"]).astype(np.float32)
+        made = [place for place, name in enumerate(names) if name == "base" or name.startswith(("gp_", "joint_"))]
+        return Inputs(np.delete(inputs.matrix, made, axis=1), base, inputs.scale)
 
     def memory(self, ratings: Ratings) -> float:
         """About 200 inputs a row, and their bins."""
@@ -97,3 +120,13 @@ class LightGbm(RatingPeer):
 
     def _parameters(self, setting: Setting) -> dict[str, Any]:
         return {**self.common, **setting, "seed": self.seed, "num_threads": available_threads()}
+
+
+class LightGbmOnProcess(LightGbm):
+    """The same on all inputs: trees correct what the Gaussian process over all users predicts."""
+
+    settings_of_inputs: ClassVar[DnnSettings] = DnnSettings()
+
+    def seen(self, inputs: Inputs, mean: float) -> Inputs:
+        """All of it."""
+        return inputs
