@@ -1,8 +1,8 @@
 """From scores to a list: what somebody has seen decides what is open, and few of a franchise stand on one list.
 
-In this order titles drop out: what the catalogue's row forbids (`filters`); those on the list; those of a franchise that
-the user dropped or scored low; what needs something unseen (the franchise's entry point is offered in its place); what
-exceeds the number a franchise. Where that leaves too few, the number a franchise gives way, then the filters of
+In this order titles drop out: what the catalogue's row forbids (`filters`); those on the list; what follows something
+that the user dropped or scored low, and all of a franchise of which most disappointed; what needs something unseen (the
+franchise's entry point is offered instead, half way between the two scores); what exceeds the number a franchise. Where that leaves too few, the number a franchise gives way, then the filters of
 `filters.RELAXING`, one after the other; the other rules never do.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 import numpy as np
 import numpy.typing as npt
@@ -84,9 +85,7 @@ def verdict(person: Person, anime_id: int, titles: Catalogue, settings: Recommen
         return against[0]
     if anime_id in _barred(person, settings):
         return "you plan to watch it already" if anime_id in person.planned else "it is on your list already"
-    franchise = titles.franchises.franchise(anime_id)
-    if franchise in person.shunned:
-        entry = person.shunned[franchise]
+    if (entry := _disappointment(person, anime_id, titles.franchises)) is not None:
         return f"you dropped or disliked {person.listed[entry] or entry}, of the same franchise"
     if not titles.franchises.is_open_to(anime_id, person.seen):
         return "something that comes before it is not seen yet"
@@ -105,29 +104,55 @@ def _continues(person: Person, anime_id: int, franchises: Franchises) -> bool:
     return bool(franchises.needs.get(anime_id)) and franchises.franchise(anime_id) in person.liked
 
 
+def _disappointment(person: Person, anime_id: int, franchises: Franchises) -> int | None:
+    """The entry of the list that speaks against the title: what it follows, or what its franchise is shunned for."""
+    followed = franchises.needs.get(anime_id, frozenset()) & person.disliked
+    return min(followed) if followed else person.shunned.get(franchises.franchise(anime_id))
+
+
 def _offered(person: Person, score: Scores, titles: Catalogue, settings: RecommendationSettings) -> Iterator[int]:
-    """Places of what may stand on the list, each once, the best first; entry points in the places of their sequels."""
-    franchises, always = titles.franchises, titles.allowed.always
+    """Places of what may stand on the list, each once, the best first.
+
+    What needs something unseen offers its entry point, with the mean of the two scores: a liking for what is far ahead
+    says less of where one has to begin.
+    """
+    franchises = titles.franchises
     barred, offered = _barred(person, settings), set()
-    for found in _in_order(score, titles.by_popularity):
-        place: int | None = int(found)
+    instead: list[tuple[float, int, int]] = []
+    for turn, found in enumerate(_in_order(score, titles.by_popularity)):
+        while instead and -instead[0][0] > score[found]:
+            place = heappop(instead)[2]
+            if place not in offered:
+                offered.add(place)
+                yield place
         title = int(titles.ids[found])
-        if not franchises.is_open_to(title, person.seen):
-            entry = franchises.entry_point(title, person.seen)
-            place = titles.place(entry) if entry is not None else None
-            if entry is None or place is None:
-                continue
-            title = entry
-        if place is None or place in offered or title in barred or not always[place]:
+        if franchises.is_open_to(title, person.seen):
+            if found not in offered and _may_stand(person, int(found), titles, settings, barred):
+                offered.add(int(found))
+                yield int(found)
             continue
-        if franchises.franchise(title) in person.shunned:
-            continue
-        if settings.only_planned and title not in person.planned:
-            continue
-        if settings.next_in_series and not _continues(person, title, franchises):
-            continue
-        offered.add(place)
-        yield place
+        entry = franchises.entry_point(title, person.seen)
+        begin = titles.place(entry) if entry is not None else None
+        if begin is not None and begin not in offered and _may_stand(person, begin, titles, settings, barred):
+            heappush(instead, (-(float(score[found]) + float(score[begin])) / 2, turn, begin))
+    for _, _, place in sorted(instead):
+        if place not in offered:
+            offered.add(place)
+            yield place
+
+
+def _may_stand(
+    person: Person, place: int, titles: Catalogue, settings: RecommendationSettings, barred: set[int]
+) -> bool:
+    """Whether no rule but those of order and number keeps the title off the list."""
+    title = int(titles.ids[place])
+    if title in barred or not titles.allowed.always[place]:
+        return False
+    if _disappointment(person, title, titles.franchises) is not None:
+        return False
+    if settings.only_planned and title not in person.planned:
+        return False
+    return not settings.next_in_series or _continues(person, title, titles.franchises)
 
 
 def _in_order(score: Scores, by_popularity: npt.NDArray[np.int64]) -> Iterator[np.int64]:

@@ -16,7 +16,8 @@ _COMES_AFTER = {"prequel", "parent story", "full story"}
 _LEADS_TO = {"sequel"}
 _IS_RECAP, _HAS_RECAP = {"full story"}, {"summary"}
 _EXTRAS = {"summary", "side story", "spin-off"}
-_TIES = _COMES_AFTER | _LEADS_TO | _EXTRAS | {"alternative version", "alternative setting", "other"}
+# Not "other", "character" and "alternative setting": they tie whole worlds of stories that share a name (all of Gundam).
+_TIES = _COMES_AFTER | _LEADS_TO | _EXTRAS | {"alternative version"}
 _EXTRA_TYPES = {"special", "tv special", "pv", "cm", "music"}
 
 

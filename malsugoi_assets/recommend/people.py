@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -17,8 +18,8 @@ _SEEN = {"completed", "watching", None}
 class Person:
     """`listed`: id → title as the list shows it, None where it shows ids alone; sets of ids, and of franchises.
 
-    `liked`: franchises with an entry that was completed and not scored low; `shunned`: those to leave alone, each with
-    the entry that spoke against it.
+    `liked`: franchises with an entry that was completed and not scored low; `disliked`: titles that were dropped or
+    scored low; `shunned`: franchises to leave alone, each with the entry that spoke against it.
     """
 
     username: str
@@ -26,18 +27,20 @@ class Person:
     seen: set[int]
     planned: set[int]
     liked: set[int]
+    disliked: set[int]
     shunned: dict[int, int]
 
 
 def people(lists: pl.DataFrame, franchises: Franchises, settings: RecommendationSettings) -> Iterator[Person]:
     """Everybody with a row in `lists` (username, anime_id, title, score, status), by name.
 
-    Seen is what is completed, being watched, scored, or of no known status; a franchise is shunned for an entry that was
-    dropped or scored `low_score` or less.
+    Seen is what is completed, being watched, scored, or of no known status; a franchise is shunned where at least as many
+    entries were dropped or scored `low_score` or less as were completed or scored higher.
     """
     columns = lists.sort("username", "anime_id").select("username", "anime_id", "title", "score", "status")
     for (username,), rows in columns.group_by("username", maintain_order=True):
-        person = Person(str(username), {}, set(), set(), set(), {})
+        person = Person(str(username), {}, set(), set(), set(), set(), {})
+        balance: Counter[int] = Counter()
         for _, anime_id, title, score, status in rows.iter_rows():
             person.listed[anime_id] = title
             if status == "plan_to_watch" and score is None:
@@ -47,9 +50,14 @@ def people(lists: pl.DataFrame, franchises: Franchises, settings: Recommendation
             if status in _SEEN or score is not None:
                 person.seen.add(anime_id)
             if status == "dropped" or (score is not None and score <= settings.low_score):
+                person.disliked.add(anime_id)
                 person.shunned.setdefault(franchise, anime_id)
+                balance[franchise] -= 1
             elif status in ("completed", None) or score is not None:
                 person.liked.add(franchise)
+                balance[franchise] += 1
+        for franchise in [franchise for franchise in person.shunned if balance[franchise] > 0]:
+            del person.shunned[franchise]
         yield person
 
 

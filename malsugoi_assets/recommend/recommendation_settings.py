@@ -32,7 +32,10 @@ class RecommendationSettings(BaseModel):
         False, description="Only what comes next in franchises that the user completed a part of and did not dislike."
     )
     low_score: int = Field(
-        4, ge=1, le=10, description="A franchise with an entry scored this or lower is left alone."
+        4,
+        ge=1,
+        le=10,
+        description="Nothing that follows an entry scored this or lower, and nothing of a franchise with mostly such ones.",
     )
     likes_only: bool = Field(False, description="Entries that were dropped or scored below `liked_from` add nothing.")
     liked_from: int = Field(6, ge=1, le=10, description="The score from which an entry counts under `likes_only`.")

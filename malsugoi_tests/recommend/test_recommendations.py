@@ -132,9 +132,46 @@ def test_a_second_title_of_a_franchise_only_fills_up_what_would_stay_empty() -> 
     assert ids(made(lists, weights)) == [2, 10, 11, 12, 5]
 
 
+def test_an_entry_point_stands_between_its_own_score_and_that_of_what_it_leads_to() -> None:
+    """3 scores .9 and is not open, 1, with which one has to begin, .1: it stands at .5."""
+    weights = [(3, 10, 0.9), (1, 10, 0.1), (11, 10, 0.6), (12, 10, 0.4)]
+    assert ids(made([("a", 10, 8, "completed")], weights)) == [11, 1, 12]
+
+
+def test_an_entry_point_that_scores_more_than_what_it_leads_to_keeps_its_place() -> None:
+    weights = [(3, 10, 0.1), (1, 10, 0.9), (11, 10, 0.6)]
+    assert ids(made([("a", 10, 8, "completed")], weights)) == [1, 11, 12]
+
+
 @pytest.mark.parametrize("row", [("a", 1, None, "dropped"), ("a", 1, 3, "completed")])
 def test_a_franchise_that_disappointed_is_left_alone(row: ListRow) -> None:
     assert not {1, 2, 3, 4, 5} & set(ids(made([row], [(2, 1, 0.9)])))
+
+
+@pytest.mark.parametrize("row", [("a", 2, None, "dropped"), ("a", 2, 3, "completed")])
+def test_of_a_franchise_that_was_liked_more_only_what_follows_the_disappointment_is_left_alone(row: ListRow) -> None:
+    """1 and 5 were liked, 2 was not: 3, which follows 2, is left alone, but not 6, which follows 1 as well."""
+    titles: list[Row] = [*TITLES, (6, "Series Gaiden", "OVA", "PG-13", 450)]
+    relations = [*RELATIONS, (6, "Parent story", "anime", 1)]
+    liked: list[ListRow] = [("a", 1, 9, "completed"), ("a", 5, 8, "completed")]
+    found = ids(made([*liked, row], titles=titles, relations=relations))
+    assert 6 in found
+    assert 3 not in found
+    assert not {3, 6} & set(ids(made([liked[0], row], titles=titles, relations=relations)))
+
+
+def test_worlds_that_share_a_name_are_no_franchise() -> None:
+    frame = made(
+        [("a", 10, 2, "completed")],
+        relations=[
+            (10, "Alternative setting", "anime", 11),
+            (10, "Other", "anime", 12),
+            (10, "Spin-off", "anime", 1),
+        ],
+        length=9,
+    )
+    assert {11, 12} <= set(ids(frame))
+    assert 1 not in ids(frame)
 
 
 def test_a_list_longer_than_the_catalogue_of_the_best_still_gets_the_rest() -> None:
