@@ -15,9 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.linalg import get_lapack_funcs
 
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
+
+_ROWS_AT_A_TIME = 512
 
 
 class EaseSettings(BaseModel):
@@ -57,10 +60,32 @@ def ease_matrix(
     precision: type[np.floating] = np.float64 if len(chosen) <= 2_000 else np.float32
     system: npt.NDArray[np.floating] = gram.astype(precision)
     system[np.diag_indices(len(chosen))] += settings.ridge
-    inverse = np.linalg.inv(system)
+    inverse = _inverse(system)
     weights = -inverse / np.diag(inverse)
     weights[np.diag_indices(len(chosen))] = 0.0
     return chosen, weights.astype(np.float32)
+
+
+def _inverse(system: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """The inverse of a positive definite matrix, by Cholesky's factor: half of what a general inverse takes.
+
+    `system` is overwritten.
+    """
+    if not len(system):
+        return system
+    potrf, potri = get_lapack_funcs(("potrf", "potri"), (system,))
+    # The matrix is symmetric: its transpose is itself in the order that LAPACK wants.
+    factor, failed = potrf(system.T, lower=1, clean=0, overwrite_a=1)
+    lower, failed_too = potri(factor, lower=1, overwrite_c=1)
+    if failed or failed_too:
+        raise np.linalg.LinAlgError("the Gram matrix with its ridge is not positive definite; raise `ridge`")
+    for start in range(0, len(lower), _ROWS_AT_A_TIME):
+        rows = slice(start, start + _ROWS_AT_A_TIME)
+        lower[:start, rows] = lower[rows, :start].T
+        block = lower[rows, rows]
+        block[...] = np.tril(block) + np.tril(block, -1).T
+    inverse: npt.NDArray[np.floating] = lower
+    return inverse
 
 
 def ease_top_weights(

@@ -8,6 +8,7 @@ Where all batches of a run are more than memory holds, both ways go one batch at
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -160,10 +161,11 @@ class LakeIOManager(dg.ConfigurableIOManager):
         self, data_dir: DataDir, context: dg.OutputContext, name: str, obj: ByBatch, loaded: dict[str, Inputs]
     ) -> None:
         rows = {upstream: data_dir.lake.rows(upstream) for upstream in loaded}
-        written = 0
-        for key in sorted(context.asset_partition_keys):
-            frames = obj.make(key)
+        version = _code_version(context)
+
+        def write(key: str, frames: Mapping[str, pl.DataFrame]) -> int:
             self._guard(data_dir, context, frames, key)
+            written = 0
             for table_name in sorted(frames, key=lambda n: n == name):
                 if strangers := set(frames[table_name]["user_batch"].unique()) - {key}:
                     raise SchemaError(f"{table_name}: rows of {sorted(strangers)[:3]} among those of {key}")
@@ -171,12 +173,23 @@ class LakeIOManager(dg.ConfigurableIOManager):
                     TABLES[table_name],
                     frames[table_name],
                     key,
-                    code_version=_code_version(context),
+                    code_version=version,
                     inputs=_inputs(loaded, key),
                     input_rows=rows,
                     run_id=context.run_id,
                 )
-                written += made.rows if table_name == name else 0
+                written = made.rows
+            return written
+
+        # One batch is written while the next one is made; never more than these two are held.
+        written, before = 0, Future[int]()
+        before.set_result(0)
+        with ThreadPoolExecutor(1) as writer:
+            for key in sorted(context.asset_partition_keys):
+                frames = obj.make(key)
+                written += before.result()
+                before = writer.submit(write, key, frames)
+            written += before.result()
         context.add_output_metadata({"dagster/row_count": written, **obj.summary()})
 
 
