@@ -83,17 +83,18 @@ class OneListsRecommender(Recommender):
             self._people[settings.low_score] = super().everybody(lists, settings)
         return self._people[settings.low_score]
 
-    def objections(
+    def reasons(
         self, lists: pl.DataFrame, anime_ids: Sequence[int], settings: RecommendationSettings
-    ) -> dict[int, list[Reason]]:
-        """For each title the entries without which its score would be higher, the weightiest first: at most as many as
-        there are reasons, which are looked for among the same entries.
+    ) -> dict[int, tuple[list[Reason], list[Reason]]]:
+        """For each title of the catalogue the entries that add to its score, and those without which it would be higher
+        (looked for among the same entries); the weightiest first, of each at most as many as the settings say.
         """
-        if not lists.height:
+        if not lists.height or not anime_ids:
             return {}
         places = np.searchsorted(self.ids, np.asarray(anime_ids, dtype=np.int32)).tolist()
-        [found] = self.scorer(lists, settings).objections([(lists["username"][0], places)], settings.reasons)
-        return dict(zip(anime_ids, found, strict=True))
+        scorer, asked = self.scorer(lists, settings), [(lists["username"][0], places)]
+        [adding], [taking] = scorer.reasons(asked, settings.reasons), scorer.objections(asked, settings.reasons)
+        return dict(zip(anime_ids, zip(adding, taking, strict=True), strict=True))
 
 
 def for_one_list(recommender: Recommender) -> OneListsRecommender:

@@ -1,11 +1,12 @@
 """Which few titles to ask somebody about of whom nothing is known: known to many, liked by some, and unlike each other.
 
-    worth(i) = ln(1 + n_i) · s_i,   s_i² = (Σ (r - mean_i)² + 10 · σ²) / (n_i + 10)
+    worth(i) = n_i · s_i,   s_i² = (Σ (r - mean_i)² + 10 · σ²) / (n_i + 10)
 
-over the n_i ratings of a title, σ² their variance within titles. Chosen are, one after the other, the titles of the
-largest worth · (1 - the largest cosine to those chosen before), at most one a franchise: what is rated by nobody, or
-alike by everybody, tells little, and what is loved by the same people tells it twice (Rashid et al. 2002, "Getting to
-know you").
+over the n_i ratings of a title, σ² their variance within titles: how likely somebody knows it, times by how much their
+rating may differ from what is expected. Chosen are, one after the other, the titles of the largest worth · (1 - the
+largest cosine to those chosen before), at most one a franchise: what is rated by nobody, or alike by everybody, tells
+little, and what is loved by the same people tells it twice (after Rashid et al. 2002, "Getting to know you", who take
+ln n_i: of the first dozen somebody then knows one or two).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def worth_asking(ratings: IntArray, variance: FloatArray) -> npt.NDArray[np.floa
     count = ratings.astype(np.float64)
     within = float((count * variance).sum() / max(count.sum(), 1))
     spread = np.sqrt((count * variance + _PRIOR_RATINGS * within) / (count + _PRIOR_RATINGS))
-    return np.asarray(np.log1p(count) * spread)
+    return np.asarray(count * spread)
 
 
 def choose_starters(

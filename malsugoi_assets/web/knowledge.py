@@ -190,7 +190,9 @@ class Knowledge:
     def _vocabulary(self) -> dict[str, list[str]]:
         types = self.features["type"].drop_nulls().value_counts(sort=True)["type"].to_list()
         named = pl.concat([self.features[column].explode() for column in ("genres", "themes", "demographics")])
-        genres = named.drop_nulls().unique().sort().to_list()
+        spelt = named.drop_nulls().unique().sort().to_list()
+        # Some catalogues spell them otherwise, which makes no difference to the filters: "Action" before "action".
+        genres = sorted({genre.lower(): genre for genre in reversed(spelt)}.values(), key=str.lower)
         return {"types": types, "genres": genres, "without_genres": genres, "ages": list(AGES)}
 
     def _url(self, anime_id: int) -> str | None:

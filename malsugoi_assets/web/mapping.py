@@ -10,6 +10,7 @@ from malsugoi_assets.web.records import Map, Region, Spot
 
 REGIONS = 3
 _GENRES = 3
+_BEST = 3
 
 
 def draw(knowledge: Knowledge, person: Person | None) -> Map:
@@ -53,6 +54,7 @@ def _regions(knowledge: Knowledge, spots: list[Spot]) -> list[Region]:
                 titles=len(inside),
                 mine=sum(spot.mine for spot in inside),
                 genres=genres,
+                best=[knowledge.titles[s.anime_id] for s in sorted(inside, key=lambda s: -s.members)[:_BEST]],
             )
         )
     return regions

@@ -33,7 +33,7 @@ from malsugoi_assets.web.marking import mark, marked_titles
 from malsugoi_assets.web.people import NOBODY, Person, find_user, list_frame, read_export
 from malsugoi_assets.web.problems import HEADINGS, Problem
 from malsugoi_assets.web.profile import profile
-from malsugoi_assets.web.recommending import answer_key, predict, recommendations
+from malsugoi_assets.web.recommending import answer_key, predict, recommendations, speaks
 from malsugoi_assets.web.sessions import COOKIE, Sessions
 
 ASKED_AT_ONCE = 12
@@ -135,7 +135,9 @@ def shown_season(request: Request) -> Response:
     knowledge = _knowledge(request)
     person = needed_person(request, knowledge)
     asked = request.query_params.get("season")
-    return show(request, "season.html", person, season=airing.next_season(knowledge, person, asked, date.today()))
+    today = date.today()
+    season = airing.next_season(knowledge, person, asked, today)
+    return show(request, "season.html", person, season=season, year=today.year)
 
 
 def shown_map(request: Request) -> Response:
@@ -154,7 +156,19 @@ def title(request: Request) -> Response:
     own = person.scores.get(page.anime.anime_id) if person else None
     listed = person is not None and page.anime.anime_id in person.listed
     said = person.marks.get(page.anime.anime_id) if person else None
-    return show(request, "title.html", person, page=page, rating=rating, own=own, listed=listed, said=said)
+    for_it, against = speaks(knowledge, person, page.anime.anime_id) if person and not listed else ([], [])
+    return show(
+        request,
+        "title.html",
+        person,
+        page=page,
+        rating=rating,
+        own=own,
+        listed=listed,
+        said=said,
+        because=for_it,
+        though=against,
+    )
 
 
 def search(request: Request) -> Response:

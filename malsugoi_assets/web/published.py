@@ -59,10 +59,15 @@ class Published:
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def table(self, name: str, columns: Sequence[str], where: str = "TRUE", *values: object) -> pl.DataFrame:
-        """Columns of a declared table, with its types; `where` is SQL of ours, its values are parameters."""
+        """Columns of a declared table, with its types; `where` is SQL of ours, its values are parameters.
+
+        A column that the state was published without, by an older version, is unknown throughout.
+        """
         types = {column.name: column.type for column in TABLES[name].columns}
+        there = {row["column_name"] for row in self.rows("FROM duckdb_columns() WHERE table_name = ?", name)}
+        wanted = ", ".join(c if c in there or not there else f"NULL AS {c}" for c in columns)
         with self._connection.cursor() as cursor:
-            relation = f"SELECT {', '.join(columns)} FROM {name} WHERE {where}"  # noqa: S608 (our own words)
+            relation = f"SELECT {wanted} FROM {name} WHERE {where}"  # noqa: S608 (our own words)
             rows = cursor.execute(relation, list(values)).fetchall()
         return pl.DataFrame(rows, schema={c: polars_type(types[c]) for c in columns}, orient="row")
 

@@ -61,12 +61,13 @@ def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings
         rows, ranked_by = frame.sort("rank").to_dicts(), knowledge.ranker.ranked_by
         rated = predict(knowledge, person, [row["anime_id"] for row in rows])
     chosen = [row["anime_id"] for row in rows]
-    though = recommender.objections(person.entries, chosen, settings) if recommender else {}
+    reasons = recommender.reasons(person.entries, chosen, settings) if recommender else {}
     return Recommendations(
         username=person.name,
         ranked_by=ranked_by,
         items=[
-            _item(knowledge, person, row, rated.get(row["anime_id"]), though.get(row["anime_id"], [])) for row in rows
+            _item(knowledge, person, row, rated.get(row["anime_id"]), reasons.get(row["anime_id"], ([], []))[1])
+            for row in rows
         ],
     )
 
@@ -96,7 +97,6 @@ def _item(
     knowledge: Knowledge, person: Person, row: dict[str, Any], rating: Rating | None, against: list[Entry]
 ) -> Recommendation:
     reasons = [(reason["anime_id"], reason["title"], reason["weight"]) for reason in row["because"] or []]
-    disliked = [(i, None, weight) for i, weight in against if i in person.liked_less]
     anime = knowledge.titles[row["anime_id"]]
     return Recommendation(
         rank=row["rank"],
@@ -104,9 +104,24 @@ def _item(
         anime=anime,
         rating=rating,
         because=[_reason(knowledge, person, *reason) for reason in reasons],
-        though=[_reason(knowledge, person, *reason) for reason in disliked[:_MOST_OBJECTIONS]],
+        though=_objections(knowledge, person, against),
         gave_way=row.get("gave_way") or "",
     )
+
+
+def _objections(knowledge: Knowledge, person: Person, against: list[Entry]) -> list[Reason]:
+    """What speaks against a title in words a person would say: an entry that was liked less than most."""
+    said = [(i, weight) for i, weight in against if i in person.liked_less][:_MOST_OBJECTIONS]
+    return [_reason(knowledge, person, i, None, weight) for i, weight in said]
+
+
+def speaks(knowledge: Knowledge, person: Person, anime_id: int) -> tuple[list[Reason], list[Reason]]:
+    """The entries of the person's list that speak for a title, and against it; by the settings of a new visitor."""
+    recommender = _recommender(knowledge, person)
+    found = recommender.reasons(person.entries, [anime_id], RecommendationSettings()) if recommender else {}
+    adding, taking = found.get(anime_id, ([], []))
+    reasons = [_reason(knowledge, person, i, None, weight) for i, weight in adding]
+    return reasons, _objections(knowledge, person, taking)
 
 
 def _reason(knowledge: Knowledge, person: Person, anime_id: int, listed: str | None, weight: float) -> Reason:

@@ -190,6 +190,7 @@ class Region(Record):
     titles: int
     mine: int
     genres: list[str]
+    best: list[Title] = Field([], description="The titles there that most people list.")
 
 
 class Map(Record):

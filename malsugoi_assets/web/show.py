@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -51,6 +51,16 @@ def spoken(status: str) -> str:
     return status.replace("_", " ").capitalize()
 
 
+def word(name: str) -> str:
+    """A genre as people write it; some catalogues have `romantic_subtext`."""
+    return name.replace("_", " ").capitalize() if "_" in name or name.islower() else name
+
+
+def words(names: Iterable[str]) -> str:
+    """Genres in a row."""
+    return ", ".join(map(word, names))
+
+
 def share(value: float, most: float) -> float:
     """How long a bar is, in hundredths of the longest."""
     return round(100 * max(0.0, min(1.0, value / most)), 1) if most > 0 else 0.0
@@ -62,5 +72,5 @@ def liked(reasons: list[Reason]) -> list[Reason]:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (rating, exact, signed, whole, figure, day, moment, spoken, share, liked)
+    f.__name__: f for f in (rating, exact, signed, whole, figure, day, moment, spoken, word, words, share, liked)
 }

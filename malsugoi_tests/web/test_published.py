@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -141,6 +142,14 @@ def test_a_state_that_cannot_be_made_ready_leaves_the_old_one_in_use(own_world: 
     with pytest.raises(RuntimeError):
         states.refresh()
     assert states.current() is opened[0]
+
+
+def test_a_column_that_an_older_version_did_not_know_is_unknown(tmp_path: Path) -> None:
+    file = tmp_path / "old.duckdb"
+    with duckdb.connect(str(file)) as old:
+        old.execute("CREATE TABLE anime_features AS SELECT 1::INTEGER AS anime_id, 'One' AS title")
+    found = Published(file).table("anime_features", ("anime_id", "title", "score"))
+    assert found.rows() == [(1, "One", None)]
 
 
 def test_sql_reads_no_other_file(world: Path) -> None:
