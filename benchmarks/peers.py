@@ -29,9 +29,7 @@ from malsugoi_assets.files import load_evaluation
 REPO = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("MALSUGOI_SHARED") or REPO.parent / "shared") / "data"
 FIGURES, PAGE = REPO / "benchmarks" / "peers.csv", REPO / "docs" / "peers.md"
-RATING_PEERS = (
-    "surprise-knn,surprise-svd,surprise-svdpp,lenskit-item-knn,lenskit-user-knn,lenskit-biased-mf,myfm,lightgbm"
-)
+RATING_PEERS = "surprise-knn,surprise-svd,surprise-svdpp,lenskit-item-knn,lenskit-user-knn,lenskit-biased-mf,myfm"
 RANKING_PEERS = (
     "implicit-cosine,implicit-bm25,implicit-als,implicit-bpr,"
     "lenskit-item-ranking,lenskit-implicit-mf,lenskit-ease,lenskit-slim"
@@ -54,6 +52,10 @@ def _ratings(title: str, data: str, protocol: str, history: Literal["all", "prot
     return Part(title, data, protocol, history, "cf", f"cf,bias,{RATING_PEERS}")
 
 
+def _trees(title: str, data: str, protocol: str) -> Part:
+    return Part(f"{title}: the blend and trees", data, protocol, "all", "blend", "blend,lightgbm,lightgbm-gp,bias")
+
+
 def _ranking(title: str, data: str, protocol: str) -> Part:
     return Part(title, data, protocol, "all", "ranking", f"ranking,slim,ease,popularity,{RANKING_PEERS}")
 
@@ -68,6 +70,12 @@ PARTS = {
     "mal_2020-cold": _ratings("mal_2020, cold users", "mal_2020", "cold-users"),
     "mal_2016-random": _ratings("mal_2016 (419,943 ratings), random folds", "mal_2016", "random5"),
     "mal_2016-cold": _ratings("mal_2016, cold users", "mal_2016", "cold-users"),
+    "p2-trees": _trees(f"{ORIGINAL}, five folds", "malsugoi", "p2"),
+    "p3-trees": _trees(f"{ORIGINAL}, cold users", "malsugoi", "p3"),
+    "mal_2020-random-trees": _trees("mal_2020, random folds", "mal_2020", "random5"),
+    "mal_2020-cold-trees": _trees("mal_2020, cold users", "mal_2020", "cold-users"),
+    "mal_2016-random-trees": _trees("mal_2016, random folds", "mal_2016", "random5"),
+    "mal_2016-cold-trees": _trees("mal_2016, cold users", "mal_2016", "cold-users"),
     "ranking": _ranking("the original project's lists, the 321 complete ones", "malsugoi", "ranking"),
     "mal_2020-ranking": _ranking("mal_2020, lists of ratings", "mal_2020", "ranking"),
     "mal_2016-ranking": _ranking("mal_2016, lists of ratings", "mal_2016", "ranking"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy.typing as npt
 import torch
 
 from malsugoi_assets.machine import available_threads
-from malsugoi_assets.recommend.content import ContentCode, encode, learn_code
+from malsugoi_assets.recommend.content import Content, ContentCode, encode, learn_code
 from malsugoi_assets.recommend.devices import compute_threads
 from malsugoi_assets.recommend.dnn_settings import KIND, DnnSettings
 from malsugoi_assets.recommend.ensemble import Ensemble, train_ensemble
@@ -26,7 +27,7 @@ from malsugoi_assets.recommend.features import Catalogue, Inputs, column_names, 
 from malsugoi_assets.recommend.gaussian_process import TitleProcess
 from malsugoi_assets.recommend.item_state import ItemState
 from malsugoi_assets.recommend.items import Items
-from malsugoi_assets.recommend.likeness import learn_likeness
+from malsugoi_assets.recommend.likeness import Likeness, learn_likeness
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 from malsugoi_assets.recommend.training import EpochLoss, Progress, TrainingError
 from malsugoi_assets.recommend.weights import WeightsError, read_weights, write_weights
@@ -166,21 +167,14 @@ def training_rows(ratings: Ratings, items: Items, settings: DnnSettings, seed: i
         raise TrainingError(
             f"{len(ratings.rated)} rated rows are too few to train on: at least {LEAST_ROWS} are needed"
         )
-    threads = settings.threads or available_threads()
-    with compute_threads(threads):
-        ratings = _canonical(ratings)
-        code = learn_code(items)
-        catalogue = learn_catalogue(
-            ratings,
-            encode(items, code),
-            learn_likeness(items),
-            embedding_size=settings.embedding_size,
-            max_history=settings.max_history,
-            joint=len(ratings.rated) <= settings.most_joint,
-            seed=seed,
-            threads=threads,
-        )
-        rows, inputs = out_of_fold_inputs(ratings, catalogue, settings, seed)
+    ratings = _canonical(ratings)
+    code = learn_code(items)
+    content, likeness = encode(items, code), learn_likeness(items)
+    # One BLAS thread around all folds: where the limit is set by the first and lifted by the last, the others would go without.
+    with compute_threads(1), ThreadPoolExecutor(settings.threads or available_threads()) as pool:
+        whole = pool.submit(_learn, ratings, content, likeness, settings, seed, len(ratings.rated))
+        rows, inputs = out_of_fold_inputs(ratings, content, likeness, settings, seed, pool)
+        catalogue = whole.result()
     return TrainingRows(code, catalogue, inputs, ratings.rating[rows], ratings.user[rows])
 
 
@@ -348,45 +342,49 @@ def assign_folds(user: IntArray, folds: int, seed: int) -> npt.NDArray[np.int64]
     return fold
 
 
+def _learn(
+    lists: Ratings, content: Content, likeness: Likeness, settings: DnnSettings, seed: int, rated: int
+) -> Catalogue:
+    """What `lists` say of the titles; `rated`: the rated rows that there are with those of the fold left out."""
+    return learn_catalogue(
+        lists,
+        content,
+        likeness,
+        embedding_size=settings.embedding_size,
+        max_history=settings.max_history,
+        joint=rated <= settings.most_joint,
+        seed=seed,
+    )
+
+
 def out_of_fold_inputs(
-    ratings: Ratings, catalogue: Catalogue, settings: DnnSettings, seed: int
+    ratings: Ratings, content: Content, likeness: Likeness, settings: DnnSettings, seed: int, pool: Executor
 ) -> tuple[npt.NDArray[np.int64], Inputs]:
     """Training rows (positions in `ratings`) and their inputs, each from the rows of the other folds only.
 
-    For every fold all that is learnt of the titles is learnt anew without the fold's rows, ratings and listings alike.
+    For every fold all that is learnt of the titles is learnt anew without the fold's rows, ratings and listings alike. The
+    folds are made side by side on the threads of `pool`.
     """
     rated = np.flatnonzero(ratings.is_rated)
     fold = np.full(len(ratings), -1)
     fold[rated] = assign_folds(ratings.user[rated], settings.folds, seed)
     rows = rated[sampled_rows(ratings.user[rated], fold[rated], settings.max_train_rows, seed)]
-    width = len(column_names([])) + catalogue.content.matrix.shape[1]
+    width = len(column_names([])) + content.matrix.shape[1]
     matrix = np.zeros((len(rows), width), dtype=np.float32)
     base = np.zeros(len(rows), dtype=np.float32)
     scale = np.ones(len(rows), dtype=np.float32)
-    for number in range(settings.folds):
+
+    def fill(number: int) -> None:
         targets = np.flatnonzero(fold[rows] == number)
         if not len(targets):
-            continue
+            return
         others = ratings.take(fold != number)
-        learnt = learn_catalogue(
-            others,
-            catalogue.content,
-            catalogue.likeness,
-            embedding_size=settings.embedding_size,
-            max_history=settings.max_history,
-            joint=catalogue.process is not None,
-            seed=seed,
-            threads=settings.threads or available_threads(),
-        )
-        inputs = pair_inputs(
-            learnt,
-            others,
-            ratings.user[rows[targets]],
-            ratings.item[rows[targets]],
-            settings.max_history,
-            settings.threads or available_threads(),
-        )
+        learnt = _learn(others, content, likeness, settings, seed, len(rated))
+        user, item = ratings.user[rows[targets]], ratings.item[rows[targets]]
+        inputs = pair_inputs(learnt, others, user, item, settings.max_history)
         matrix[targets], base[targets], scale[targets] = inputs.matrix, inputs.base, inputs.scale
+
+    list(pool.map(fill, range(settings.folds)))
     return rows, Inputs(matrix, base, scale)
 
 

@@ -74,11 +74,13 @@ def learn_catalogue(
     threads: int = 1,
 ) -> Catalogue:
     """What `lists` say of the titles; `joint`: with the process over all users, which takes longer."""
-    state = learn_item_state(lists, content.matrix, embedding_size=embedding_size, seed=seed)
-    if not joint:
-        return Catalogue(state, content, likeness)
-    process = learn_process(lists, state, content, likeness, max_history=max_history, seed=seed, threads=threads)
-    return Catalogue(state, content, likeness, process)
+    # BLAS on one thread: its matrices are small, and on a busy machine a second thread makes them three times as dear.
+    with threadpool_limits(limits=1):
+        state = learn_item_state(lists, content.matrix, embedding_size=embedding_size, seed=seed)
+        if not joint:
+            return Catalogue(state, content, likeness)
+        process = learn_process(lists, state, content, likeness, max_history=max_history, seed=seed, threads=threads)
+        return Catalogue(state, content, likeness, process)
 
 
 def column_names(content_columns: list[str]) -> list[str]:

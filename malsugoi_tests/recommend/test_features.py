@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from malsugoi_assets.recommend.content import NUMBERS, encode, learn_code
 from malsugoi_assets.recommend.dnn import assign_folds, out_of_fold_inputs
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
-from malsugoi_assets.recommend.features import Catalogue, column_names, pair_inputs
+from malsugoi_assets.recommend.features import Catalogue, Inputs, column_names, pair_inputs
 from malsugoi_assets.recommend.item_state import learn_item_state
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.likeness import learn_likeness, prefix_kernel, relation_kernel, title_kernel
@@ -23,6 +25,18 @@ def catalogue_of(ratings: Ratings, items: Items) -> Catalogue:
     content = encode(items, learn_code(items))
     state = learn_item_state(ratings, content.matrix, embedding_size=8, seed=0)
     return Catalogue(state, content, learn_likeness(items))
+
+
+def out_of_fold(ratings: Ratings, items: Items, settings: DnnSettings) -> tuple[np.ndarray, Inputs]:
+    with ThreadPoolExecutor(2) as pool:
+        return out_of_fold_inputs(
+            ratings, encode(items, learn_code(items)), learn_likeness(items), settings, seed=0, pool=pool
+        )
+
+
+each_process = pytest.mark.parametrize(
+    "settings", [SETTINGS, SETTINGS.model_copy(update={"most_joint": 0})], ids=["over all users", "over each list"]
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,28 +61,32 @@ def test_the_columns_are_named_one_by_one_and_never_twice(catalogue: Catalogue, 
     assert len(set(names)) == len(names)
 
 
-def test_an_own_rating_does_not_enter_its_own_training_inputs(ratings: Ratings, items: Items) -> None:
+@each_process
+def test_an_own_rating_does_not_enter_its_own_training_inputs(
+    ratings: Ratings, items: Items, settings: DnnSettings
+) -> None:
     """The published leave-one-out history carried it; here changing one rating must leave its row as it was."""
-    catalogue = catalogue_of(ratings, items)
-    rows, before = out_of_fold_inputs(ratings, catalogue, SETTINGS, seed=0)
+    rows, before = out_of_fold(ratings, items, settings)
     for position in (0, 100, 250):
         changed = ratings.rating.copy()
         changed[rows[position]] = 1 if changed[rows[position]] > 5 else 10
         other = Ratings(ratings.user, ratings.item, changed, ratings.n_users, ratings.n_items)
-        _, after = out_of_fold_inputs(other, catalogue, SETTINGS, seed=0)
+        _, after = out_of_fold(other, items, settings)
         np.testing.assert_array_equal(before.matrix[position], after.matrix[position])
         assert before.base[position] == after.base[position]
         assert not np.array_equal(before.matrix, after.matrix)
 
 
-def test_a_whole_folds_ratings_say_nothing_about_that_fold(ratings: Ratings, items: Items) -> None:
-    catalogue = catalogue_of(ratings, items)
-    rows, before = out_of_fold_inputs(ratings, catalogue, SETTINGS, seed=0)
+@each_process
+def test_a_whole_folds_ratings_say_nothing_about_that_fold(
+    ratings: Ratings, items: Items, settings: DnnSettings
+) -> None:
+    rows, before = out_of_fold(ratings, items, settings)
     fold = assign_folds(ratings.user[rows], SETTINGS.folds, seed=0)
     changed = ratings.rating.copy()
     changed[rows[fold == 1]] = np.random.default_rng(1).integers(1, 11, int((fold == 1).sum()))
     other = Ratings(ratings.user, ratings.item, changed, ratings.n_users, ratings.n_items)
-    _, after = out_of_fold_inputs(other, catalogue, SETTINGS, seed=0)
+    _, after = out_of_fold(other, items, settings)
     np.testing.assert_array_equal(before.matrix[fold == 1], after.matrix[fold == 1])
 
 
