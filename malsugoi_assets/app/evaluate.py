@@ -17,7 +17,15 @@ from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.evaluation.data import evaluation_rows
 from malsugoi_assets.evaluation.judge_intervals import LEVELS
 from malsugoi_assets.evaluation.protocols import NAMES, ProtocolError, make_protocol
-from malsugoi_assets.evaluation.registry import GROUPS, INSTALL, MODELS, UnknownModel, chosen_models, left_out
+from malsugoi_assets.evaluation.registry import (
+    GROUPS,
+    INSTALL,
+    MODELS,
+    UnknownModel,
+    chosen_models,
+    left_out,
+    shared_trainings,
+)
 from malsugoi_assets.evaluation.reports import write_json
 from malsugoi_assets.evaluation.results import Result
 from malsugoi_assets.evaluation.run import EvaluationError, Progress
@@ -75,12 +83,15 @@ def evaluate(
         rows = evaluation_rows(data.rows, data.catalogue, data.relations)
         chosen = make_protocol(protocol, rows, seed)
         device = _device() if any(MODELS[name].takes_device for name in names) else "cpu"
+        shared = shared_trainings(names)
         factories = {name: partial(MODELS[name].make, device=device) for name in names}
         with _bar(console) as bar:
             shown = _Shown(bar, len(names) * len(chosen.folds))
             # Small networks keep one core busy each; everything else is quick, or spreads by itself.
             side_by_side = (
-                sum(MODELS[name].takes_device for name in names) * len(chosen.folds) if device == "cpu" else 1
+                sum(MODELS[name].takes_device for name in names if name not in shared) * len(chosen.folds)
+                if device == "cpu"
+                else 1
             )
             results = run_evaluation(
                 rows,
@@ -89,6 +100,7 @@ def evaluate(
                 history=history,
                 seed=seed,
                 progress=shown,
+                shared=shared,
                 workers=max(1, min(side_by_side, possible_workers(), MOST_WORKERS)),
             )
     except (FilesError, ProtocolError, UnknownModel, EvaluationError, DeviceError, SettingsError) as problem:

@@ -32,6 +32,14 @@ class StatesDeviations(Protocol):
 
 
 @runtime_checkable
+class SaysParts(Protocol):
+    """Is made of parts that are models of their own: one training answers for all."""
+
+    def parts_with_deviation(self, user: IntArray, item: IntArray) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """By name what each part would answer to `predict_with_deviation` (to `predict`: deviations NaN)."""
+
+
+@runtime_checkable
 class RanksTitles(Protocol):
     """Scores all titles for users of the fitted ratings."""
 

@@ -33,7 +33,8 @@ class BrokenLibrary(RuntimeError):
 class Entry:
     """Where a model's class is, its group, and one line about it.
 
-    `room`: the package under `malsugoi_assets`; `library`, `package`: what a peer imports, and what to install for it.
+    `room`: the package under `malsugoi_assets`; `library`, `package`: what a peer imports, and what to install for it;
+    `part_of`: the model whose training makes this one too.
     """
 
     module: str
@@ -44,6 +45,7 @@ class Entry:
     room: str = "recommend"
     library: str = ""
     package: str = ""
+    part_of: str = ""
 
     def is_there(self) -> bool:
         """Whether this build has the model's module, and its library is installed."""
@@ -74,8 +76,10 @@ _implicit = partial(_peer, "implicit", "implicit", "with_implicit")
 
 MODELS = {
     "cf": Entry("neighbourhood", "ItemNeighbourhood", "own", "neighbours by similarity over offsets"),
-    "gp": Entry("process_model", "GaussianProcess", "own", "one Gaussian process over all users' ratings"),
-    "dnn": Entry("dnn", "Dnn", "own", "the network", takes_device=True),
+    "gp": Entry(
+        "process_model", "GaussianProcess", "own", "one Gaussian process over all users' ratings", part_of="blend"
+    ),
+    "dnn": Entry("dnn", "Dnn", "own", "the network", takes_device=True, part_of="blend"),
     "dnn-original": Entry(
         "dnn_original", "DnnOriginal", "own", "the original project's network without its leak", takes_device=True
     ),
@@ -137,6 +141,12 @@ def chosen_models(words: Iterable[str]) -> list[str]:
     if not names:
         raise NotInstalled(f"none of the peers is installed: {INSTALL}")
     return list(dict.fromkeys(names))
+
+
+def shared_trainings(names: Iterable[str]) -> dict[str, str]:
+    """Those of `names` that another one of them makes along with itself → that one."""
+    names = set(names)
+    return {name: MODELS[name].part_of for name in sorted(names) if MODELS[name].part_of in names}
 
 
 def left_out(words: Iterable[str]) -> dict[str, list[str]]:

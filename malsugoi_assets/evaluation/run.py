@@ -22,7 +22,7 @@ from malsugoi_assets.evaluation.intervals import Numbers
 from malsugoi_assets.evaluation.judge_errors import error_segments, judge_errors, learnt_around
 from malsugoi_assets.evaluation.judge_intervals import judge_intervals
 from malsugoi_assets.evaluation.judge_rankings import Rankings, judge_rankings
-from malsugoi_assets.evaluation.models import PredictsRatings, RanksTitles, StatesDeviations
+from malsugoi_assets.evaluation.models import PredictsRatings, RanksTitles, SaysParts, StatesDeviations
 from malsugoi_assets.evaluation.protocols import Fold, History, Protocol, learn_from
 from malsugoi_assets.evaluation.results import Result
 from malsugoi_assets.evaluation.workers import answers
@@ -79,18 +79,22 @@ def evaluate(
     seed: int = 0,
     progress: Progress | None = None,
     workers: int = 1,
+    shared: Mapping[str, str] | None = None,
 ) -> list[Result]:
     """Fit and measure every model (name → factory taking the seed) on the protocol.
 
     A model that cannot do what the protocol asks, or has too little to learn from, is skipped with a reason. With
-    several `workers` ratings are predicted in so many processes at a time; factories must then be picklable.
+    several `workers` ratings are predicted in so many processes at a time; factories must then be picklable. `shared`:
+    models that another one (`SaysParts`) makes along with itself → that one; both then have its seconds.
     """
     if not any(len(fold.targets) for fold in protocol.folds):
         raise EvaluationError(f"{protocol.name}: no row to predict; the ratings are too few for this protocol")
     if protocol.kind == "ranking":
         rankings = rank(rows, protocol, models, history=history, seed=seed, progress=progress)
         return judge_rankings(rankings, protocol=protocol.name, seed=seed)
-    said = predict(rows, protocol, models, history=history, seed=seed, progress=progress, workers=workers)
+    said = predict(
+        rows, protocol, models, history=history, seed=seed, progress=progress, workers=workers, shared=shared
+    )
     marks = {name: mark[said.targets] for name, mark in protocol.marks.items()}
     truth, user = rows.rating[said.targets], rows.user[said.targets]
     segments = error_segments(said.history, said.support, marks)
@@ -121,18 +125,26 @@ def predict(
     seed: int = 0,
     progress: Progress | None = None,
     workers: int = 1,
+    shared: Mapping[str, str] | None = None,
 ) -> Predictions:
-    """What each model predicts for the targets, fold by fold."""
-    work = _Work(protocol, models, progress or Progress())
+    """What each model predicts for the targets, fold by fold; see `evaluate`."""
+    shared = {part: whole for part, whole in (shared or {}).items() if part in models and whole in models}
+    groups = {
+        name: (name, *(part for part, whole in shared.items() if whole == name))
+        for name in models
+        if name not in shared
+    }
+    work = _Work(protocol, groups, progress or Progress())
     learnt = [learn_from(rows, fold, history) for fold in protocol.folds]
     asked = [(rows.user[fold.targets], rows.item[fold.targets]) for fold in protocol.folds]
 
-    def step(name: str, fold: int) -> Callable[[], Numbers]:
-        return partial(_predicted, models[name], seed, learnt[fold - 1], rows.items, *asked[fold - 1])
+    def step(name: str, fold: int) -> Callable[[], dict[str, Numbers]]:
+        return partial(_predicted, models[name], seed, groups[name], learnt[fold - 1], rows.items, *asked[fold - 1])
 
     parts = work.over(range(1, len(learnt) + 1), step, workers)
+    by_fold = {name: [answer[name] for answer in parts[whole]] for whole in parts for name in groups[whole]}
     around = [learnt_around(known, *pairs) for known, pairs in zip(learnt, asked, strict=True)]
-    said = {name: np.concatenate(by_fold, axis=1) for name, by_fold in parts.items()}
+    said = {name: np.concatenate(by_fold[name], axis=1) for name in models if name in by_fold}
     return Predictions(
         np.concatenate([fold.targets for fold in protocol.folds]),
         np.concatenate([history for history, _ in around]),
@@ -143,20 +155,31 @@ def predict(
     )
 
 
-def _predicted(make: Factory, seed: int, learnt: Ratings, items: Items, user: IntArray, item: IntArray) -> Numbers:
-    """A new model's predictions with their deviations (NaN = not said), float64 (2, n), learnt from `learnt`."""
+def _predicted(
+    make: Factory, seed: int, names: tuple[str, ...], learnt: Ratings, items: Items, user: IntArray, item: IntArray
+) -> dict[str, Numbers]:
+    """A new model's predictions with their deviations (NaN = not said), float64 (2, n), learnt from `learnt`.
+
+    `names`: the model, and the parts of it that are asked for too.
+    """
     model = make(seed)
     if not isinstance(model, PredictsRatings):
         raise EvaluationError("it ranks titles, but predicts no ratings")
     model = model.fit(learnt, items)  # type: ignore[attr-defined]
-    if isinstance(model, StatesDeviations):
-        predicted, deviation = (np.asarray(a, dtype=np.float64) for a in model.predict_with_deviation(user, item))
+    answers: dict[str, tuple[Any, Any]]
+    if len(names) > 1 and isinstance(model, SaysParts):
+        answers = model.parts_with_deviation(user, item)
+    elif isinstance(model, StatesDeviations):
+        answers = {names[0]: model.predict_with_deviation(user, item)}
     else:
-        predicted = np.asarray(model.predict(user, item), dtype=np.float64)
-        deviation = np.full(len(user), np.nan)
-    if predicted.shape != user.shape or not np.isfinite(predicted).all():
-        raise BrokenPromise(f"predicted {predicted.shape} values, not all finite, for {len(user)} rows")
-    return np.stack([predicted, deviation])
+        answers = {names[0]: (model.predict(user, item), np.full(len(user), np.nan))}
+    said = {}
+    for name in names:
+        predicted, deviation = (np.asarray(values, dtype=np.float64) for values in answers[name])
+        if predicted.shape != user.shape or not np.isfinite(predicted).all():
+            raise BrokenPromise(f"predicted {predicted.shape} values, not all finite, for {len(user)} rows")
+        said[name] = np.stack([predicted, deviation])
+    return said
 
 
 def rank(
@@ -186,19 +209,23 @@ def rank(
     def step(name: str, fold: int) -> Callable[[], npt.NDArray[np.int64]]:
         return lambda: first_titles(models[name](seed))
 
-    work = _Work(protocol, models, progress or Progress())
+    work = _Work(protocol, {name: (name,) for name in models}, progress or Progress())
     tops = {name: found for name, (found,) in work.over([1], step).items()}
     marks = _marked(rows, protocol, fold, users)
     return Rankings(users, relevant, learnt, marks, tops, work.seconds, _franchises(rows.items))
 
 
 class _Work:
-    """Takes the models through the folds: the clock, and those that fail left out with a reason."""
+    """Takes the models through the folds: the clock, and those that fail left out with a reason.
 
-    def __init__(self, protocol: Protocol, models: Mapping[str, Factory], progress: Progress) -> None:
+    `groups`: each model with those that its answers hold as well; they go the same way.
+    """
+
+    def __init__(self, protocol: Protocol, groups: Mapping[str, tuple[str, ...]], progress: Progress) -> None:
         self._name, self._folds = protocol.name, len(protocol.folds)
         self._progress = progress
-        self._left = list(models)
+        self._groups = groups
+        self._left = list(groups)
         self.seconds: dict[str, float] = {}
 
     def over(
@@ -214,7 +241,8 @@ class _Work:
         def turn(name: str, fold: int) -> Callable[[], Any] | None:
             if name not in self._left:
                 return None
-            self._progress.begins(name, fold, self._folds)
+            for member in self._groups[name]:
+                self._progress.begins(member, fold, self._folds)
             return partial(_timed, step(name, fold))
 
         calls = [((name, fold), partial(turn, name, fold)) for fold in folds for name in self._left]
@@ -224,15 +252,17 @@ class _Work:
             if isinstance(answer, BrokenPromise):
                 raise EvaluationError(f"{name} {answer}")
             if isinstance(answer, Exception):
-                self._progress.skips(name, fold, self._folds, str(answer) or type(answer).__name__)
+                for member in self._groups[name]:
+                    self._progress.skips(member, fold, self._folds, str(answer) or type(answer).__name__)
                 self._left.remove(name)
                 continue
             found[name, fold], took = answer
             seconds[name] += took
-            self._progress.ends(name, fold, self._folds, took)
+            for member in self._groups[name]:
+                self._progress.ends(member, fold, self._folds, took)
         if not self._left:
             raise EvaluationError(f"{self._name}: none of the models asked for can be evaluated on it")
-        self.seconds = {name: seconds[name] for name in self._left}
+        self.seconds = {member: seconds[name] for name in self._left for member in self._groups[name]}
         return {name: [found[name, fold] for fold in folds] for name in self._left}
 
 

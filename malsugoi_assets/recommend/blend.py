@@ -50,7 +50,8 @@ LEAST_CALIBRATED = 40
 class Prediction:
     """Ratings with their intervals, float32 (n,) each, all in [1, 10]; `gp`, `network`, `trees`: the parts alone.
 
-    `deviation`: the standard deviation that a bell curve with an interval of that width has, in rating points.
+    `deviation`: the standard deviation that a bell curve with an interval of that width has, in rating points;
+    `network_deviation`: that which the network states.
     """
 
     rating: FloatArray
@@ -60,6 +61,7 @@ class Prediction:
     gp: FloatArray
     network: FloatArray
     trees: FloatArray
+    network_deviation: FloatArray
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class TrainedBlend:
     def predict_with_interval(self, history: Ratings, user: IntArray, item: IntArray) -> Prediction:
         """As `predict`, with the interval in which the rating lies with the probability `settings.cover`."""
         if not len(user):
-            return Prediction(*(np.zeros(0, dtype=np.float32) for _ in range(7)))
+            return Prediction(*(np.zeros(0, dtype=np.float32) for _ in range(8)))
         inputs = self.dnn.inputs(history, user, item)
         correction, deviation = self.dnn.correct(inputs)
         trees = np.mean([forest.predict(inputs.matrix) for forest in self.forests], axis=0)
@@ -144,6 +146,7 @@ class TrainedBlend:
             within(inputs.base),
             within(inputs.base + network),
             within(inputs.base + trees),
+            spread,
         )
 
     def better(self) -> tuple[TrainedBlend | TrainedDnn, str]:
@@ -349,3 +352,12 @@ class Blend:
         """Predicted ratings and their calibrated deviations, in rating points."""
         said = self.predict_with_interval(user, item)
         return said.rating, said.deviation
+
+    def parts_with_deviation(self, user: IntArray, item: IntArray) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """By the models' names the same from one training: `dnn` is its network, `gp` (which states no deviation) its base."""
+        said = self.predict_with_interval(user, item)
+        return {
+            "blend": (said.rating, said.deviation),
+            "dnn": (said.network, said.network_deviation),
+            "gp": (said.gp, np.full_like(said.gp, np.nan)),
+        }

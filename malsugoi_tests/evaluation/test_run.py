@@ -56,6 +56,49 @@ def value(results: list[Result], model: str, metric: str, segment: str = "all") 
     return next(r for r in results if (r.model, r.metric, r.segment) == (model, metric, segment))
 
 
+class Whole(Constant):
+    """Says 5, and that a part of it says 4."""
+
+    fits = 0
+
+    def fit(self, ratings: Any, items: Any) -> Constant:
+        Whole.fits += 1
+        return self
+
+    def predict(self, user: Any, item: Any) -> Any:
+        return np.full(len(user), 5.0)
+
+    def parts_with_deviation(self, user: Any, item: Any) -> Any:
+        nothing = np.full(len(user), np.nan)
+        return {"whole": (self.predict(user, item), nothing), "part": (self.predict(user, item) - 1, nothing)}
+
+
+def test_a_part_of_a_model_that_is_asked_for_too_costs_no_training_of_its_own() -> None:
+    rows, Whole.fits = world(checkerboard()), 0
+    models = {"part": Broken, "bias": SIMPLE["bias"], "whole": Whole}
+    protocol = make_protocol("random5", rows, 0)
+    results = evaluate(rows, protocol, models, shared={"part": "whole"})
+    assert Whole.fits == 5
+    assert list(dict.fromkeys(r.model for r in results)) == ["part", "bias", "whole"]
+    truth = rows.rating[np.concatenate([fold.targets for fold in protocol.folds])]
+    assert value(results, "part", "mse").value == pytest.approx(float(((truth - 4) ** 2).mean()))
+    assert value(results, "whole", "mse").value == pytest.approx(float(((truth - 5) ** 2).mean()))
+    assert value(results, "part", "mse").seconds == value(results, "whole", "mse").seconds
+    # Without the whole the part is a model like any other.
+    alone = evaluate(rows, protocol, {"part": Broken, "bias": SIMPLE["bias"]}, shared={"part": "whole"})
+    assert {r.model for r in alone} == {"bias"}
+
+
+def test_parts_of_a_model_that_fails_are_left_out_with_its_reason() -> None:
+    rows = world(checkerboard())
+    told: list[str] = []
+    models = {"part": Whole, "bias": SIMPLE["bias"], "whole": Broken}
+    protocol = make_protocol("random5", rows, 0)
+    results = evaluate(rows, protocol, models, progress=Lines(told), shared={"part": "whole"})
+    assert {r.model for r in results} == {"bias"}
+    assert [line for line in told if "skipped" in line] == [f"{name} skipped: too little to learn from" for name in ("whole", "part")]  # fmt: skip
+
+
 def test_every_model_is_measured_in_every_segment_and_paired_with_every_other(tmp_path: Path) -> None:
     rows = world(checkerboard())
     results = evaluate(rows, make_protocol("random5", rows, 0), SIMPLE)

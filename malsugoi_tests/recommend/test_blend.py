@@ -20,8 +20,10 @@ from malsugoi_assets.recommend.blend import (
 )
 from malsugoi_assets.recommend.blend_settings import KIND, BlendSettings
 from malsugoi_assets.recommend.boosting import BoostingSettings
+from malsugoi_assets.recommend.dnn import Dnn
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
 from malsugoi_assets.recommend.items import Items
+from malsugoi_assets.recommend.process_model import GaussianProcess, ProcessModelSettings
 from malsugoi_assets.recommend.ratings import Ratings
 from malsugoi_assets.recommend.training import TrainingError
 from malsugoi_assets.recommend.weights import WeightsError, read_weights, write_weights
@@ -126,6 +128,16 @@ def test_a_file_that_does_not_fit_is_an_error_that_names_it(
     write_weights(path, tensors, header, kind=kind)
     with pytest.raises(WeightsError, match=r"b\.safetensors"):
         load_blend(path, items)
+
+
+def test_its_parts_are_what_network_and_process_say_when_they_are_trained_alone(items: Items) -> None:
+    user, item = WORLD.user[TEST], WORLD.item[TEST]
+    parts = Blend(SETTINGS).fit(TRAIN, items).parts_with_deviation(user, item)
+    network = Dnn(SETTINGS.network).fit(TRAIN, items)
+    np.testing.assert_array_equal(parts["dnn"], network.predict_with_deviation(user, item))
+    process = GaussianProcess(ProcessModelSettings(embedding_size=8)).fit(TRAIN, items)
+    np.testing.assert_allclose(parts["gp"][0], process.predict(user, item), atol=1e-4)
+    assert np.isnan(parts["gp"][1]).all()
 
 
 @pytest.mark.parametrize("rows", [2, 3, 9])
