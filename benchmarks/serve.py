@@ -68,6 +68,7 @@ def measure(root: Path, asked: argparse.Namespace) -> dict[str, object]:
     try:
         lists = _lists(root, asked.clients)
         _wait(asked.port, lists[0])
+        _rest(server.pid)
         if asked.publishing:
             publisher = subprocess.Popen([sys.executable, __file__, PUBLISH, str(root)], stdout=subprocess.PIPE)
         took, cpu = _ask(asked, lists, server.pid)
@@ -169,6 +170,14 @@ def _wait(port: int, export: bytes) -> None:
         except OSError:
             time.sleep(0.2)
     raise SystemExit("the page did not start")
+
+
+def _rest(pid: int) -> None:
+    """Until the page does nothing any more: it makes ready by itself what nobody has asked for yet."""
+    deadline, before = time.monotonic() + _STARTING_SECONDS, -1.0
+    while time.monotonic() < deadline and (now := _cpu_seconds(pid)) - before > 0.1:
+        before = now
+        time.sleep(2)
 
 
 def _lists(root: Path, how_many: int) -> list[bytes]:

@@ -101,7 +101,7 @@ async def _recommend_for_list(request: Request) -> Response:
 
     def answer() -> Response:
         name, entries = (
-            (None, _sent(body)) if kind == "application/json" else read_export(body, request.app.state.limits)
+            (None, _sent(body)) if kind == "application/json" else read_export(body, request.app.state.limits)[:2]
         )
         person = Person(name, entries, "", stored=False, answers=Lru(0))
         return _json(recommendations(knowledge, person, settings))

@@ -54,6 +54,7 @@ def build_app(settings: Settings, limits: Limits | None = None) -> Starlette:
         app.state.uploads = anyio.CapacityLimiter(limits.uploads_at_once)
         app.state.parsing = anyio.CapacityLimiter(1)
         app.state.computing = anyio.CapacityLimiter(limits.computing)
+        app.state.keeping = anyio.CapacityLimiter(1)
         states.watch()
         # Many small answers side by side: threads inside each of them would only wait for each other.
         with threadpool_limits(limits=1):
@@ -68,6 +69,7 @@ def build_app(settings: Settings, limits: Limits | None = None) -> Starlette:
     )
     app.state.states = states
     app.state.limits = limits
+    app.state.settings = settings
     app.state.sessions = Sessions(limits)
     app.state.source = source
     app.state.real_titles = source != "replica"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 from urllib.parse import urlencode
@@ -15,8 +15,8 @@ from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
-from malsugoi_assets.warehouse.marks import Mark
-from malsugoi_assets.web import airing, forms, mapping, queries
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.web import airing, forms, keeping, mapping, queries
 from malsugoi_assets.web.asking import (
     ID,
     asked_of,
@@ -30,11 +30,11 @@ from malsugoi_assets.web.asking import (
 from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.marking import mark, marked_titles
-from malsugoi_assets.web.people import NOBODY, Person, find_user, list_frame, read_export
+from malsugoi_assets.web.people import NOBODY, Person, find_user, list_frame, read_export, visitor
 from malsugoi_assets.web.problems import HEADINGS, Problem
 from malsugoi_assets.web.profile import profile
 from malsugoi_assets.web.recommending import answer_key, predict, recommendations, speaks
-from malsugoi_assets.web.sessions import COOKIE, Sessions
+from malsugoi_assets.web.sessions import COOKIE, Session, Sessions
 
 ASKED_AT_ONCE = 12
 FIRST = (
@@ -64,7 +64,14 @@ def show(request: Request, template: str, person: Person | None = None, code: in
     templates: Jinja2Templates = request.app.state.templates
     here = str(request.scope["path"])
     back = f"{here}?{request.url.query}" if request.url.query else here
-    context = {"person": person, "link": link, "here": here, "back": back, **values}
+    context = {
+        "person": person,
+        "link": link,
+        "here": here,
+        "back": back,
+        "can_keep": request.app.state.real_titles,
+        **values,
+    }
     return templates.TemplateResponse(request, template, context, status_code=code)
 
 
@@ -215,10 +222,10 @@ async def upload(request: Request) -> Response:
             "the README says how.",
         )
     body = await uploaded(request, limits, request.app.state.uploads)
-    name, entries = await anyio.to_thread.run_sync(read_export, body, limits, limiter=request.app.state.parsing)
+    name, entries, sent = await anyio.to_thread.run_sync(read_export, body, limits, limiter=request.app.state.parsing)
     if not set(entries["anime_id"].to_list()) & knowledge.titles.keys():
         raise Problem(422, "None of the list's titles is in this catalogue, so there is nothing to go by.")
-    return _begin(request, name, entries)
+    return _begin(request, Session(name, entries, sent=sent))
 
 
 async def rated(request: Request) -> Response:
@@ -238,7 +245,8 @@ async def rated(request: Request) -> Response:
     if not rows and not before:
         raise Problem(400, "No title was scored yet.", "Go back and score at least one; three or more say much more.")
     entries = list_frame([*before, *rows])
-    return _begin(request, session.name if session else None, entries, session.marks if session else {})
+    begun = Session(session.name, entries, session.marks, session.sent) if session else Session(None, entries)
+    return _begin(request, begun)
 
 
 def forget(request: Request) -> Response:
@@ -249,12 +257,48 @@ def forget(request: Request) -> Response:
     return answer
 
 
-def _begin(request: Request, name: str | None, entries: Any, marks: Mapping[int, Mark] | None = None) -> Response:
+def keep_form(request: Request) -> Response:
+    """What keeping the visitor's list means, and under which name."""
+    return show(request, "keep.html", visitor(_knowledge(request), *_held(request)))
+
+
+async def keep(request: Request) -> Response:
+    """Make the visitor's list a user of the data dir."""
+    async with request.form(max_files=0, max_fields=4, max_part_size=4096) as form:
+        name = str(form.get("name", "")).strip()
+    if not name:
+        raise Problem(400, "No name was typed.", "Go back and type one.")
+    token, session = _held(request)
+    settings: Settings = request.app.state.settings
+
+    def work() -> None:
+        keeping.keep(settings, _knowledge(request), session, name)
+        request.app.state.states.refresh()
+
+    await anyio.to_thread.run_sync(work, limiter=request.app.state.keeping)
+    request.app.state.sessions.forget(token)
+    answer = RedirectResponse(f"/recommendations?{urlencode({'user': name})}", 303)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return answer
+
+
+def _held(request: Request) -> tuple[str, Session]:
+    """The visitor's token and list; `Problem` (409) without one, or where it would meet no real titles."""
+    if not request.app.state.real_titles:
+        raise Problem(409, "This data dir holds invented titles, among which no list of yours has a meaning.")
+    token = request.cookies.get(COOKIE)
+    session = request.app.state.sessions.get(token)
+    if token is None or session is None:
+        raise Problem(409, "There is no list of yours in memory to keep.", "Upload one, or rate a few titles.")
+    return token, session
+
+
+def _begin(request: Request, session: Session) -> Response:
     """Hold the list and show its recommendations; an earlier list of the visitor is thrown away."""
     sessions: Sessions = request.app.state.sessions
     sessions.forget(request.cookies.get(COOKIE))
     answer = RedirectResponse("/recommendations", 303)
-    answer.set_cookie(COOKIE, sessions.open(name, entries, marks), httponly=True, samesite="strict")
+    answer.set_cookie(COOKIE, sessions.open(session), httponly=True, samesite="strict")
     return answer
 
 
@@ -273,6 +317,8 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/rate", rated),
     ("POST", "/upload", upload),
     ("POST", "/mark", mark),
+    ("GET", "/keep", keep_form),
+    ("POST", "/keep", keep),
     ("POST", "/forget", forget),
 )
 

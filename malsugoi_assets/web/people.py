@@ -11,6 +11,7 @@ from typing import NamedTuple
 import polars as pl
 
 from malsugoi_assets.mal import PageError, parse_list_export
+from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.recommend.people import with_seen
 from malsugoi_assets.warehouse.marks import Mark, MarksError
 from malsugoi_assets.warehouse.schema import polars_type
@@ -135,8 +136,8 @@ def _with_marks(
     return with_seen(entries, knowledge.features, username, seen).sort("anime_id") if seen else entries
 
 
-def read_export(body: bytes, limits: Limits) -> tuple[str | None, pl.DataFrame]:
-    """Owner and entries of an export. `Problem` (413, 422) for what is none, in the words of its parser."""
+def read_export(body: bytes, limits: Limits) -> tuple[str | None, pl.DataFrame, tuple[ListEntry, ...]]:
+    """Owner and entries of an export, as the models take them and as they were sent. `Problem` (413, 422) for what is none, in the words of its parser."""
     try:
         export = parse_list_export(body, most_bytes=limits.upload_bytes)
     except PageError as error:
@@ -150,7 +151,7 @@ def read_export(body: bytes, limits: Limits) -> tuple[str | None, pl.DataFrame]:
     if not export.entries:
         raise Problem(422, "The list is empty: there is nothing to go by.")
     rows = [(NOBODY, e.anime_id, (e.title or "")[: limits.text], e.score, e.status) for e in export.entries]
-    return (export.username or "")[: limits.text] or None, list_frame(rows)
+    return (export.username or "")[: limits.text] or None, list_frame(rows), export.entries
 
 
 def list_frame(rows: Iterable[tuple[str, int, str, int | None, str | None]]) -> pl.DataFrame:

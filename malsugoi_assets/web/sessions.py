@@ -6,12 +6,13 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
+from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.warehouse.marks import Mark
 from malsugoi_assets.web.limits import Limits
 
@@ -59,11 +60,14 @@ class Lru:
 
 @dataclass
 class Session:
-    """One visitor's list (username, anime_id, title, score, status), what the visitor said of titles, and the answers."""
+    """One visitor's list (username, anime_id, title, score, status), what the visitor said of titles, the entries of the
+    export as they were `sent`, and the answers.
+    """
 
     name: str | None
     entries: pl.DataFrame
     marks: dict[int, Mark] = field(default_factory=dict)
+    sent: tuple[ListEntry, ...] = ()
     used: float = 0.0
     answers: Lru = field(default_factory=lambda: Lru(32))
 
@@ -80,11 +84,12 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._held)
 
-    def open(self, name: str | None, entries: pl.DataFrame, marks: Mapping[int, Mark] | None = None) -> str:
+    def open(self, session: Session) -> str:
         """Hold a list and return its token; those not used for longest make room."""
         token = secrets.token_urlsafe(32)
+        session.used = self._clock()
         with self._lock:
-            self._held[token] = Session(name, entries, dict(marks or {}), self._clock())
+            self._held[token] = session
             self._throw_away()
         return token
 

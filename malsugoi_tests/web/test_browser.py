@@ -198,6 +198,43 @@ def test_axe_finds_no_barrier(served: Served, browser: Any, axe: str, path: str)
             assert told == [], f"{size}, dark: {dark}: {json.dumps(told, indent=1)}"
 
 
+def test_marking_and_keeping_by_keyboard_without_a_barrier(
+    served: Served, browser: Any, axe: str, tmp_path: Path
+) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    file = tmp_path / "animelist.xml.gz"
+    file.write_bytes(export(LIKES))
+    as_seen(browser, PHONE, dark=True)
+    browser.delete_all_cookies()
+    browser.get(served.url)
+    browser.find_element(By.ID, "file").send_keys(str(file))
+    browser.find_element(By.CSS_SELECTOR, "form[action='/upload'] button").click()
+    until(browser, lambda: browser.find_element(By.TAG_NAME, "h1").text == "For me")
+    title = browser.find_element(By.CSS_SELECTOR, ".card h2 a").text
+    tab_to(browser, ".card .marks button[value='not interested']")
+    press(browser, Keys.ENTER)
+    until(browser, lambda: bool(browser.find_elements(By.ID, "marked")))
+    assert browser.find_element(By.CSS_SELECTOR, ".marked li a").text == title
+    assert browser.current_url.endswith("#rank-1"), "one goes on where one was"
+    for path in ("/recommendations", "/keep"):
+        browser.get(served.url + path)
+        assert browser.execute_script("return document.scrollingElement.scrollWidth") <= PHONE[0]
+        browser.execute_script(axe)
+        found = browser.execute_async_script(
+            "const done = arguments[arguments.length - 1];"
+            "axe.run(document, {resultTypes: ['violations']}).then(r => done(r.violations.map(v => v.id)))"
+        )
+        assert found == []
+    browser.get(served.url + "/recommendations")
+    tab_to(browser, ".marked button")
+    press(browser, Keys.ENTER)
+    until(browser, lambda: not browser.find_elements(By.ID, "marked"))
+    assert complaints(browser) == []
+    browser.delete_all_cookies()
+
+
 def test_the_dark_is_dark(served: Served, browser: Any) -> None:
     shades = []
     for dark in (False, True):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.people import list_frame
-from malsugoi_assets.web.sessions import Lru, Sessions
+from malsugoi_assets.web.sessions import Lru, Session, Sessions
 
 TWO = list_frame([("", 1, "a", 9, None), ("", 2, "b", None, None)])
 
 
 def test_a_list_is_found_by_its_token_until_it_is_forgotten() -> None:
     sessions = Sessions(Limits())
-    token = sessions.open("me", TWO)
+    token = sessions.open(Session("me", TWO))
     found = sessions.get(token)
     assert found is not None
     assert found.name == "me"
@@ -23,7 +23,7 @@ def test_a_list_is_found_by_its_token_until_it_is_forgotten() -> None:
 def test_a_list_nobody_looks_at_is_thrown_away() -> None:
     now = [0.0]
     sessions = Sessions(Limits(session_seconds=10), lambda: now[0])
-    used, unused = sessions.open(None, TWO), sessions.open(None, TWO)
+    used, unused = sessions.open(Session(None, TWO)), sessions.open(Session(None, TWO))
     now[0] = 9
     assert sessions.get(used) is not None
     now[0] = 15
@@ -34,10 +34,10 @@ def test_a_list_nobody_looks_at_is_thrown_away() -> None:
 
 def test_the_oldest_make_room() -> None:
     sessions = Sessions(Limits(sessions=3))
-    tokens = [sessions.open(None, TWO) for _ in range(5)]
+    tokens = [sessions.open(Session(None, TWO)) for _ in range(5)]
     assert [sessions.get(token) is not None for token in tokens] == [False, False, True, True, True]
     by_size = Sessions(Limits(session_entries=5))
-    tokens = [by_size.open(None, TWO) for _ in range(4)]
+    tokens = [by_size.open(Session(None, TWO)) for _ in range(4)]
     assert [by_size.get(token) is not None for token in tokens] == [False, False, True, True]
 
 

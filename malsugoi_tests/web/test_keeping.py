@@ -1,0 +1,116 @@
+"""A list is kept only where the visitor says so, as `malsugoi import-list` keeps it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from starlette.testclient import TestClient
+
+from malsugoi_assets.mal import parse_list_export
+from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.marks import Marks
+from malsugoi_assets.web import keeping
+from malsugoi_assets.web.app import build_app
+from malsugoi_tests.app.test_import_list import CATALOGUE, RATINGS, run_stages, settings_of
+from malsugoi_tests.web.test_pages import words
+from malsugoi_tests.web.world import ADDRESS, LIKES, OWN, USER, browsing, export, send
+
+
+@pytest.fixture
+def root(world: Path, tmp_path: Path) -> Path:
+    """A copy of the world to keep a list in."""
+    shutil.copytree(world, tmp_path / "data", symlinks=True)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def visiting(root: Path) -> Iterator[TestClient]:
+    with browsing(root) as client:
+        yield client
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], bytes]]:
+    """The commands that would have been run, with what their file held; none is."""
+    ran: list[tuple[list[str], bytes]] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        ran.append((command, Path(command[4]).read_bytes()))
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(keeping.subprocess, "run", run)
+    return ran
+
+
+@pytest.mark.slow
+def test_a_kept_list_is_a_user_of_the_data_dir_and_no_longer_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An instance names itself in the environment; afterwards it is as it was.
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.delenv("DAGSTER_HOME")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "anime.csv").write_text(CATALOGUE)
+    (tmp_path / "folder" / "ratings.csv").write_text(RATINGS)
+    settings = settings_of(tmp_path)
+    run_stages(settings, "catalogue", "discovery", "lists")
+    mine = {1: 9, 2: 3, 5: 8}
+    with TestClient(build_app(settings), base_url=ADDRESS) as client:
+        send(client, export(mine))
+        client.post("/mark", data={"anime_id": "7", "mark": "not interested"}, headers=OWN)
+        assert "malsugoi forget NAME" in words(client.get("/keep"))
+        answer = client.post("/keep", data={"name": "visitor"}, headers=OWN, follow_redirects=False)
+        assert answer.headers["location"] == "/recommendations?user=visitor"
+        assert "3 titles" in words(client.get("/profile?user=visitor"))
+        assert client.get("/profile").status_code == 409, "the list in memory is gone"
+    stored = DataDir(settings.root).lake.read("user_lists").filter(pl.col("username") == "visitor").collect()
+    assert dict(stored.select("anime_id", "score").iter_rows()) == mine
+    assert Marks(settings.root).of("visitor") == {7: "not interested"}
+    assert not list((settings.root / "tmp").glob("list-*"))
+
+
+def test_what_was_rated_since_is_kept_too(
+    visiting: TestClient, root: Path, commands: list[tuple[list[str], bytes]]
+) -> None:
+    send(visiting, export(LIKES))
+    visiting.post("/rate", data={"105": "7"}, headers=OWN)
+    visiting.post("/keep", data={"name": "visitor"}, headers=OWN, follow_redirects=False)
+    [(command, sent)] = commands
+    assert command[-1] == "--as=visitor"
+    assert {e.anime_id: e.score for e in parse_list_export(sent).entries} == {**LIKES, 105: 7}
+    assert not Path(command[4]).exists()
+
+
+@pytest.mark.parametrize("name", [USER, USER.upper()])
+def test_nobody_elses_name_is_taken(visiting: TestClient, name: str, commands: list[tuple[list[str], bytes]]) -> None:
+    send(visiting, export(LIKES))
+    answer = visiting.post("/keep", data={"name": name}, headers=OWN)
+    assert answer.status_code == 409
+    assert f"Somebody is called {USER} here already" in words(answer)
+    assert commands == []
+
+
+def test_a_name_that_is_none_is_refused_in_the_commands_words(visiting: TestClient, root: Path) -> None:
+    send(visiting, export(LIKES))
+    answer = visiting.post("/keep", data={"name": "--help ../x"}, headers=OWN)
+    assert answer.status_code == 422
+    assert "cannot be a user's name here" in words(answer)
+    assert visiting.get("/recommendations").status_code == 200, "the list is in memory still"
+
+
+def test_without_a_list_or_from_elsewhere_nothing_is_kept(
+    visiting: TestClient, commands: list[tuple[list[str], bytes]]
+) -> None:
+    assert visiting.get("/keep").status_code == 409
+    assert visiting.post("/keep", data={"name": "x"}, headers=OWN).status_code == 409
+    send(visiting, export(LIKES))
+    assert visiting.post("/keep", data={"name": ""}, headers=OWN).status_code == 400
+    stranger = {"Origin": "http://evil.example"}
+    assert visiting.post("/keep", data={"name": "x"}, headers=stranger).status_code == 403
+    assert commands == []
