@@ -2,7 +2,7 @@
 
 In this order titles drop out: what the catalogue's row forbids (`filters`); those on the list; what follows something
 that the user dropped or scored low, and all of a franchise of which most disappointed; what needs something unseen (the
-franchise's entry point is offered instead, half way between the two scores); what exceeds the number a franchise. Where that leaves too few, the number a franchise gives way, then the filters of
+franchise's entry point is offered instead, between the two scores); what exceeds the number a franchise. Where that leaves too few, the number a franchise gives way, then the filters of
 `filters.RELAXING`, one after the other; the other rules never do.
 """
 
@@ -23,6 +23,8 @@ from malsugoi_assets.recommend.ratings import IntArray
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 
 _FIRST_LOOK = 512
+# Chosen on two inner splits of train rows; between .65 and .75 nothing changes.
+_TOWARDS = 0.7
 Scores = npt.NDArray[np.float32]
 
 
@@ -113,8 +115,8 @@ def _disappointment(person: Person, anime_id: int, franchises: Franchises) -> in
 def _offered(person: Person, score: Scores, titles: Catalogue, settings: RecommendationSettings) -> Iterator[int]:
     """Places of what may stand on the list, each once, the best first.
 
-    What needs something unseen offers its entry point, with the mean of the two scores: a liking for what is far ahead
-    says less of where one has to begin.
+    What needs something unseen offers its entry point, `_TOWARDS` of the way from the entry's own score to its own: a
+    liking for what is far ahead says less of where one has to begin.
     """
     franchises = titles.franchises
     barred, offered = _barred(person, settings), set()
@@ -134,7 +136,8 @@ def _offered(person: Person, score: Scores, titles: Catalogue, settings: Recomme
         entry = franchises.entry_point(title, person.seen)
         begin = titles.place(entry) if entry is not None else None
         if begin is not None and begin not in offered and _may_stand(person, begin, titles, settings, barred):
-            heappush(instead, (-(float(score[found]) + float(score[begin])) / 2, turn, begin))
+            value = _TOWARDS * float(score[found]) + (1 - _TOWARDS) * float(score[begin])
+            heappush(instead, (-value, turn, begin))
     for _, _, place in sorted(instead):
         if place not in offered:
             offered.add(place)

@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from malsugoi_assets.recommend.baselines import BiasSettings, shrunk_means
 from malsugoi_assets.recommend.neighbourhood import PredictionSettings, Predictor, Spread, TitleBaselines
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
+from malsugoi_assets.recommend.series import Series
 from malsugoi_assets.recommend.similarity import Neighbours
 
 LIKED_FROM = 8.0
@@ -58,7 +59,8 @@ class TitleScores:
 
     `weights`: for each of `WEIGHTED` CSR float32 (n, n), row = title on the list, column = scored title;
     `genres`: float32 (n, genres), whose products are the genres' weights; `mu`, `item_bias`: what a rating is expected
-    to be; `baselines`, `neighbours`: of the predicted rating; `numbers`: float32 (n, …), what is known of a title.
+    to be; `baselines`, `neighbours`: of the predicted rating; `numbers`: float32 (n, …), what is known of a title;
+    `series`: what comes before what.
     """
 
     weights: dict[str, sp.csr_matrix]
@@ -68,6 +70,7 @@ class TitleScores:
     baselines: TitleBaselines
     neighbours: Neighbours
     numbers: Matrix
+    series: Series
 
     @property
     def n_items(self) -> int:
@@ -105,6 +108,7 @@ class ListScores:
             "liked": is_liked,
             "above": sp.csr_matrix((above.astype(np.float32), (rated.user, rated.item)), shape=self.listed.shape),
         }
+        self._rated = rated.listed_matrix
         self._predictor = Predictor(lists, titles.baselines, titles.spread, PredictionSettings())
         length, given = (np.bincount(r.user, minlength=lists.n_users) for r in (lists, rated))
         fond = np.diff(is_liked.indptr)
@@ -131,3 +135,8 @@ class ListScores:
             found[-2, rows], found[-1, rows] = block.predicted, np.log1p(block.support)
             start += len(block.users)
         return found
+
+    def facts(self, users: IntArray, item: IntArray) -> Matrix:
+        """Float32 (len(users), m, len(series.FACTS)) of the titles `item` (len(users), m)."""
+        listed, above, rated = (matrix[users] for matrix in (self.listed, self._of["above"], self._rated))
+        return self.titles.series.facts(listed, above, rated, item)

@@ -2,7 +2,8 @@
 
 Some of each user's ratings are hidden, every score of `list_scores` is learnt from what is left, and a small network
 learns to put what was hidden and liked (rated 8 or more) before the user's other candidates (`ranking_network`). It sees
-the scores, standardised over the user's titles, and numbers of the title and the user. For ranking the scores are learnt
+the scores, standardised over the user's titles, what the list says of the title's series, and numbers of the title and
+the user. For ranking the scores are learnt
 again from all that is known. What is learnt (`LearntOrder`) orders any list, also one that nobody had when it was learnt.
 """
 
@@ -21,6 +22,7 @@ from malsugoi_assets.recommend.list_scores import LIKED_FROM, SCORES, ListScores
 from malsugoi_assets.recommend.ranking_network import NetworkSettings, RankingNetwork, learn_network
 from malsugoi_assets.recommend.ranking_scores import ScoreSettings, learn_title_scores
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
+from malsugoi_assets.recommend.series import FACTS, learn_series
 from malsugoi_assets.recommend.slim import slim_memory_gib
 
 _USERS_AT_A_TIME = 64
@@ -92,7 +94,7 @@ class LearntOrder:
 
 def ranking_memory_gib(n_users: int, n_titles: int, n_rows: int, settings: RankingSettings) -> float:
     """What learning takes at its largest: SLIM's matrix, or what the network sees of the learners, three copies."""
-    columns = len(SCORES) + 14
+    columns = len(SCORES) + len(FACTS) + 24
     shown = (
         settings.hides * min(n_users, settings.learners) * min(settings.candidates, n_titles) * columns * 4 / 2**30
     )
@@ -116,7 +118,7 @@ def learn_order(
 ) -> LearntOrder:
     """Learn from the rows of `ratings`. Raises `NothingToLearnError` where no user has a liked rating to hide."""
     settings = settings or RankingSettings()
-    likeness = learn_likeness(items)
+    likeness, series = learn_likeness(items), learn_series(items)
     inputs: list[Matrix] = []
     liked: list[npt.NDArray[np.bool_]] = []
     for number in range(settings.hides):
@@ -129,7 +131,7 @@ def learn_order(
         if not len(users):
             continue
         left = ratings.take(~hidden)
-        lists = ListScores(learn_title_scores(left, items, settings, likeness), left)
+        lists = ListScores(learn_title_scores(left, items, settings, likeness, series), left)
         for start in range(0, len(users), _USERS_AT_A_TIME):
             block = users[start : start + _USERS_AT_A_TIME]
             seen, item, _ = _inputs(lists, block, settings.candidates)
@@ -142,7 +144,7 @@ def learn_order(
             f"no order can be learnt: no user has {settings.least_ratings} ratings with a liked one to hide"
         )
     network = learn_network(np.concatenate(inputs), np.concatenate(liked), settings, seed)
-    return LearntOrder(learn_title_scores(ratings, items, settings, likeness), network, settings.candidates)
+    return LearntOrder(learn_title_scores(ratings, items, settings, likeness, series), network, settings.candidates)
 
 
 def _inputs(lists: ListScores, users: IntArray, most: int) -> tuple[Matrix, IntArray, Matrix]:
@@ -154,11 +156,8 @@ def _inputs(lists: ListScores, users: IntArray, most: int) -> tuple[Matrix, IntA
     found = find_candidates(lists.of(users), free, picks, most)
     numbers = lists.user_numbers[users]
     people = np.broadcast_to(numbers[:, None], (*found.item.shape, numbers.shape[1]))
-    return (
-        np.concatenate([found.scores, lists.titles.numbers[found.item], people], axis=2),
-        found.item,
-        found.picked,
-    )
+    seen = [found.scores, lists.titles.numbers[found.item], lists.facts(users, np.maximum(found.item, 0)), people]
+    return np.concatenate(seen, axis=2), found.item, found.picked
 
 
 class Ranking:

@@ -18,10 +18,12 @@ from malsugoi_assets.recommend.neighbourhood import TitleBaselines
 from malsugoi_assets.recommend.ranking import LearntOrder
 from malsugoi_assets.recommend.ranking_network import RankingNetwork
 from malsugoi_assets.recommend.ratings import IntArray
+from malsugoi_assets.recommend.series import FACTS, Series
 from malsugoi_assets.recommend.similarity import Neighbours
 from malsugoi_assets.recommend.weights import Tensors, WeightsError, read_weights, write_weights
 
 KIND = "ranking"
+_OF_SERIES = ("needed", "franchise", "kind")
 _PLAIN = ("genres", "item_bias", "numbers")
 
 
@@ -39,12 +41,13 @@ def save_order(path: Path, order: LearntOrder, anime_ids: IntArray) -> str:
     # The file holds finite values only; a title without ratings has no mean, and says so by their number.
     tensors["baselines.mean"] = np.nan_to_num(titles.baselines.mean)
     for number, name in enumerate(WEIGHTED):
-        weights = sp.csr_matrix(titles.weights[name])
-        tensors[f"weights.{number}.data"] = weights.data.astype(np.float32)
-        tensors[f"weights.{number}.indices"] = weights.indices.astype(np.int32)
-        tensors[f"weights.{number}.indptr"] = weights.indptr.astype(np.int64)
+        tensors |= _sparse(f"weights.{number}", titles.weights[name])
+    series = titles.series
+    tensors |= _sparse("series.needs", series.needs)
+    tensors |= {f"series.{name}": getattr(series, name) for name in _OF_SERIES}
     header = {
         "scores": list(SCORES),
+        "facts": list(FACTS),
         "weights": list(WEIGHTED),
         "candidates": order.candidates,
         "members": len(order.network.members),
@@ -58,13 +61,14 @@ def load_order(path: Path) -> tuple[LearntOrder, IntArray]:
     """The order and the titles (anime ids, sorted) that it knows. `WeightsError` in a sentence for any other file."""
     tensors, header = read_weights(path, kind=KIND)
     try:
-        if header["scores"] != list(SCORES) or header["weights"] != list(WEIGHTED):
+        known = {"scores": list(SCORES), "facts": list(FACTS), "weights": list(WEIGHTED)}
+        if any(header.get(name) != expected for name, expected in known.items()):
             raise WeightsError(f"{path}: was learnt by another version, on other scores; learn the ranking again")
         titles = _titles(tensors, header)
         order = LearntOrder(
             titles, RankingNetwork.from_tensors(tensors, int(header["members"])), int(header["candidates"])
         )
-        columns = len(SCORES) + titles.numbers.shape[1]
+        columns = len(SCORES) + len(FACTS) + titles.numbers.shape[1]
         if not columns < len(order.network.mean) or any(
             len(m[0][0][0]) != len(order.network.mean) for m in order.network.members
         ):
@@ -78,11 +82,7 @@ def load_order(path: Path) -> tuple[LearntOrder, IntArray]:
 
 def _titles(tensors: Tensors, header: dict[str, Any]) -> TitleScores:
     n = len(tensors["anime_ids"])
-    weights = {}
-    for number, name in enumerate(WEIGHTED):
-        data, indices, indptr = (tensors[f"weights.{number}.{part}"] for part in ("data", "indices", "indptr"))
-        weights[name] = sp.csr_matrix((data, indices, indptr), shape=(n, n))
-        weights[name].check_format(full_check=True)
+    weights = {name: _matrix(tensors, f"weights.{number}", n) for number, name in enumerate(WEIGHTED)}
     baselines = TitleBaselines(
         **{name: tensors[f"baselines.{name}"] for name in ("ratings", "mean", "shrunk_mean", "bias")},
         global_mean=float(header["global_mean"]),
@@ -97,7 +97,31 @@ def _titles(tensors: Tensors, header: dict[str, Any]) -> TitleScores:
         baselines,
         neighbours,
         tensors["numbers"],
+        Series(_matrix(tensors, "series.needs", n), *(tensors[f"series.{name}"] for name in _OF_SERIES)),
     )
-    if not n == len(titles.item_bias) == len(titles.numbers) == len(titles.genres) == len(baselines.bias):
+    series = titles.series
+    if {n} != {
+        len(a) for a in (titles.item_bias, titles.numbers, titles.genres, baselines.bias, series.needed, series.kind)
+    }:
         raise ValueError("arrays over different numbers of titles")
+    if len(series.franchise) != n or not ((series.franchise >= 0) & (series.franchise < n)).all():
+        raise ValueError("franchises without a title")
     return titles
+
+
+def _sparse(name: str, matrix: sp.csr_matrix) -> Tensors:
+    """The arrays of a CSR matrix under their names in the file."""
+    rows = sp.csr_matrix(matrix)
+    return {
+        f"{name}.data": rows.data.astype(np.float32),
+        f"{name}.indices": rows.indices.astype(np.int32),
+        f"{name}.indptr": rows.indptr.astype(np.int64),
+    }
+
+
+def _matrix(tensors: Tensors, name: str, n: int) -> sp.csr_matrix:
+    """The inverse of `_sparse`, (n, n); ValueError where the arrays make no matrix."""
+    data, indices, indptr = (tensors[f"{name}.{part}"] for part in ("data", "indices", "indptr"))
+    matrix = sp.csr_matrix((data, indices, indptr), shape=(n, n))
+    matrix.check_format(full_check=True)
+    return matrix

@@ -19,6 +19,7 @@ from malsugoi_assets.recommend.likeness import Likeness, learn_likeness
 from malsugoi_assets.recommend.list_scores import LIKED_FROM, Matrix, TitleScores
 from malsugoi_assets.recommend.neighbourhood import title_baselines
 from malsugoi_assets.recommend.ratings import Ratings
+from malsugoi_assets.recommend.series import Series, learn_series
 from malsugoi_assets.recommend.similarity import similar_titles
 from malsugoi_assets.recommend.slim import SlimSettings, slim_matrix
 
@@ -37,9 +38,13 @@ class ScoreSettings(BaseModel):
 
 
 def learn_title_scores(
-    ratings: Ratings, items: Items, settings: ScoreSettings | None = None, likeness: Likeness | None = None
+    ratings: Ratings,
+    items: Items,
+    settings: ScoreSettings | None = None,
+    likeness: Likeness | None = None,
+    series: Series | None = None,
 ) -> TitleScores:
-    """Learn every score from the rows of `ratings`; `likeness` is that of `items` where it is known already."""
+    """Learn every score from the rows of `ratings`; `likeness`, `series`: those of `items` where they are known already."""
     settings = settings or ScoreSettings()
     n = ratings.n_items
     rated = ratings.rated
@@ -47,6 +52,7 @@ def learn_title_scores(
     bias = fit_bias(ratings)
     listed, good = ratings.listed_matrix, liked.listed_matrix
     likeness = likeness or learn_likeness(items)
+    series = series or learn_series(items)
     content = encode(items, learn_code(items))
     most, most_titles = settings.neighbours, settings.max_titles
 
@@ -72,8 +78,16 @@ def learn_title_scores(
         baselines=title_baselines(ratings),
         neighbours=similar_titles(ratings),
         numbers=np.column_stack(
-            [np.log1p(on_lists), np.log1p(by_fans), (by_fans + 1) / (on_lists + 5), bias.item_bias, content.numbers]
+            [
+                np.log1p(on_lists),
+                np.log1p(by_fans),
+                (by_fans + 1) / (on_lists + 5),
+                bias.item_bias,
+                content.numbers,
+                series.numbers,
+            ]
         ).astype(np.float32),
+        series=series,
     )
 
 

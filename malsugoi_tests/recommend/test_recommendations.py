@@ -133,8 +133,8 @@ def test_a_second_title_of_a_franchise_only_fills_up_what_would_stay_empty() -> 
 
 
 def test_an_entry_point_stands_between_its_own_score_and_that_of_what_it_leads_to() -> None:
-    """3 scores .9 and is not open, 1, with which one has to begin, .1: it stands at .5."""
-    weights = [(3, 10, 0.9), (1, 10, 0.1), (11, 10, 0.6), (12, 10, 0.4)]
+    """3 scores .9 and is not open, 1, with which one has to begin, .1: it stands at .66."""
+    weights = [(3, 10, 0.9), (1, 10, 0.1), (11, 10, 0.7), (12, 10, 0.6)]
     assert ids(made([("a", 10, 8, "completed")], weights)) == [11, 1, 12]
 
 
