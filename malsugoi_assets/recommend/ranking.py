@@ -9,6 +9,7 @@ again from all that is known. What is learnt (`LearntOrder`) orders any list, al
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -75,19 +76,27 @@ class LearntOrder:
     network: RankingNetwork
     candidates: int
 
-    def scores(self, lists: ListScores, users: IntArray) -> FloatArray:
+    def scores(
+        self, lists: ListScores, users: IntArray, only: Sequence[npt.NDArray[np.integer]] | None = None
+    ) -> FloatArray:
         """Float32 (len(users), n_items): the network's score of the candidates; below -100 the rest, by what picks them.
 
-        Titles on the list come last of all; every value is finite. An empty list gives `NOTHING` to all.
+        Titles on the list come last of all; every value is finite. An empty list gives `NOTHING` to all. `only`: the titles
+        of each user that matter, where it is not all of them; the network is spared the others, whose values mean nothing.
         """
         parts = [np.empty((0, lists.n_items), dtype=np.float32)]
         for start in range(0, len(users), _USERS_AT_A_TIME):
-            inputs, item, picked = _inputs(lists, users[start : start + _USERS_AT_A_TIME], self.candidates)
-            order, there = self.network.of(inputs), item >= 0
+            block = users[start : start + _USERS_AT_A_TIME]
+            inputs, item, picked = _inputs(lists, block, self.candidates)
+            asked = item >= 0
+            if only is not None:
+                asked &= np.stack(
+                    [np.isin(i, o) for i, o in zip(item, only[start : start + len(block)], strict=True)]
+                )
             result = np.where(np.isfinite(picked), _BEHIND + np.clip(picked, -_PICKED, _PICKED), 2 * _BEHIND)
-            order = np.maximum(order, _BEHIND + _PICKED)
-            result[np.nonzero(there)[0], item[there]] = order[there]
-            result[np.diff(lists.listed.indptr)[users[start : start + _USERS_AT_A_TIME]] == 0] = NOTHING
+            order = self.network.of(inputs[asked])
+            result[np.nonzero(asked)[0], item[asked]] = np.maximum(order, _BEHIND + _PICKED)
+            result[np.diff(lists.listed.indptr)[block] == 0] = NOTHING
             parts.append(result.astype(np.float32))
         return np.concatenate(parts)
 

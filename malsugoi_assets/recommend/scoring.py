@@ -195,7 +195,10 @@ class OrderScorer(_Explaining):
             while end < len(trials) and (end == start or lists + len(trials[end].tried) < _LISTS_AT_A_TIME):
                 lists += 1 + len(trials[end].tried)
                 end += 1
-            scores = self.order.scores(self.lists_without(*trials[start:end]), np.arange(lists, dtype=np.int32))
+            asked = [trial.item for trial in trials[start:end] for _ in range(1 + len(trial.tried))]
+            scores = self.order.scores(
+                self.lists_without(*trials[start:end]), np.arange(lists, dtype=np.int32), asked
+            )
             first = 0
             for trial in trials[start:end]:
                 yield scores[first : first + 1 + len(trial.tried)][:, trial.item]
