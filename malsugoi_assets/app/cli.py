@@ -13,6 +13,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.settings import Settings, SettingsError
@@ -31,6 +32,8 @@ _ELSEWHERE = {
 }
 # The group without partitions: there the page launches all at once, and the sensors do the rest.
 _SOURCES_PAGE = "http://127.0.0.1:3000/locations/__repository__@malsugoi/asset-groups/sources"
+_WORDS_SHOWN = 4
+_SERIES_SHOWN = 6
 console = Console()
 
 
@@ -57,7 +60,7 @@ def main() -> None:
       malsugoi run              make everything (a local stand-in for the site by default)
       malsugoi status           what there is, and how good it is
       malsugoi recommend USER   what a user may want to watch next, and why
-      malsugoi similar TITLE    titles that are rated alike
+      malsugoi similar TITLE    titles for those who like one
     """
 
 
@@ -132,25 +135,33 @@ def status(as_json: bool) -> None:
 @main.command()
 @click.argument("title")
 @click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many titles.")
+@click.option(
+    "--series/--no-series", "own_series", default=False, help="Name other parts of the title's own series too."
+)
 @click.option("--json", "as_json", is_flag=True, help="For scripts; the names of the table's columns.")
-def similar(title: str, top: int, as_json: bool) -> None:
-    """Titles that are rated like TITLE (any of its names, or its id).
+def similar(title: str, top: int, own_series: bool, as_json: bool) -> None:
+    """Titles that somebody who likes TITLE (any of its names, or its id) may like as well.
 
-    Where too few people rated it, titles of its genres, themes and studios follow.
+    They stand on the same lists, have genres, themes or studios in common, and are known; one of each series, and none of
+    the title's own.
     """
     from malsugoi_assets.app.reports import read_similar
 
-    found = read_similar(load_settings(), title)
-    rows = found["neighbours"][:top]
+    found = read_similar(load_settings(), title, top, own_series=own_series)
+    rows = found["neighbours"]
     if as_json:
         click.echo(json.dumps(rows, default=str, indent=2, ensure_ascii=False))
         return
     if found["did_you_mean"]:
-        console.print(f"Did you mean: {' · '.join(found['did_you_mean'])}?", style="dim")
-    table = Table(title=f"Rated like {found['title']}", title_justify="left")
-    for column in ("#", "title", "similarity", "rated both"):
-        table.add_column(column, justify="left" if column == "title" else "right")
+        console.print(f"Did you mean: {' · '.join(found['did_you_mean'])}?", style="dim", markup=False)
+    table = Table(title=Text(f"Like {found['title']}"), title_justify="left")
+    for column in ("#", "title", "likeness", "rated both", "in common"):
+        table.add_column(column, justify="left" if column in ("title", "in common") else "right")
     for row in rows:
-        support = str(row["support"]) if row["support"] else "by genre"
-        table.add_row(str(row["rank"]), str(row["title"]), f"{row['similarity']:.3f}", support)
+        common = ", ".join(row["in_common"][:_WORDS_SHOWN])
+        likeness, both = f"{row['similarity']:.2f}", str(row["support"] or "–")
+        table.add_row(str(row["rank"]), Text(str(row["title"])), likeness, both, Text(common))
     console.print(table)
+    if found["series"] and not own_series:
+        more = f" and {len(found['series']) - _SERIES_SHOWN} more" if len(found["series"]) > _SERIES_SHOWN else ""
+        console.print(f"Of the same series: {' · '.join(found['series'][:_SERIES_SHOWN])}{more}", markup=False)

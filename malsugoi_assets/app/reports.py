@@ -10,22 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import polars as pl
 from rich.console import Console
 from rich.table import Table
 
 from malsugoi_assets.app.errors import UserError
-from malsugoi_assets.recommend.alike import alike
 from malsugoi_assets.recommend.search import find_title
+from malsugoi_assets.recommend.similar import SimilarTitles
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_assets.web.published import Published
 
 Ask = Callable[..., list[dict[str, Any]]]
 """Takes SQL and its values, answers rows."""
-
-
-_LEAST_NEIGHBOURS = 10
 
 
 @contextmanager
@@ -130,50 +127,54 @@ def known_user(settings: Settings, ask: Ask, username: str, *, needs_list: bool 
     return str(known[0]["username"])
 
 
-def read_similar(settings: Settings, title: str) -> dict[str, Any]:
-    """The title that is meant, its neighbours by rank, and what else may have been meant.
+def read_similar(settings: Settings, title: str, top: int = 10, *, own_series: bool = False) -> dict[str, Any]:
+    """The title that is meant, the titles most like it by rank, its own series, and what else may have been meant.
 
-    Where fewer than `_LEAST_NEIGHBOURS` are rated alike, titles alike in themselves follow, with support 0.
+    A neighbour has the columns of `similarity_matrix` (`support` 0 where nobody rated both), its title, and what the
+    order goes by: `score`, `on_lists`, `in_common`; its `similarity` is that of `recommend.similar`.
     """
-    with published(settings) as con:
-        columns = ["anime_id", "title", "title_english", "title_japanese", "synonyms", "members", "type"]
-        columns += ["genres", "themes", "demographics", "studios"]
-        features = pl.DataFrame(
-            con.execute(f"SELECT {', '.join(columns)} FROM anime_features").fetchall(),  # noqa: S608 (our own words)
-            schema=columns,
-            orient="row",
-            infer_schema_length=None,
-        )
-        found = find_title(title, features)
-        if found.anime_id is None:
-            hint = f"did you mean {' · '.join(found.suggestions)}?" if found.suggestions else "check the spelling"
-            raise UserError(f"{title}: no such title; {hint}")
-        neighbours = rows(
-            con,
-            "SELECT s.*, f.title FROM similarity_matrix s JOIN anime_features f ON f.anime_id = s.neighbour_id "
-            "WHERE s.anime_id = ? ORDER BY rank",
-            found.anime_id,
-        )
-        name = features.filter(pl.col("anime_id") == found.anime_id)["title"][0]
-        if len(neighbours) < _LEAST_NEIGHBOURS:
-            known = frozenset(row["neighbour_id"] for row in neighbours)
-            neighbours += _alike(features, found.anime_id, known, len(neighbours))
-        if not neighbours:
-            raise UserError(f"{name}: too little is known of it to say what is similar, by ratings or by genres")
-        return {"title": name, "neighbours": neighbours, "did_you_mean": found.suggestions}
-
-
-def _alike(features: pl.DataFrame, anime_id: int, known: frozenset[int], before: int) -> list[dict[str, Any]]:
-    """Titles alike in themselves as rows of `similarity_matrix` that follow those that are there."""
+    state = Published(published_file(settings))
+    features = state.table("anime_features", TABLES["anime_features"].column_names).sort("anime_id")
+    found = find_title(title, features)
+    if found.anime_id is None:
+        hint = f"did you mean {' · '.join(found.suggestions)}?" if found.suggestions else "check the spelling"
+        raise UserError(f"{title}: no such title; {hint}")
+    relations = state.table("anime_relations", TABLES["anime_relations"].column_names)
+    titles = SimilarTitles(features, relations, state.table("title_baselines", ("anime_id", "ratings", "listing")))
     names = dict(features.select("anime_id", "title").iter_rows())
-    return [
+    like = titles.like(found.anime_id, top, own_franchise=own_series)
+    if not like:
+        raise UserError(f"{names[found.anime_id]}: there is no other title to compare it with")
+    rated_both = _rated_both(state, found.anime_id, [other.anime_id for other in like])
+    neighbours = [
         {
-            "anime_id": anime_id,
+            "anime_id": found.anime_id,
             "neighbour_id": other.anime_id,
             "rank": rank,
-            "similarity": round(other.likeness, 6),
-            "support": 0,
+            "similarity": round(other.similarity, 6),
+            "support": rated_both.get(other.anime_id, 0),
             "title": names[other.anime_id],
+            "score": round(other.score, 6),
+            "on_lists": round(other.on_lists, 6),
+            "in_common": list(other.in_common),
         }
-        for rank, other in enumerate(alike(features, anime_id, _LEAST_NEIGHBOURS - before, known), before + 1)
+        for rank, other in enumerate(like, 1)
     ]
+    series = [names[anime_id] for anime_id in titles.own_franchise(found.anime_id)]
+    return {
+        "title": names[found.anime_id],
+        "neighbours": neighbours,
+        "series": series,
+        "did_you_mean": () if title.casefold() == names[found.anime_id].casefold() else found.suggestions,
+    }
+
+
+def _rated_both(state: Published, anime_id: int, others: list[int]) -> dict[int, int]:
+    """How many users rated both titles; none where nobody did."""
+    counted = state.rows(
+        "SELECT b.anime_id, count(*) AS users FROM rating_matrix a JOIN rating_matrix b USING (user_batch, username) "
+        "WHERE a.anime_id = $1 AND b.anime_id IN (SELECT unnest($2::INTEGER[])) GROUP BY 1",
+        anime_id,
+        others,
+    )
+    return {row["anime_id"]: row["users"] for row in counted}

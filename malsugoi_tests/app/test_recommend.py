@@ -211,9 +211,17 @@ def test_a_file_that_was_changed_is_refused_in_one_line(tmp_path: Path) -> None:
     assert "is not the file that was registered" in said(root, "recommend", USER, "--gems", "0.5", status=2)
 
 
-def test_similar_goes_on_with_titles_of_the_same_genres_where_nobody_rated_the_title(world: Path) -> None:
+def test_similar_names_other_series_and_says_what_is_in_common(world: Path) -> None:
     found = json.loads(said(world, "similar", "900", "--json"))
-    assert found
-    assert {row["support"] for row in found} == {0}
     assert [row["rank"] for row in found] == list(range(1, len(found) + 1))
-    assert "by genre" in said(world, "similar", "900")
+    assert all(0 <= row["similarity"] <= 1 and row["anime_id"] == 900 for row in found)
+    assert {row["support"] for row in found} == {0}  # nobody rated what is still to air
+    assert any("Action" in row["in_common"] for row in found)
+    # 900 goes on with 100, as all of its series does.
+    named = {row["neighbour_id"] for row in found}
+    with_series = {row["neighbour_id"] for row in json.loads(said(world, "similar", "900", "--series", "--json"))}
+    assert 100 not in named
+    assert 100 in with_series
+    assert "Of the same series: " in said(world, "similar", "900")
+    rated = json.loads(said(world, "similar", "100", "--json"))
+    assert max(row["support"] for row in rated) > 0
