@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from malsugoi_assets.recommend.content import NUMBERS, Content
 from malsugoi_assets.recommend.item_state import ItemState, top_right_vectors, user_levels
 from malsugoi_assets.recommend.likeness import Likeness
+from malsugoi_assets.recommend.process_kernels import add_shared, block_products
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 from malsugoi_assets.recommend.user_kernel import UserKernel, noisy_factor, solved_titles
 
@@ -254,6 +255,7 @@ class _Solver:
         self._tastes = tastes
         starts = np.searchsorted(rated.user, np.arange(rated.n_users + 1))
         self._slices = [slice(starts[u], starts[u + 1]) for u in np.flatnonzero(np.diff(starts))]
+        self._bounds = np.append([mine.start for mine in self._slices], len(rated.item)).astype(np.int64)
         self._inverses = self._invert(kernel, threads)
         self._core = self._learn_core()
         self._rest = replace(everybody, dense=everybody.dense[:, :0])
@@ -292,15 +294,19 @@ class _Solver:
             image = left + (power / before) * image
         return solution
 
-    def _invert(self, kernel: UserKernel, threads: int) -> list[Matrix]:
-        inverses: list[Matrix] = [np.zeros((0, 0), dtype=np.float32)] * len(self._slices)
+    def _invert(self, kernel: UserKernel, threads: int) -> FloatArray:
+        """Each user's inverse, row after row, one user after the other."""
+        sizes = np.diff(self._bounds)
+        ends = np.cumsum(sizes**2)
+        inverses = np.empty(int(ends[-1]) if len(ends) else 0, dtype=np.float32)
 
         def work(first: int) -> None:
             place = np.full(self._n_items, -1, dtype=np.int32)
             for number in range(first, len(self._slices), threads):
                 factor = noisy_factor(kernel.among(self._item[self._slices[number]], place))
                 lower = np.tril(lapack.spotri(factor, lower=1)[0])
-                inverses[number] = lower + np.tril(lower, -1).T
+                end, size = ends[number], sizes[number]
+                inverses[end - size**2 : end] = (lower + np.tril(lower, -1).T).ravel()
 
         with threadpool_limits(limits=1):
             if threads == 1:
@@ -318,16 +324,17 @@ class _Solver:
         """
         dense = self._everybody.dense
         core = np.eye(dense.shape[1], dtype=np.float32)
-        for mine, inverse in zip(self._slices, self._inverses, strict=True):
+        end = 0
+        for mine in self._slices:
             factors = dense[self._item[mine]]
-            core += factors.T @ (inverse @ factors)
+            start, end = end, end + len(factors) ** 2
+            core += factors.T @ (self._inverses[start:end].reshape(len(factors), -1) @ factors)
         return np.asarray(cholesky(core, lower=True, check_finite=False))
 
     def _blocks(self, values: FloatArray) -> FloatArray:
         """B⁻¹ · values."""
         result = np.empty_like(values)
-        for mine, inverse in zip(self._slices, self._inverses, strict=True):
-            result[mine] = inverse @ values[mine]
+        block_products(self._inverses, self._bounds, values, result)
         return result
 
     def _precondition(self, values: FloatArray) -> FloatArray:
@@ -340,7 +347,5 @@ class _Solver:
         """(K + noise - M) · values: what users share, less the part that M has already."""
         result = self._rest.times(self.per_title(values))[self._item]
         cross = self._similar.times(self.per_title_and_taste(values))
-        for start in range(0, len(values), 65_536):  # bounds the memory of the products
-            some = slice(start, start + 65_536)
-            result[some] += np.einsum("nd,nd->n", cross[self._item[some]], self._tastes[self._user[some]])
+        add_shared(np.ascontiguousarray(cross), self._tastes, self._item, self._user, result)
         return result
