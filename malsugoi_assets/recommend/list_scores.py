@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,9 @@ from malsugoi_assets.recommend.series import Series
 from malsugoi_assets.recommend.similarity import Neighbours
 
 LIKED_FROM = 8.0
+LIKED_COUNTS = np.float32(0.5)
+"""How much more a liked title counts than a listed one, where it does."""
+USER_PULL = BiasSettings().user_pull
 Matrix = npt.NDArray[np.float32]
 
 # Each score, and what of the list it weighs: what is listed (a liked title counting half more, or not), the liked
@@ -87,6 +91,21 @@ class TitleScores:
         return self.spread.matrix if score == _SIMILAR else self.weights[_SHARED.get(score, score)]
 
 
+class ScoredLists(Protocol):
+    """Some users' lists with their scores: `listed`: csr (n_users, n_items); `user_numbers`: float32 (n_users, …)."""
+
+    titles: TitleScores
+    n_items: int
+    listed: sp.csr_matrix
+    user_numbers: Matrix
+
+    def of(self, users: IntArray) -> Matrix:
+        """Float32 (len(SCORES), len(users), n_items)."""
+
+    def facts(self, users: IntArray, item: IntArray) -> Matrix:
+        """Float32 (len(users), m, len(series.FACTS)) of the titles `item` (len(users), m)."""
+
+
 class ListScores:
     """The scores of `SCORES` for the users of `lists` (rows over the titles of `titles`), and numbers of each user."""
 
@@ -94,22 +113,22 @@ class ListScores:
         self.titles, self.n_items, self.n_lists = titles, titles.n_items, lists.n_users
         self.listed = lists.listed_matrix
         rated = lists.rated
-        expected = titles.mu + titles.item_bias[rated.item].astype(np.float64)
-        pull = BiasSettings().user_pull
-        bias = shrunk_means(rated.user, rated.rating - expected, lists.n_users, 0.0, pull)
-        above = rated.rating - expected - bias[rated.user]
+        residual = rated.rating.astype(np.float64) - titles.mu - titles.item_bias[rated.item].astype(np.float64)
+        bias = shrunk_means(rated.user, residual, lists.n_users, 0.0, USER_PULL)
+        above = residual - bias[rated.user]
         liked = rated.rating >= LIKED_FROM
         is_liked = sp.csr_matrix(
             (np.ones(int(liked.sum()), np.float32), (rated.user[liked], rated.item[liked])), shape=self.listed.shape
         )
-        self._of: dict[str, sp.csr_matrix] = {
+        self.lists = lists
+        self.rows: dict[str, sp.csr_matrix] = {
             "listed": self.listed,
-            "more": sp.csr_matrix(self.listed + is_liked * np.float32(0.5)),
+            "more": sp.csr_matrix(self.listed + is_liked * LIKED_COUNTS),
             "liked": is_liked,
             "above": sp.csr_matrix((above.astype(np.float32), (rated.user, rated.item)), shape=self.listed.shape),
         }
         self._rated = rated.listed_matrix
-        self._predictor = Predictor(lists, titles.baselines, titles.spread, PredictionSettings())
+        self.predictor = Predictor(lists, titles.baselines, titles.spread, PredictionSettings())
         length, given = (np.bincount(r.user, minlength=lists.n_users) for r in (lists, rated))
         fond = np.diff(is_liked.indptr)
         self.user_numbers: Matrix = np.column_stack(
@@ -124,13 +143,13 @@ class ListScores:
         for place, (name, of) in enumerate(SCORES.items()):
             if of == "ratings":
                 continue
-            rows = self._of[of][users]
+            rows = self.rows[of][users]
             if name == GENRES:
                 found[place] = (rows @ self.titles.genres) @ self.titles.genres.T
             else:
                 multiply_into(rows, self.titles.weights_of(name), found[place])
         start = 0
-        for block in self._predictor.blocks(users):
+        for block in self.predictor.blocks(users):
             rows = slice(start, start + len(block.users))
             found[-2, rows], found[-1, rows] = block.predicted, np.log1p(block.support)
             start += len(block.users)
@@ -138,5 +157,5 @@ class ListScores:
 
     def facts(self, users: IntArray, item: IntArray) -> Matrix:
         """Float32 (len(users), m, len(series.FACTS)) of the titles `item` (len(users), m)."""
-        listed, above, rated = (matrix[users] for matrix in (self.listed, self._of["above"], self._rated))
+        listed, above, rated = (matrix[users] for matrix in (self.listed, self.rows["above"], self._rated))
         return self.titles.series.facts(listed, above, rated, item)

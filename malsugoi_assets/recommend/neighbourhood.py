@@ -118,9 +118,9 @@ class Predictor:
     ) -> None:
         self._history = history
         self.n_items = history.n_items
-        self._spread = neighbours if isinstance(neighbours, Spread) else Spread(neighbours, history.n_items)
-        self._baselines = baselines
-        self._settings = settings
+        self.spread = neighbours if isinstance(neighbours, Spread) else Spread(neighbours, history.n_items)
+        self.baselines = baselines
+        self.settings = settings
         self._threads = threads or available_threads()
         rated = history.rated
         above = rated.rating.astype(np.float64) - baselines.global_mean - baselines.bias[rated.item]
@@ -132,14 +132,27 @@ class Predictor:
         self._residual = above[order].astype(np.float32) - self.user_bias[user]
         self._starts = np.searchsorted(user, np.arange(history.n_users + 1))
 
+    def sums_of(self, user: int) -> tuple[FloatArray, FloatArray, IntArray]:
+        """For every title Σ weight · residual, Σ weight and the number of the user's rated neighbours, (n_items,) each."""
+        mine = slice(self._starts[user], self._starts[user + 1])
+        weights = self.spread.matrix[self._item[mine]]
+        pull = weights.T @ self._residual[mine]
+        total = np.asarray(weights.sum(axis=0)).ravel().astype(np.float32)
+        support = np.bincount(weights.indices, minlength=self.n_items).astype(np.int32)
+        return np.asarray(pull, dtype=np.float32), total, support
+
+    @property
+    def base(self) -> FloatArray:
+        """What a title is rated by somebody of average level, float32 (n_items,)."""
+        return (self.baselines.global_mean + self.baselines.bias).astype(np.float32)
+
     @property
     def _arrays(self) -> tuple[object, ...]:
         """What the kernels take, but the users."""
-        margin, evidence = np.float32(self._settings.margin), np.float32(self._settings.evidence)
-        base = (self._baselines.global_mean + self._baselines.bias).astype(np.float32)
-        unknown = (1 / np.sqrt(1 + self._baselines.ratings / 10)).astype(np.float32)
+        margin, evidence = np.float32(self.settings.margin), np.float32(self.settings.evidence)
+        unknown = (1 / np.sqrt(1 + self.baselines.ratings / 10)).astype(np.float32)
         mine = (self._starts, self._item, self._residual, self.user_bias)
-        return (*mine, *self._spread.arrays, base, evidence, unknown, margin)
+        return (*mine, *self.spread.arrays, self.base, evidence, unknown, margin)
 
     def blocks(self, users: npt.NDArray[np.integer] | None = None) -> Iterator[_Block]:
         """Predictions for every title, some users at a time."""
@@ -172,7 +185,7 @@ class Predictor:
         by_user = np.argsort(self._history.user, kind="stable")
         listed = self._history.item[by_user]
         starts = np.searchsorted(self._history.user[by_user], np.arange(n + 1))
-        is_candidate, arrays = self._baselines.ratings > 0, self._arrays
+        is_candidate, arrays = self.baselines.ratings > 0, self._arrays
         threads = max(1, min(self._threads, n))
         on_threads(
             lambda t: top_of_users(np.arange(t, n, threads), *arrays, starts, listed, is_candidate, *found),
@@ -192,7 +205,7 @@ class Predictor:
 
     def support(self, user: IntArray, item: IntArray) -> IntArray:
         """How many of each title's neighbours in the similarity table the user rated, int32, one a pair."""
-        pattern = (self._spread.matrix > 0).astype(np.float32).tocsc()
+        pattern = (self.spread.matrix > 0).astype(np.float32).tocsc()
         ones, shape = np.ones(len(self._item), np.float32), (self._history.n_users, self.n_items)
         rated = sp.csr_matrix((ones, self._item, self._starts), shape=shape)
         counts = np.empty(len(user), dtype=np.int32)

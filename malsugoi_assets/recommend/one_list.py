@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
+from malsugoi_assets.recommend.lists_without import WHOLE
 from malsugoi_assets.recommend.people import Person, counting
 from malsugoi_assets.recommend.ranking import Matrix
 from malsugoi_assets.recommend.ratings import FloatArray
@@ -31,7 +31,7 @@ class OneListsScorer(OrderScorer):
         super().__init__(ranker, lists)
         self._whole: dict[tuple[str, ...], Matrix] = {}
         self.without: OrderedDict[int, FloatArray] = OrderedDict()
-        """Scores float32 (n_items,) by the place of the entry that is missing; -1: the whole list."""
+        """Scores float32 (n_items,) by the place of the entry that is missing; `WHOLE`: of the whole list."""
 
     def scores(self, usernames: Sequence[str]) -> Matrix:
         """As `Scorer.scores`."""
@@ -43,13 +43,11 @@ class OneListsScorer(OrderScorer):
     def scored_again(self, trials: list[Trial]) -> Iterator[Matrix]:
         """As the scorer of many lists."""
         for trial in trials:
-            places = [-1, *trial.tried.tolist()]
+            places = [WHOLE, *trial.tried.tolist()]
             found = {place: scores for place in places if (scores := self.without.get(place)) is not None}
             new = [place for place in places if place not in found]
             if new:
-                lists = self.lists_without(replace(trial, tried=np.array([p for p in new if p >= 0], dtype=np.int64)))
-                wanted = np.arange(0 if -1 in new else 1, lists.n_lists, dtype=np.int32)
-                found |= dict(zip(new, self.order.scores(lists, wanted), strict=True))
+                found |= dict(zip(new, self.scored_without(trial.row, new), strict=True))
                 self.without.update((place, found[place]) for place in new)
                 while len(self.without) > KEPT_LISTS:
                     self.without.popitem(last=False)

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.likeness import learn_likeness
-from malsugoi_assets.recommend.list_scores import LIKED_FROM, SCORES, ListScores, TitleScores
+from malsugoi_assets.recommend.list_scores import LIKED_FROM, SCORES, ListScores, ScoredLists, TitleScores
 from malsugoi_assets.recommend.ranking_network import NetworkSettings, RankingNetwork, learn_network
 from malsugoi_assets.recommend.ranking_scores import ScoreSettings, learn_title_scores
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
@@ -77,7 +77,7 @@ class LearntOrder:
     candidates: int
 
     def scores(
-        self, lists: ListScores, users: IntArray, only: Sequence[npt.NDArray[np.integer]] | None = None
+        self, lists: ScoredLists, users: IntArray, only: Sequence[npt.NDArray[np.integer]] | None = None
     ) -> FloatArray:
         """Float32 (len(users), n_items): the network's score of the candidates; below -100 the rest, by what picks them.
 
@@ -156,7 +156,7 @@ def learn_order(
     return LearntOrder(learn_title_scores(ratings, items, settings, likeness, series), network, settings.candidates)
 
 
-def _inputs(lists: ListScores, users: IntArray, most: int) -> tuple[Matrix, IntArray, Matrix]:
+def _inputs(lists: ScoredLists, users: IntArray, most: int) -> tuple[Matrix, IntArray, Matrix]:
     """What the network sees (users, candidates, columns), the candidates, and what picked them (users, n_items)."""
     from malsugoi_assets.recommend.candidates import find_candidates  # compiled code takes a moment to load
 

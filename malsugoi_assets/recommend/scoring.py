@@ -17,15 +17,15 @@ import polars as pl
 import scipy.sparse as sp
 
 from malsugoi_assets.recommend.list_scores import ListScores
+from malsugoi_assets.recommend.lists_without import WHOLE, ListsWithout
 from malsugoi_assets.recommend.ranking import NOTHING, LearntOrder
-from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings, index_ratings
+from malsugoi_assets.recommend.ratings import FloatArray, IntArray, index_ratings
 
 Reason = tuple[int, float]
 """An entry of the own list (anime_id), and by how much the title's raw score would be lower without it."""
 Asked = tuple[str, Sequence[int]]
 """A user's name, and titles (places in the catalogue's sorted ids)."""
 Matrix = FloatArray
-_LISTS_AT_A_TIME = 256
 _LEAST = 1e-4
 """What an entry has to add to be a reason: more than rounding may."""
 
@@ -142,7 +142,7 @@ class OrderRanker:
 class OrderScorer(_Explaining):
     """The learnt order's scores for some lists."""
 
-    _MOST_TRIED = 12
+    _MOST_TRIED = 20
 
     def __init__(self, ranker: OrderRanker, lists: pl.DataFrame) -> None:
         self._ranker, self.order, self._order_ids = ranker, ranker.order, ranker.order_ids
@@ -184,41 +184,24 @@ class OrderScorer(_Explaining):
         nearest = np.argsort(-proposed, axis=0, kind="stable")[: most + 1]
         worth = np.zeros(len(entry), dtype=np.float64)
         np.add.at(worth, nearest, np.take_along_axis(proposed, nearest, axis=0))
+        # Before any other what is nearest to one of the titles: a list's favourites would crowd it out.
+        first = nearest[:1][:, proposed.max(axis=0, initial=0) > 0]
+        worth[first] += worth.sum()
         tried = np.sort(np.argsort(-worth, kind="stable")[: self._MOST_TRIED])
         return Trial(row, known, item, entry, proposed, tried[worth[tried] > 0])
 
     def scored_again(self, trials: list[Trial]) -> Iterator[Matrix]:
         """For each of the trials the scores of its titles by the whole list, then without each entry tried."""
-        start = 0
-        while start < len(trials):
-            end, lists = start, 0
-            while end < len(trials) and (end == start or lists + len(trials[end].tried) < _LISTS_AT_A_TIME):
-                lists += 1 + len(trials[end].tried)
-                end += 1
-            asked = [trial.item for trial in trials[start:end] for _ in range(1 + len(trial.tried))]
-            scores = self.order.scores(
-                self.lists_without(*trials[start:end]), np.arange(lists, dtype=np.int32), asked
-            )
-            first = 0
-            for trial in trials[start:end]:
-                yield scores[first : first + 1 + len(trial.tried)][:, trial.item]
-                first += 1 + len(trial.tried)
-            start = end
-
-    def lists_without(self, *trials: Trial) -> ListScores:
-        """Each trial's list, followed by the list without each entry that is tried."""
-        user, kept, n = [], [], 0
         for trial in trials:
-            own = np.arange(self._rows[trial.row].start, self._rows[trial.row].stop)
-            for rows in (own, *(np.delete(own, entry) for entry in trial.tried)):
-                kept.append(rows)
-                user.append(np.full(len(rows), n, dtype=np.int32))
-                n += 1
-        rows = np.concatenate(kept)
-        all_rows = Ratings(
-            np.concatenate(user), self._ratings.item[rows], self._ratings.rating[rows], n, self._ratings.n_items
-        )
-        return ListScores(self.order.titles, all_rows)
+            missing = [WHOLE, *trial.tried.tolist()]
+            yield self.scored_without(trial.row, missing, [trial.item] * len(missing))[:, trial.item]
+
+    def scored_without(
+        self, row: int, missing: Sequence[int], only: Sequence[npt.NDArray[np.integer]] | None = None
+    ) -> Matrix:
+        """As `LearntOrder.scores`, of one list without each of its entries in `missing` (float32, one row each)."""
+        lists = ListsWithout(self._lists, row, missing)
+        return self.order.scores(lists, np.arange(len(missing), dtype=np.int32), only)
 
     def _proven(self, trial: Trial, scores: Matrix | None, most: int, sign: int) -> list[list[Reason]]:
         """The entries without which a title's score is lower (higher), by how much; none where nothing was tried."""

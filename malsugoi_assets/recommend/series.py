@@ -7,6 +7,7 @@ list stands in `choosing`, what relations mean in `franchises`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -63,17 +64,16 @@ class Series:
             found: Matrix = (left @ right).toarray()[rows, item]
             return found
 
-        member = self._members()
+        member = self._members
         own = self.franchise[item]
         count, total, known = ((lists @ member).toarray()[rows, own] for lists in (listed, above, rated))
         size = np.bincount(self.franchise, minlength=len(self.franchise))
-        after = sp.csr_matrix(self.needs.T)
         of_kind = np.asarray(listed @ self.kind) / np.maximum(np.diff(listed.indptr), 1)[:, None]
         found = (
             np.clip(self.needed[item] - of(listed, self.needs), 0, _MOST),
             of(above, self.needs) / np.maximum(of(rated, self.needs), 1),
-            np.minimum(of(listed, after), _MOST),
-            of(above, after) / np.maximum(of(rated, after), 1),
+            np.minimum(of(listed, self._needed_by), _MOST),
+            of(above, self._needed_by) / np.maximum(of(rated, self._needed_by), 1),
             np.log1p(count),
             count / size[own],
             total / (known + 1),
@@ -81,6 +81,11 @@ class Series:
         )
         return np.stack(found, axis=2).astype(np.float32)
 
+    @cached_property
+    def _needed_by(self) -> sp.csr_matrix:
+        return sp.csr_matrix(self.needs.T)
+
+    @cached_property
     def _members(self) -> sp.csr_matrix:
         n = len(self.franchise)
         return sp.csr_matrix((np.ones(n, np.float32), (np.arange(n), self.franchise)), shape=(n, n))

@@ -68,9 +68,9 @@ def test_each_list_is_scored_once(recommender: Recommender, monkeypatch: pytest.
     scored: list[int] = []
     whole = LearntOrder.scores
 
-    def counting(self: Any, lists: Any, users: Any) -> Any:
+    def counting(self: Any, lists: Any, users: Any, only: Any = None) -> Any:
         scored.append(len(users))
-        return whole(self, lists, users)
+        return whole(self, lists, users, only)
 
     monkeypatch.setattr(LearntOrder, "scores", counting)
     own = for_one_list(recommender)
