@@ -50,7 +50,6 @@ FIRST = (
     "planned",
 )
 """The settings that most people look for; the page folds the others away."""
-_USUAL = RecommendationSettings()
 
 
 def show(request: Request, template: str, person: Person | None = None, code: int = 200, **values: Any) -> Response:
@@ -113,7 +112,6 @@ async def shown_recommendations(request: Request) -> Response:
             made=recommendations(knowledge, person, settings),
             controls=forms.controls(settings, knowledge.vocabulary),
             first=FIRST,
-            changed=settings != _USUAL,
             marked=marked_titles(knowledge, person),
         )
         return bytes(shown.body)

@@ -84,7 +84,11 @@ def find_user(knowledge: Knowledge, name: str, limits: Limits) -> Person:
     )
     if not known:
         close = similar_names(knowledge, name)
-        hint = f"Did you mean {', '.join(close)}?" if close else "Names are those of the data dir's users."
+        hint = (
+            f"Did you mean {', '.join(close)}?"
+            if close
+            else "Only people whose lists are in this database are known here."
+        )
         raise Problem(404, f"Nobody is called {name} here.", f"{hint} Or bring your own list: upload an export.")
     user = known[0]
     if user["list_status"] != "ok":

@@ -87,7 +87,7 @@ def test_a_users_page_is_the_published_list(client: TestClient) -> None:
     changed = client.get(f"/recommendations?user={USER}&per_franchise=2&length=5")
     assert "Ranked by the weights of ease" in words(changed)
     assert 0 < len(tree(changed).xpath("//li[@class='card']")) <= min(5, cards)
-    assert tree(changed).xpath("//details[@open]")
+    assert "Filters: " in words(changed), "what is set is said without opening them"
 
 
 def test_a_rating_comes_with_its_interval(client: TestClient) -> None:
@@ -140,6 +140,15 @@ def test_the_map_marks_the_list_and_says_it_in_words(client: TestClient) -> None
     assert len(page.xpath("//*[name()='circle'][contains(@class, 'mine')]")) == len(LIKES)
     marked = [int(row[3].text_content()) for row in page.xpath("//tbody/tr")]
     assert sum(marked) == len(LIKES)
+
+
+def test_filters_that_had_to_give_way_are_said_first(client: TestClient) -> None:
+    send(client, export(LIKES))
+    page = words(client.get("/recommendations?genres=Nonsense&types=TV"))
+    assert "Filters: Types TV; Genres Nonsense" in page
+    assert "No title fits all you asked for." in page
+    assert "Gave way for it: Genres." in page
+    assert "fits all you asked for" not in words(client.get("/recommendations?types=TV&length=2"))
 
 
 def test_a_title_is_found_by_a_name_and_guessed_by_a_part(client: TestClient) -> None:
