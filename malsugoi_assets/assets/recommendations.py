@@ -16,21 +16,41 @@ from malsugoi_assets.assets.predicted_ratings import PredictedRatings
 from malsugoi_assets.assets.ranking import load_ranking
 from malsugoi_assets.assets.table_asset import by_batch_result, table_asset
 from malsugoi_assets.recommend.items import align_items
+from malsugoi_assets.recommend.people import with_seen
 from malsugoi_assets.recommend.ranking import LearntOrder
 from malsugoi_assets.recommend.ratings import IntArray, index_ratings
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
-from malsugoi_assets.recommend.recommendations import Recommender
+from malsugoi_assets.recommend.recommendations import Predictions, Recommender
 from malsugoi_assets.recommend.scoring import preferred_method
 from malsugoi_assets.resources.compute import Compute
 from malsugoi_assets.resources.warehouse import Warehouse
 from malsugoi_assets.warehouse.batches import Batches, ByBatch
 from malsugoi_assets.warehouse.lake import content_hash
+from malsugoi_assets.warehouse.marks import Marks, MarksError
+from malsugoi_assets.warehouse.schema import polars_schema
 from malsugoi_assets.warehouse.tables import TABLES
 
+_MARKS = {name: kind for name, kind in polars_schema(TABLES["title_marks"]).items() if name != "user_batch"}
 RecommendationConfig = config_of(RecommendationSettings)
 
 
-@table_asset("recommendations", code_version="3", kinds=["pytorch"])
+@table_asset("title_marks", code_version="1")
+def title_marks(warehouse: Warehouse, user_lists: Batches) -> dg.MaterializeResult[Any]:  # noqa: D103
+    marks, counted = Marks(warehouse.dir.root), Counter[str]()
+
+    def make(key: str) -> dict[str, pl.DataFrame]:
+        listed = user_lists[key].select("username").unique().collect()["username"]
+        try:
+            said = pl.DataFrame(marks.rows(listed), schema=_MARKS, orient="row")
+        except MarksError as error:
+            raise dg.Failure(str(error)) from error
+        counted.update(dict(said["mark"].value_counts().iter_rows()))
+        return {"title_marks": said.select(pl.lit(key).alias("user_batch"), pl.all())}
+
+    return by_batch_result(ByBatch(make, lambda: dict(counted)), user_lists.version)
+
+
+@table_asset("recommendations", code_version="4", kinds=["pytorch"])
 def recommendations(  # noqa: D103
     context: dg.AssetExecutionContext,
     config: RecommendationConfig,  # type: ignore[valid-type]
@@ -41,6 +61,7 @@ def recommendations(  # noqa: D103
     item_weights: pl.LazyFrame,
     ranking_model: pl.LazyFrame,
     dnn_model: pl.LazyFrame,
+    title_marks: Batches,
     anime_features: pl.LazyFrame,
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
@@ -66,7 +87,8 @@ def recommendations(  # noqa: D103
             item = np.searchsorted(ids, pairs["anime_id"].to_numpy()).astype(np.int32)
             return pl.Series(network.predict(history, user, item))
 
-        made = recommender.recommend(lists, predictions, config.settings)  # type: ignore[attr-defined]
+        said = title_marks[key].select("username", "anime_id", "mark").collect()
+        made = _recommended(recommender, lists, said, features, predictions, config.settings)  # type: ignore[attr-defined]
         counted.add(made)
         reasons.update(titles=made.height, reasons=int(made["because"].list.len().sum()))
         return {
@@ -88,8 +110,31 @@ def recommendations(  # noqa: D103
     tables = {"dnn_model": builds, "item_weights": weights, "ranking_model": orders}
     tables |= {"anime_features": features, "anime_relations": relations}
     made_from = [content_hash(TABLES[name], table) for name, table in tables.items()]
-    version = sha256(repr((user_lists.version, made_from, config)).encode()).hexdigest()
+    version = sha256(repr((user_lists.version, title_marks.version, made_from, config)).encode()).hexdigest()
     return by_batch_result(ByBatch(make, summary), version[:32])
+
+
+def _recommended(
+    recommender: Recommender,
+    lists: pl.DataFrame,
+    said: pl.DataFrame,
+    features: pl.DataFrame,
+    predictions: Predictions,
+    settings: RecommendationSettings,
+) -> pl.DataFrame:
+    """`Recommender.recommend`, for who marked titles by the marks: one by one, since what is barred is their own.
+
+    A title that is marked as seen is no reason: it stands on no list.
+    """
+    made = [recommender.recommend(lists.join(said, on="username", how="anti"), predictions, settings)]
+    for (name,), own in said.partition_by("username", as_dict=True).items():
+        listed = lists.filter(username=name)
+        seen = own.filter(mark="seen")["anime_id"]
+        barred = frozenset(own.filter(mark="not interested")["anime_id"])
+        found = recommender.recommend(with_seen(listed, features, str(name), seen), predictions, settings, barred)
+        on_list = pl.element().struct.field("anime_id").is_in(listed["anime_id"].to_list())
+        made.append(found.with_columns(pl.col("because").list.eval(pl.element().filter(on_list))))
+    return pl.concat(made).sort("username", "rank")
 
 
 def _listed(user_lists: Batches) -> pl.DataFrame:

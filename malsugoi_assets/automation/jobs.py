@@ -18,7 +18,7 @@ JOB_ASSETS: dict[str, tuple[str, ...]] = {
         "cf_metrics",
     ),
     "deep_model": ("dnn_model", "dnn_metrics"),
-    "batch_predictions": ("cf_predictions", "recommendations"),
+    "batch_predictions": ("cf_predictions", "title_marks", "recommendations"),
 }
 BATCH_JOBS = ("user_batch", "batch_predictions")
 _DESCRIPTIONS = {

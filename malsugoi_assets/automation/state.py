@@ -15,6 +15,7 @@ from malsugoi_assets.automation.jobs import JOB_ASSETS
 from malsugoi_assets.automation.partitions import USER_BATCHES
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.lake import WHOLE
+from malsugoi_assets.warehouse.marks import Marks, MarksError
 from malsugoi_assets.warehouse.run_batches import named_batches
 from malsugoi_assets.warehouse.run_marks import forget_runs, is_dead, is_marked, marks
 
@@ -74,7 +75,7 @@ def read_state(instance: dg.DagsterInstance, data_dir: DataDir) -> State:
         BatchState(
             key,
             key in with_lists and key in with_ratings,
-            all(lake.is_current(t, key) for t in JOB_ASSETS["batch_predictions"]),
+            all(lake.is_current(t, key) for t in JOB_ASSETS["batch_predictions"]) and marks_are_in(data_dir, key),
         )
         for key in keys
     )
@@ -95,6 +96,16 @@ def read_state(instance: dg.DagsterInstance, data_dir: DataDir) -> State:
         measured is None or measured.inputs.get("dnn_model", ("", ""))[1] != lake.content("dnn_model", WHOLE)
     )
     return State(batches, now, under_way, failures, missing, shares, ratings, unmeasured)
+
+
+def marks_are_in(data_dir: DataDir, key: str) -> bool:
+    """Whether the batch's `title_marks` has what its users have said by now; a file that is broken says nothing new."""
+    listed = data_dir.lake.read("user_lists", [key]).select("username").unique().collect()["username"]
+    stored = data_dir.lake.read("title_marks", [key]).select("username", "anime_id", "mark").collect()
+    try:
+        return sorted(stored.rows()) == Marks(data_dir.root).rows(listed)
+    except MarksError:
+        return True
 
 
 def mark_dead_runs(instance: dg.DagsterInstance, data_dir: DataDir, now: datetime | None = None) -> list[str]:

@@ -1,11 +1,13 @@
 """What people said of titles for good: seen, or not interested. Kept beside the lists, which are the site's.
 
-`state/marks.json`: user → title → mark. `malsugoi recommend` and `explain` go by it; the tables don't hold it.
+`state/marks.json`: user → title → mark. `malsugoi recommend` and `explain` go by it; the table `title_marks` has what the
+stored recommendations go by.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +30,13 @@ class Marks:
     def of(self, username: str) -> dict[int, Mark]:
         """A user's marks by title."""
         return {int(title): mark for title, mark in self._read().get(username, {}).items()}
+
+    def rows(self, usernames: Iterable[str]) -> list[tuple[str, int, Mark]]:
+        """(username, anime_id, mark) of those users who said something, sorted."""
+        known = self._read()
+        return sorted(
+            (name, int(title), mark) for name in known.keys() & set(usernames) for title, mark in known[name].items()
+        )
 
     def put(self, username: str, anime_id: int, mark: Mark | None) -> None:
         """Set a title's mark, or take it away (None)."""

@@ -483,6 +483,24 @@ DNN_MODEL = Table(
 
 DNN_METRICS = _metrics("dnn_metrics", "the network", "deep")
 
+TITLE_MARKS = Table(
+    "title_marks",
+    "What users said of titles for good (`malsugoi mark`), as `recommendations` goes by it",
+    (
+        _user_batch(),
+        _username(),
+        _anime_id("The title"),
+        Column("mark", "VARCHAR", "seen: counts like a completed title; not interested: never recommended", True,
+               one_of=("seen", "not interested")),
+    ),
+    key=("username", "anime_id"),
+    group="recommendations",
+    primary_key=False,
+    partitioned=True,
+    may_be_empty=True,
+    references=(_USER,),
+)  # fmt: skip
+
 RECOMMENDATIONS = Table(
     "recommendations",
     "What each user may want to watch next, with the entries of their own list that speak for it",
@@ -532,6 +550,7 @@ TABLES: dict[str, Table] = {
         CF_PREDICTIONS,
         DNN_MODEL,
         DNN_METRICS,
+        TITLE_MARKS,
         RECOMMENDATIONS,
     )
 }

@@ -26,6 +26,7 @@ from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, Wit
 from malsugoi_assets.resources.source import Source, open_source
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.marks import Marks
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_tests.warehouse.frames import frame
 
@@ -124,12 +125,18 @@ def test_an_imported_list_is_a_user_that_stays_through_later_runs_and_is_replace
 
 
 @pytest.mark.slow
-def test_recommendations_are_there_at_once_where_there_are_models(settings: Settings, tmp_path: Path) -> None:
+def test_recommendations_are_there_at_once_where_there_are_models_and_go_by_marks_at_the_next_run(
+    settings: Settings, tmp_path: Path
+) -> None:
     run_stages(settings, "collaborative", "deep")
     import_export(settings, export(tmp_path / "ann.xml", None, {1: 9, 2: 3}), "ann", Console(quiet=True))
     found = read_recommendations(settings, "ann")
     assert found
     assert {1, 2}.isdisjoint(row["anime_id"] for row in found)
+    unwanted = found[0]["anime_id"]
+    Marks(settings.root).put("ann", unwanted, "not interested")
+    run_stages(settings, "predictions")
+    assert unwanted not in {row["anime_id"] for row in read_recommendations(settings, "ann")}
 
 
 @pytest.mark.parametrize(

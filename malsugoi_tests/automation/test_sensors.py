@@ -88,7 +88,7 @@ def predict(data_dir: DataDir, key: str) -> None:
         "rating_matrix": (key, data_dir.lake.content("rating_matrix", key) or ""),
         "dnn_model": (WHOLE, data_dir.lake.content("dnn_model", WHOLE) or ""),
     }
-    for name in ("cf_predictions", "recommendations"):
+    for name in ("cf_predictions", "title_marks", "recommendations"):
         data_dir.lake.write(TABLES[name], frame(name), key, inputs=inputs)
 
 

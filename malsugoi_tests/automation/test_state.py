@@ -17,11 +17,12 @@ from dagster import DagsterRunStatus
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.test_utils import create_run_for_test
 
-from malsugoi_assets.automation.state import mark_dead_runs, targets
+from malsugoi_assets.automation.state import mark_dead_runs, marks_are_in, targets
 from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.marks import Marks
 from malsugoi_assets.warehouse.run_marks import hold_run, marks
 from malsugoi_assets.warehouse.tables import TABLES
-from malsugoi_tests.warehouse.frames import rows
+from malsugoi_tests.warehouse.frames import frame, rows, write_lists
 
 A, B, C = "batch-000000", "batch-000001", "batch-000002"
 STARTED, STARTING, QUEUED = DagsterRunStatus.STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.QUEUED
@@ -152,3 +153,21 @@ def test_a_run_is_seen_however_it_was_started(instance: dg.DagsterInstance) -> N
         {("user_batch", B)},
         {("collaborative_filtering", "")},
     ]
+
+
+def test_a_mark_makes_the_predictions_of_its_users_batch_old(tmp_path: Path) -> None:
+    data_dir = DataDir(tmp_path)
+    write_lists(data_dir, A, {"ann": {1: 8}})
+    write_lists(data_dir, B, {"bob": {1: 8}})
+    for key in (A, B):
+        data_dir.lake.write(TABLES["title_marks"], frame("title_marks"), key)
+    Marks(tmp_path).put("ann", 7, "seen")
+    Marks(tmp_path).put("nobody", 7, "seen")
+    assert [marks_are_in(data_dir, key) for key in (A, B)] == [False, True]
+    row = {"user_batch": A, "username": "ann", "anime_id": 7, "mark": "seen"}
+    data_dir.lake.write(TABLES["title_marks"], frame("title_marks", row), A)
+    assert marks_are_in(data_dir, A)
+    Marks(tmp_path).put("ann", 7, None)
+    assert not marks_are_in(data_dir, A)
+    (tmp_path / "state" / "marks.json").write_text("broken")
+    assert marks_are_in(data_dir, A)

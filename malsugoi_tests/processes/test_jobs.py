@@ -21,7 +21,7 @@ MADE = {
     "user_batch": ("user_lists", "rating_matrix"),
     "collaborative_filtering": ("similarity_matrix", "item_weights", "cf_metrics"),
     "deep_model": ("dnn_model", "dnn_metrics"),
-    "batch_predictions": ("cf_predictions", "recommendations"),
+    "batch_predictions": ("cf_predictions", "title_marks", "recommendations"),
 }
 """What stands in each job's tables afterwards, in the order in which a person runs them."""
 
