@@ -7,7 +7,7 @@ is scored once.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ from malsugoi_assets.recommend.ranking import Matrix
 from malsugoi_assets.recommend.ratings import FloatArray
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import Recommender
-from malsugoi_assets.recommend.scoring import OrderRanker, OrderScorer, Reason, Scorer, Trial
+from malsugoi_assets.recommend.scoring import Asked, OrderRanker, OrderScorer, Reason, Scorer, Trial
 
 KEPT_LISTS = 48
 _KEPT_SCORERS = 2
@@ -30,6 +30,7 @@ class OneListsScorer(OrderScorer):
     def __init__(self, ranker: OrderRanker, lists: pl.DataFrame) -> None:
         super().__init__(ranker, lists)
         self._whole: dict[tuple[str, ...], Matrix] = {}
+        self._tried: dict[Hashable, list[tuple[Trial, Matrix | None]]] = {}
         self.without: OrderedDict[int, FloatArray] = OrderedDict()
         """Scores float32 (n_items,) by the place of the entry that is missing; `WHOLE`: of the whole list."""
 
@@ -39,6 +40,14 @@ class OneListsScorer(OrderScorer):
         if key not in self._whole:
             self._whole = {key: super().scores(usernames)}
         return self._whole[key]
+
+    def tried(self, asked: Sequence[Asked], most: int) -> Iterator[tuple[Trial, Matrix | None]]:
+        """As the scorer of many lists; the last is kept, since reasons and objections come of the same."""
+        key = (tuple((name, tuple(places)) for name, places in asked), most)
+        if (found := self._tried.get(key)) is None:
+            found = list(super().tried(asked, most))
+            self._tried = {key: found}
+        return iter(found)
 
     def scored_again(self, trials: list[Trial]) -> Iterator[Matrix]:
         """As the scorer of many lists."""

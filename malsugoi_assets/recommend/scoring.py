@@ -169,10 +169,14 @@ class OrderScorer(_Explaining):
 
     def _entries(self, asked: Sequence[Asked], most: int, sign: int) -> list[list[list[Reason]]]:
         """Of the entries that the scores propose, those that prove to add something, or to take it away."""
+        return [self._proven(trial, scores, most, sign) for trial, scores in self.tried(asked, most)]
+
+    def tried(self, asked: Sequence[Asked], most: int) -> Iterator[tuple[Trial, Matrix | None]]:
+        """What is tried for each user, with the scores that come of it; None where nothing is."""
         rows = _numbers(self._names, [name for name, _ in asked])
         trials = [self._trial(int(row), places, most) for row, (_, places) in zip(rows, asked, strict=True)]
         scored = self.scored_again([t for t in trials if len(t.tried)])
-        return [self._proven(t, next(scored) if len(t.tried) else None, most, sign) for t in trials]
+        return ((trial, next(scored) if len(trial.tried) else None) for trial in trials)
 
     def _trial(self, row: int, places: Sequence[int], most: int) -> Trial:
         """Which entries may be reasons for which of the titles."""

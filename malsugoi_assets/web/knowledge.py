@@ -26,7 +26,7 @@ from malsugoi_assets.recommend.joint import JointNeighbourhood
 from malsugoi_assets.recommend.ranking import LearntOrder
 from malsugoi_assets.recommend.ranking_file import load_order
 from malsugoi_assets.recommend.ratings import IntArray, nobody
-from malsugoi_assets.recommend.recommendation_settings import AGES
+from malsugoi_assets.recommend.recommendation_settings import AGES, RecommendationSettings
 from malsugoi_assets.recommend.recommendations import Recommender
 from malsugoi_assets.recommend.scoring import preferred_method
 from malsugoi_assets.recommend.search import TitleSearch
@@ -94,10 +94,11 @@ class Knowledge:
         self.answers.keep(lambda key: key[0].username in there)
         _ = self.titles, self.search, self.words, self.vocabulary, self.related, self.rater, self.starters, self.map
         if (ranker := self.ranker) and self.starters:
-            # What is compiled when it is first needed is needed here, not by a visitor.
+            # What is compiled or made when it is first needed is needed here, not by a visitor.
             rows = [("", self.starters[0], "", 8, "completed")]
             one = pl.DataFrame(rows, schema=["username", "anime_id", "title", "score", "status"], orient="row")
-            ranker.recommender.recommend(one, lambda pairs: pl.Series([7.0] * pairs.height))
+            for settings in (RecommendationSettings(), RecommendationSettings(diversity=0.5, release_order=True)):
+                ranker.recommender.recommend(one, lambda pairs: pl.Series([7.0] * pairs.height), settings)
 
     @property
     def features(self) -> pl.DataFrame:

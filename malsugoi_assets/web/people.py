@@ -56,10 +56,16 @@ class Person:
         return dict(zip(rated["anime_id"].to_list(), rated["score"].to_list(), strict=True))
 
     @cached_property
+    def names(self) -> dict[int, str]:
+        """What the list calls its titles, where it does."""
+        named = self.entries.filter(pl.col("title").fill_null("") != "")
+        return dict(zip(named["anime_id"].to_list(), named["title"].to_list(), strict=True))
+
+    @cached_property
     def liked_less(self) -> frozenset[int]:
-        """What was dropped, or scored below the person's mean: what may speak against a title in words."""
+        """What was dropped, or scored a point below the person's mean: what may speak against a title in words."""
         score = pl.col("score")
-        less = (pl.col("status") == "dropped").fill_null(False) | (score < score.mean()).fill_null(False)
+        less = (pl.col("status") == "dropped").fill_null(False) | (score <= score.mean() - 1).fill_null(False)
         return frozenset(self.entries.filter(less)["anime_id"].to_list())
 
     @cached_property

@@ -96,7 +96,7 @@ def _published(knowledge: Knowledge, person: Person, length: int) -> list[dict[s
 def _item(
     knowledge: Knowledge, person: Person, row: dict[str, Any], rating: Rating | None, against: list[Entry]
 ) -> Recommendation:
-    reasons = [(reason["anime_id"], reason["title"], reason["weight"]) for reason in row["because"] or []]
+    reasons = [(reason["anime_id"], reason["weight"]) for reason in row["because"] or []]
     anime = knowledge.titles[row["anime_id"]]
     return Recommendation(
         rank=row["rank"],
@@ -112,7 +112,7 @@ def _item(
 def _objections(knowledge: Knowledge, person: Person, against: list[Entry]) -> list[Reason]:
     """What speaks against a title in words a person would say: an entry that was liked less than most."""
     said = [(i, weight) for i, weight in against if i in person.liked_less][:_MOST_OBJECTIONS]
-    return [_reason(knowledge, person, i, None, weight) for i, weight in said]
+    return [_reason(knowledge, person, i, weight) for i, weight in said]
 
 
 def speaks(knowledge: Knowledge, person: Person, anime_id: int) -> tuple[list[Reason], list[Reason]]:
@@ -120,12 +120,12 @@ def speaks(knowledge: Knowledge, person: Person, anime_id: int) -> tuple[list[Re
     recommender = _recommender(knowledge, person)
     found = recommender.reasons(person.entries, [anime_id], RecommendationSettings()) if recommender else {}
     adding, taking = found.get(anime_id, ([], []))
-    reasons = [_reason(knowledge, person, i, None, weight) for i, weight in adding]
+    reasons = [_reason(knowledge, person, i, weight) for i, weight in adding]
     return reasons, _objections(knowledge, person, taking)
 
 
-def _reason(knowledge: Knowledge, person: Person, anime_id: int, listed: str | None, weight: float) -> Reason:
-    title = title_of(knowledge, anime_id, listed)
+def _reason(knowledge: Knowledge, person: Person, anime_id: int, weight: float) -> Reason:
+    title = title_of(knowledge, anime_id, person.names.get(anime_id))
     return Reason(anime_id=anime_id, title=title, weight=weight, rated=person.scores.get(anime_id))
 
 
