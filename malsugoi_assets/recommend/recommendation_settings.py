@@ -46,7 +46,10 @@ class RecommendationSettings(BaseModel):
         description="From the popular (-1) to hidden gems (1): what log members take off, in spreads.",
     )
     diversity: float = Field(
-        0.0, ge=0, le=1, description="What sharing all genres with a title before takes off, in spreads of the score."
+        0.0,
+        ge=0,
+        le=1,
+        description="What sharing all genres with a title before takes off: at 1 three spreads of the scores that are at choice.",
     )
     types: tuple[str, ...] = Field((), description=f"Only these types; none: all but {', '.join(SHORTS)}.")
     genres: tuple[str, ...] = Field((), description="Only titles with all of these genres, themes or demographics.")

@@ -25,6 +25,8 @@ Predictions = Callable[[pl.DataFrame], pl.Series]
 _USERS_AT_A_TIME = 256
 _WIDER = 5
 """How many times the length is looked at where genres are to vary."""
+_MOST_SPREADS = 3.0
+"""What sharing all genres takes off at the full `diversity`."""
 _SCHEMA = pl.Schema(
     {
         "username": pl.String(),
@@ -179,8 +181,10 @@ def _varied(wide: list[Choice], score: Scores, genres: Scores, settings: Recomme
     likeness = np.zeros(len(fit), dtype=np.float32)
     places = np.array([choice.place for choice in fit], dtype=np.int64)
     left = np.ones(len(fit), dtype=np.bool_)
+    # Over the catalogue scores spread far more than among what may stand on the list.
+    own = _in_spreads(score[places])
     while left.any() and len(chosen) < settings.length:
-        worth = np.where(left, score[places] - np.float32(settings.diversity) * likeness, -np.inf)
+        worth = np.where(left, own - np.float32(_MOST_SPREADS * settings.diversity) * likeness, -np.inf)
         best = int(worth.argmax())
         left[best] = False
         chosen.append(fit[best])

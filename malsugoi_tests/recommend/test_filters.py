@@ -136,6 +136,14 @@ def test_diversity_puts_another_genre_before_more_of_the_same() -> None:
     assert made(rows, *weights, diversity=1.0)["anime_id"].to_list()[:3] == [1, 7, 2]
 
 
+def test_a_little_diversity_changes_little_where_scores_differ_much() -> None:
+    """Over all titles scores spread more than among those at choice: a dial in those spreads knew only off and full."""
+    rows = [(5, 8, "completed")]
+    weights = [(1, 5, 9.0), (2, 5, 8.0), (7, 5, 1.0)]
+    assert made(rows, *weights, diversity=0.2)["anime_id"].to_list()[:3] == [1, 2, 7]
+    assert made(rows, *weights, diversity=1.0)["anime_id"].to_list()[:3] == [1, 7, 2]
+
+
 def test_only_what_is_planned_in_the_best_order() -> None:
     rows = [(5, 8, "completed"), (1, None, "plan_to_watch"), (2, None, "plan_to_watch"), (3, None, "plan_to_watch")]
     found = made(rows, (2, 5, 0.5), (1, 5, 0.25), only_planned=True)
