@@ -46,7 +46,7 @@ class RankingSettings(ScoreSettings, NetworkSettings):
     """How the order is learnt."""
 
     hides: int = Field(
-        2, ge=1, le=10, description="Times that ratings are hidden and everything is learnt from the rest."
+        3, ge=1, le=10, description="Times that ratings are hidden and everything is learnt from the rest."
     )
     hidden_share: float = Field(0.2, gt=0, lt=1, description="Share of a user's ratings that is hidden.")
     least_ratings: int = Field(8, ge=2, description="Ratings below which nothing of a user is hidden.")
