@@ -1,4 +1,4 @@
-"""Gradient-boosted regression trees: squared error, histograms, trees grown level by level.
+"""Gradient-boosted trees: squared error or log loss, histograms, trees grown level by level.
 
     F_0 = 0,   F_m = F_{m-1} + rate · T_m,   T_m splits where gain = ½ (G_l² / (n_l + λ) + G_r² / (n_r + λ) - G² / (n + λ))
     is largest, a leaf says G / (n + λ)
@@ -11,6 +11,7 @@ What belongs here: trees from a matrix of numbers. What the numbers mean stands 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -31,7 +32,7 @@ class BoostingSettings(BaseModel):
     rate: float = Field(0.1, gt=0, le=1, description="Share of a tree's answer that is added.")
     bins: int = Field(64, ge=2, le=255, description="Values that a column is rounded to, at its quantiles.")
     penalty: float = Field(100.0, ge=0, description="λ: rows that draw a leaf towards zero.")
-    least_rows: int = Field(30, ge=1, description="Rows of a leaf at least.")
+    least_rows: int = Field(30, ge=1, description="Rows of a leaf at least (their weights' sum under log loss).")
     columns: float = Field(0.2, gt=0, le=1, description="Share of the columns that a tree sees.")
     rows: float = Field(0.6, gt=0, le=1, description="Share of the rows that a tree sees.")
 
@@ -72,6 +73,38 @@ class Trees:
 
 def grow(matrix: Matrix, target: FloatArray, settings: BoostingSettings, seed: int) -> Trees:
     """Fit trees to `target` (n,) given the rows of `matrix` (n, columns), all finite. The same input, the same trees."""
+    left, weight = target.astype(np.float32).copy(), np.ones(len(target), dtype=np.float32)
+    return _boosted(matrix, settings, seed, left, weight, lambda _: None)
+
+
+def grow_likely(matrix: Matrix, wanted: npt.NDArray[np.bool_], settings: BoostingSettings, seed: int) -> Trees:
+    """Fit trees whose sum orders rows by how likely they are `wanted` (n,): log loss, by Newton's steps.
+
+    F_0 = the share's log odds, p = 1 / (1 + exp(-F)); a row's residual is y - p and it counts p (1 - p) in place of 1
+    (Friedman, Hastie and Tibshirani 2000, "Additive logistic regression", with λ as above). The trees' sum is F - F_0.
+    """
+    share = np.clip(wanted.mean() if len(wanted) else 0.5, 1e-6, 1 - 1e-6)
+    total = np.full(len(wanted), np.log(share / (1 - share)), dtype=np.float32)
+    left, weight = np.empty_like(total), np.empty_like(total)
+
+    def renew(said: FloatArray) -> None:
+        total[:] += said
+        likely = 1 / (1 + np.exp(-total))
+        left[:], weight[:] = wanted - likely, likely * (1 - likely)
+
+    renew(np.zeros_like(total))
+    return _boosted(matrix, settings, seed, left, weight, renew)
+
+
+def _boosted(
+    matrix: Matrix,
+    settings: BoostingSettings,
+    seed: int,
+    left: FloatArray,
+    weight: FloatArray,
+    renew: Callable[[FloatArray], None],
+) -> Trees:
+    """Trees, each fitted to what is `left`; `renew` is told what a tree said and may set `left` and `weight` anew."""
     from malsugoi_assets.recommend.boosting_kernels import fill_bins, grow_tree
 
     random = np.random.default_rng(seed)
@@ -83,14 +116,15 @@ def grow(matrix: Matrix, target: FloatArray, settings: BoostingSettings, seed: i
     column = np.full((settings.trees, inner), -1, dtype=np.int32)
     split = np.zeros((settings.trees, inner), dtype=np.int32)
     answer = np.zeros((settings.trees, inner + 1), dtype=np.float32)
-    left = target.astype(np.float32).copy()
     seen = max(1, round(settings.columns * columns))
     for tree in range(settings.trees):
         chosen = np.sort(random.permutation(columns)[:seen]).astype(np.int32)
         taken = random.random(rows) < settings.rows
+        before = left.copy()
         grow_tree(
             binned,
             left,
+            weight,
             taken,
             chosen,
             settings.bins,
@@ -102,6 +136,7 @@ def grow(matrix: Matrix, target: FloatArray, settings: BoostingSettings, seed: i
             split[tree],
             answer[tree],
         )
+        renew(before - left)
     threshold = np.where(column >= 0, edges[np.maximum(column, 0), np.minimum(split, edges.shape[1] - 1)], 0)
     return Trees(column, threshold.astype(np.float32), answer)
 

@@ -22,6 +22,7 @@ def fill_bins(matrix: Any, edges: Any, binned: Any) -> None:
 def grow_tree(
     binned: Any,
     left: Any,
+    weight: Any,
     taken: Any,
     chosen: Any,
     bins: int,
@@ -33,7 +34,7 @@ def grow_tree(
     split: Any,
     answer: Any,
 ) -> None:
-    """Grow one tree on the rows `taken` and take rate · its answer off `left`, for every row.
+    """Grow one tree on the rows `taken` and take rate · its answer off `left`, for every row. A row counts `weight`.
 
     Writes `column` and `split` (a row goes right where its bin is greater) of the inner nodes, `answer` of the leaves.
     """
@@ -48,7 +49,7 @@ def grow_tree(
         for r in range(rows):
             if taken[r]:
                 total[node[r]] += left[r]
-                count[node[r]] += 1
+                count[node[r]] += weight[r]
         for k in range(len(chosen)):
             c = chosen[k]
             sums = np.zeros((width, bins), dtype=np.float32)
@@ -57,7 +58,7 @@ def grow_tree(
             for r in range(rows):
                 if taken[r]:
                     sums[node[r], line[r]] += left[r]
-                    counts[node[r], line[r]] += 1
+                    counts[node[r], line[r]] += weight[r]
             for n in range(width):
                 below, number = 0.0, 0.0
                 whole = total[n] ** 2 / (count[n] + penalty)
@@ -87,7 +88,7 @@ def grow_tree(
     for r in range(rows):
         if taken[r]:
             total[node[r]] += left[r]
-            count[node[r]] += 1
+            count[node[r]] += weight[r]
     for n in range(leaves):
         answer[n] = rate * total[n] / (count[n] + penalty) if count[n] > 0 else 0.0
     for r in range(rows):

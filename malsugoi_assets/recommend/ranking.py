@@ -1,7 +1,8 @@
 """`ranking`: the order of the recommendations, learnt from what users turned out to like.
 
 Some of each user's ratings are hidden, every score of `list_scores` is learnt from what is left, and a small network
-learns to put what was hidden and liked (rated 8 or more) before the user's other candidates (`ranking_network`). It sees
+learns to put what was hidden and liked (rated 8 or more) before the user's other candidates (`ranking_network`), and
+boosted trees how likely each of them was (`boosting`); what they say is added up. They see
 the scores, standardised over the user's titles, what the list says of the title's series, and numbers of the title and
 the user. For ranking the scores are learnt
 again from all that is known. What is learnt (`LearntOrder`) orders any list, also one that nobody had when it was learnt.
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from malsugoi_assets.recommend.boosting import BoostingSettings, Trees, grow_likely
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.likeness import learn_likeness
 from malsugoi_assets.recommend.list_scores import LIKED_FROM, SCORES, ListScores, ScoredLists, TitleScores
@@ -56,12 +58,33 @@ class RankingSettings(ScoreSettings, NetworkSettings):
     candidates: int = Field(
         400, ge=1, description="Titles a user that the network orders; the rest stays behind them."
     )
+    trees: int = Field(200, ge=1, le=5000, description="Trees beside the network.")
+    trees_depth: int = Field(4, ge=1, le=8, description="Levels of a tree.")
+    trees_rate: float = Field(0.06, gt=0, le=1, description="Share of a tree's answer that is added.")
+    trees_penalty: float = Field(20.0, ge=0, description="λ: weight of rows that draw a leaf towards zero.")
+    trees_weight: float = Field(0.6, ge=0, description="What the trees' log odds count beside the network's score.")
+    unliked_share: float = Field(
+        0.35, gt=0, le=1, description="Share of the candidates that were not liked which the trees learn from."
+    )
     most_rows: int = Field(
         10_000_000,
         ge=0,
         description="List rows of all users beyond which no order is learnt: the weights rank alone.",
     )
     memory_gib: float = Field(8.0, gt=0, description="Memory that learning may take; checked beforehand.")
+
+    @property
+    def boosting(self) -> BoostingSettings:
+        """How the trees are grown."""
+        return BoostingSettings(
+            trees=self.trees,
+            depth=self.trees_depth,
+            rate=self.trees_rate,
+            penalty=self.trees_penalty,
+            columns=0.5,
+            rows=0.7,
+            least_rows=1,
+        )
 
 
 class NothingToLearnError(ValueError):
@@ -70,19 +93,21 @@ class NothingToLearnError(ValueError):
 
 @dataclass(frozen=True)
 class LearntOrder:
-    """What orders any list: scores of titles, the network, and how many titles a user it orders."""
+    """What orders any list: scores of titles, the network, the trees with their weight, and how many titles a user."""
 
     titles: TitleScores
     network: RankingNetwork
+    trees: Trees
+    trees_weight: float
     candidates: int
 
     def scores(
         self, lists: ScoredLists, users: IntArray, only: Sequence[npt.NDArray[np.integer]] | None = None
     ) -> FloatArray:
-        """Float32 (len(users), n_items): the network's score of the candidates; below -100 the rest, by what picks them.
+        """Float32 (len(users), n_items): what network and trees say of the candidates; below -100 the rest, by what picks them.
 
         Titles on the list come last of all; every value is finite. An empty list gives `NOTHING` to all. `only`: the titles
-        of each user that matter, where it is not all of them; the network is spared the others, whose values mean nothing.
+        of each user that matter, where it is not all of them; the others are not asked for, and their values mean nothing.
         """
         parts = [np.empty((0, lists.n_items), dtype=np.float32)]
         for start in range(0, len(users), _USERS_AT_A_TIME):
@@ -94,22 +119,25 @@ class LearntOrder:
                     [np.isin(i, o) for i, o in zip(item, only[start : start + len(block)], strict=True)]
                 )
             result = np.where(np.isfinite(picked), _BEHIND + np.clip(picked, -_PICKED, _PICKED), 2 * _BEHIND)
-            order = self.network.of(inputs[asked])
-            result[np.nonzero(asked)[0], item[asked]] = np.maximum(order, _BEHIND + _PICKED)
+            result[np.nonzero(asked)[0], item[asked]] = np.maximum(self._order(inputs[asked]), _BEHIND + _PICKED)
             result[np.diff(lists.listed.indptr)[block] == 0] = NOTHING
             parts.append(result.astype(np.float32))
         return np.concatenate(parts)
 
+    def _order(self, inputs: Matrix) -> FloatArray:
+        """Float32 (n,) for inputs (n, columns); higher = earlier."""
+        return self.network.of(inputs) + np.float32(self.trees_weight) * self.trees.predict(inputs)
+
 
 def ranking_memory_gib(n_users: int, n_titles: int, n_rows: int, settings: RankingSettings) -> float:
-    """What learning takes at its largest: SLIM's matrix, or what the network sees of the learners, three copies."""
+    """What learning takes at its largest: SLIM's matrix, or what is seen of the learners, four copies."""
     columns = len(SCORES) + len(FACTS) + 24
     shown = (
         settings.hides * min(n_users, settings.learners) * min(settings.candidates, n_titles) * columns * 4 / 2**30
     )
     kept = n_titles * min(settings.neighbours, n_titles) * 8 * len(SCORES) / 2**30
     rows = 200 * n_rows / 2**30
-    return rows + 2 * kept + max(slim_memory_gib(min(n_titles, settings.max_titles)), 3 * shown)
+    return rows + 2 * kept + max(slim_memory_gib(min(n_titles, settings.max_titles)), 4 * shown)
 
 
 def why_no_order(ratings: Ratings, settings: RankingSettings) -> str:
@@ -143,17 +171,21 @@ def learn_order(
         lists = ListScores(learn_title_scores(left, items, settings, likeness, series), left)
         for start in range(0, len(users), _USERS_AT_A_TIME):
             block = users[start : start + _USERS_AT_A_TIME]
-            seen, item, _ = _inputs(lists, block, settings.candidates)
-            wins = np.stack([np.isin(i, wanted[u].indices) for u, i in zip(block, item, strict=True)])
-            can_learn = wins.any(axis=1)
-            inputs.append(seen[can_learn])
-            liked.append(wins[can_learn])
+            shown, item, _ = _inputs(lists, block, settings.candidates)
+            won = np.stack([np.isin(i, wanted[u].indices) for u, i in zip(block, item, strict=True)])
+            can_learn = won.any(axis=1)
+            inputs.append(shown[can_learn])
+            liked.append(won[can_learn])
     if not sum(map(len, inputs)):
         raise NothingToLearnError(
             f"no order can be learnt: no user has {settings.least_ratings} ratings with a liked one to hide"
         )
-    network = learn_network(np.concatenate(inputs), np.concatenate(liked), settings, seed)
-    return LearntOrder(learn_title_scores(ratings, items, settings, likeness, series), network, settings.candidates)
+    seen, wins = np.concatenate(inputs), np.concatenate(liked)
+    network = learn_network(seen, wins, settings, seed)
+    some = wins | (np.random.default_rng((seed, settings.hides)).random(wins.shape) < settings.unliked_share)
+    trees = grow_likely(seen[some], wins[some], settings.boosting, seed)
+    titles = learn_title_scores(ratings, items, settings, likeness, series)
+    return LearntOrder(titles, network, trees, settings.trees_weight, settings.candidates)
 
 
 def _inputs(lists: ScoredLists, users: IntArray, most: int) -> tuple[Matrix, IntArray, Matrix]:

@@ -1,7 +1,7 @@
 """The learnt order as a file: arrays and a header in safetensors (`weights`), and back.
 
-What belongs here: names of arrays, and that they fit each other. What the arrays mean stands in `list_scores` and
-`ranking_network`. The file holds titles only, no row of a user.
+What belongs here: names of arrays, and that they fit each other. What the arrays mean stands in `list_scores`,
+`ranking_network` and `boosting`. The file holds titles only, no row of a user.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from malsugoi_assets.recommend.boosting import Trees
 from malsugoi_assets.recommend.list_scores import SCORES, WEIGHTED, TitleScores
 from malsugoi_assets.recommend.neighbourhood import TitleBaselines
 from malsugoi_assets.recommend.ranking import LearntOrder
@@ -31,6 +32,7 @@ def save_order(path: Path, order: LearntOrder, anime_ids: IntArray) -> str:
     """Write the order of the titles `anime_ids` (sorted) by rename; the file's sha256."""
     titles = order.titles
     tensors: Tensors = {"anime_ids": np.asarray(anime_ids, dtype=np.int32), **order.network.tensors()}
+    tensors |= order.trees.tensors("trees.")
     tensors |= {name: getattr(titles, name) for name in _PLAIN}
     for part in ("baselines", "neighbours"):
         tensors |= {
@@ -50,6 +52,7 @@ def save_order(path: Path, order: LearntOrder, anime_ids: IntArray) -> str:
         "facts": list(FACTS),
         "weights": list(WEIGHTED),
         "candidates": order.candidates,
+        "trees_weight": order.trees_weight,
         "members": len(order.network.members),
         "mu": titles.mu,
         "global_mean": titles.baselines.global_mean,
@@ -66,13 +69,19 @@ def load_order(path: Path) -> tuple[LearntOrder, IntArray]:
             raise WeightsError(f"{path}: was learnt by another version, on other scores; learn the ranking again")
         titles = _titles(tensors, header)
         order = LearntOrder(
-            titles, RankingNetwork.from_tensors(tensors, int(header["members"])), int(header["candidates"])
+            titles,
+            RankingNetwork.from_tensors(tensors, int(header["members"])),
+            Trees.from_tensors(tensors, "trees."),
+            float(header["trees_weight"]),
+            int(header["candidates"]),
         )
         columns = len(SCORES) + len(FACTS) + titles.numbers.shape[1]
         if not columns < len(order.network.mean) or any(
             len(m[0][0][0]) != len(order.network.mean) for m in order.network.members
         ):
             raise ValueError("the network sees another number of columns")
+        if not ((order.trees.column >= -1) & (order.trees.column < len(order.network.mean))).all():
+            raise ValueError("the trees ask for columns that there are not")
         return order, tensors["anime_ids"].astype(np.int32)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         if isinstance(error, WeightsError):

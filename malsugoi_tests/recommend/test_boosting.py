@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from malsugoi_assets.recommend.boosting import BoostingSettings, Trees, grow
+from malsugoi_assets.recommend.boosting import BoostingSettings, Trees, grow, grow_likely
 
 WHOLE = BoostingSettings(trees=1, depth=1, rate=1, penalty=0, least_rows=1, columns=1, rows=1)
 
@@ -46,6 +46,25 @@ def test_an_interaction_is_learnt_and_new_rows_are_answered() -> None:
     settings = BoostingSettings(trees=200, depth=4, penalty=5, columns=0.7)
     said = grow(matrix[:3000], target[:3000], settings, seed=0).predict(matrix[3000:])
     assert ((said - truth[3000:]) ** 2).mean() < 0.2 * truth.var()
+
+
+def test_one_newton_step_by_hand() -> None:
+    """Half are wanted: p = ½, a row counts ¼. Four rows' residuals of ±½ over their weight 1 (+ λ = 1) say ±2, or ±1."""
+    matrix, wanted = np.arange(8, dtype=np.float32)[:, None], np.arange(8) >= 4
+    trees = grow_likely(matrix, wanted, WHOLE, seed=0)
+    assert trees.threshold.tolist() == [[3.0]]
+    assert trees.answer.tolist() == [[-2.0, 2.0]]
+    drawn = WHOLE.model_copy(update={"penalty": 1.0})
+    assert grow_likely(matrix, wanted, drawn, seed=0).answer.tolist() == [[-1.0, 1.0]]
+
+
+def test_the_sum_of_many_trees_is_the_log_odds_less_those_of_all() -> None:
+    """Of 100 rows of each kind 10 and 60 are wanted, of all 35 %: log odds of .1, .6 and .35."""
+    matrix = np.repeat([0.0, 1.0], 100).astype(np.float32)[:, None]
+    wanted = np.concatenate([np.arange(100) < 10, np.arange(100) < 60])
+    trees = grow_likely(matrix, wanted, WHOLE.model_copy(update={"trees": 30}), seed=0)
+    odds = np.log(np.array([0.1 / 0.9, 0.6 / 0.4])) - np.log(0.35 / 0.65)
+    assert trees.predict(np.array([[0.0], [1.0]], np.float32)) == pytest.approx(odds, abs=1e-3)
 
 
 def test_noise_teaches_little() -> None:

@@ -44,6 +44,7 @@ def test_the_same_lists_and_seed_give_the_same_bytes(order: LearntOrder, tmp_pat
         ("a part missing", "do not fit each other"),
         ("a part too short", "do not fit each other"),
         ("indices outside", "do not fit each other"),
+        ("trees that ask for more", "do not fit each other"),
         ("another version", "learnt by another version"),
         ("not there", "no such weights file"),
     ],
@@ -61,6 +62,8 @@ def test_any_other_file_is_refused_in_a_sentence(order: LearntOrder, tmp_path: P
         tensors["item_bias"] = tensors["item_bias"][:-1]
     elif damage == "indices outside":
         tensors["weights.0.indices"] = tensors["weights.0.indices"] + 1_000
+    elif damage == "trees that ask for more":
+        tensors["trees.column"] = tensors["trees.column"] + 1_000
     elif damage == "another version":
         header["scores"] = header["scores"][1:]
     write_weights(path, tensors, header, kind=kind)
