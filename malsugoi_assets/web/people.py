@@ -63,9 +63,12 @@ class Person:
 
     @cached_property
     def liked_less(self) -> frozenset[int]:
-        """What was dropped, or scored a point below the person's mean: what may speak against a title in words."""
+        """What was dropped without a score, or scored a point below the person's mean: what may speak against a title in
+        words.
+        """
         score = pl.col("score")
-        less = (pl.col("status") == "dropped").fill_null(False) | (score <= score.mean() - 1).fill_null(False)
+        dropped = (pl.col("status") == "dropped").fill_null(False) & score.is_null()
+        less = dropped | (score <= score.mean() - 1).fill_null(False)
         return frozenset(self.entries.filter(less)["anime_id"].to_list())
 
     @cached_property
