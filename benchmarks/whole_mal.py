@@ -6,7 +6,8 @@
 Each stage runs in a process of its own, with the pipeline's own jobs and publishing, on a data dir that must not exist
 yet: import (catalogue, users, lists, ratings), baselines, similarity, ranking weights, metrics, predictions for every
 user. Then 1,000 new users are counted into the kept sums, beside a count of everything, and the two are compared.
-`--csv` adds a line a stage to a file. What the recommendations need beyond it (a network) is not measured here.
+Last what the recommendations need beyond it: the learnt order where it is learnt, the network, and everybody's list.
+`--csv` adds a line a stage to a file.
 """
 
 from __future__ import annotations
@@ -40,9 +41,22 @@ from malsugoi_assets.resources.source import open_source
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.batches import Batches
 from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.tables import TABLES
 
 NEW_USERS = 1_000
+_TOLD = (
+    "counted",
+    "predicted_by",
+    "measured_on",
+    "methods",
+    "learnt",
+    "learnt_from",
+    "ranked_by",
+    "rated_by",
+    "users",
+)
 LEARNT = ("title_baselines", "similarity_matrix", "item_weights", "cf_metrics")
+BEYOND = ("ranking_model", "dnn_model", "dnn_metrics", "recommendations")
 
 
 class Pipeline:
@@ -63,7 +77,7 @@ class Pipeline:
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             asset_selection=[dg.AssetKey(asset)],
-            tags=tags if asset == "cf_predictions" else {},
+            tags=tags if TABLES[asset].partitioned else {},
             run_config={"loggers": {"console": {}}},
         )
         made = result.get_asset_materialization_events()[0]
@@ -92,9 +106,7 @@ def stored_asset(asset: str) -> Callable[[Settings], dict[str, Any]]:
 
     def work(settings: Settings) -> dict[str, Any]:
         metadata = Pipeline(settings).materialize(asset)
-        return {
-            name: metadata[name] for name in ("counted", "predicted_by", "measured_on", "methods") if name in metadata
-        }
+        return {name: metadata[name] for name in _TOLD if name in metadata}
 
     return work
 
@@ -129,6 +141,7 @@ STAGES: Mapping[str, Callable[[Settings], dict[str, Any]]] = {
     "import": import_lists,
     **{asset: stored_asset(asset) for asset in (*LEARNT, "cf_predictions")},
     "1,000 new users": new_users,
+    **{asset: stored_asset(asset) for asset in BEYOND},
 }
 
 
