@@ -121,10 +121,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--titles", type=int, default=TITLES)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     begun = time.monotonic()
-    report = generate(arguments.folder, arguments.rows, arguments.seed)
+    report = generate(arguments.folder, arguments.rows, arguments.seed, arguments.titles)
     print(f"{report} in {time.monotonic() - begun:.0f} s")
 
 

@@ -174,6 +174,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path)
     parser.add_argument("--stage", choices=list(STAGES), help="run only this, in this process (used by the others)")
     parser.add_argument("--from-stage", choices=list(STAGES), help="go on here on a data dir that is there")
+    parser.add_argument("--last-stage", choices=list(STAGES), help="stop after this one")
     asked = parser.parse_args()
     folder, data_dir = asked.folder.absolute(), asked.data_dir.absolute()
     if asked.stage:
@@ -182,6 +183,8 @@ def main() -> None:
     if data_dir.exists() and not asked.from_stage:
         sys.exit(f"{data_dir} is there already; name another one")
     names = list(STAGES)
+    if asked.last_stage:
+        names = names[: names.index(asked.last_stage) + 1]
     size: dict[str, Any] = {}
     shape = data_dir / "measured_shape.json"
     if asked.from_stage:
