@@ -127,7 +127,10 @@ class _Shown(Progress):
         self._done: Counter[str] = Counter()
 
     def begins(self, model: str, fold: int, folds: int) -> None:
-        self._at_work.append((model, _step(model, fold, folds)))
+        step = _step(model, fold, folds)
+        if not self._bar.console.is_terminal:
+            self._say(f"{step}: at work")
+        self._at_work.append((model, step))
         self._refresh()
 
     def ends(self, model: str, fold: int, folds: int, seconds: float) -> None:
