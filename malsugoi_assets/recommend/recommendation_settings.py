@@ -43,7 +43,7 @@ class RecommendationSettings(BaseModel):
         0.0,
         ge=-1,
         le=1,
-        description="From the popular (-1) to hidden gems (1): what log members take off, in spreads.",
+        description="From the popular (-1) to hidden gems (1): what being on many lists takes off, in spreads of the score.",
     )
     diversity: float = Field(
         0.0,

@@ -17,6 +17,7 @@ from malsugoi_assets.warehouse.marks import Mark
 from malsugoi_assets.web.limits import Limits
 
 COOKIE = "malsugoi_list"
+_ANSWERS = 32
 
 
 class Lru:
@@ -69,7 +70,7 @@ class Session:
     marks: dict[int, Mark] = field(default_factory=dict)
     sent: tuple[ListEntry, ...] = ()
     used: float = 0.0
-    answers: Lru = field(default_factory=lambda: Lru(32))
+    answers: Lru = field(default_factory=lambda: Lru(_ANSWERS))
 
 
 class Sessions:
@@ -110,6 +111,9 @@ class Sessions:
         with self._lock:
             if (session := self._held.get(token)) is not None:
                 others = {i: m for i, m in session.marks.items() if i != anime_id}
+                if "seen" in (mark, session.marks.get(anime_id)):
+                    # Another list, of which nothing is known yet; what is remembered of the last one is large.
+                    session.answers = Lru(_ANSWERS)
                 session.marks = others if mark is None else {**others, anime_id: mark}
 
     def forget(self, token: str | None) -> None:

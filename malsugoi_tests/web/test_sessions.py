@@ -41,6 +41,21 @@ def test_the_oldest_make_room() -> None:
     assert [by_size.get(token) is not None for token in tokens] == [False, False, True, True]
 
 
+def test_what_was_worked_out_of_a_list_goes_when_a_title_was_seen() -> None:
+    sessions = Sessions(Limits())
+    token = sessions.open(Session(None, TWO))
+    found = sessions.get(token)
+    assert found is not None
+    found.answers.get("key", lambda: "large")
+    sessions.mark(token, 5, "not interested")
+    assert found.answers.kept("key") == "large"
+    for mark in ("seen", None):
+        found.answers.get("key", lambda: "large")
+        sessions.mark(token, 6, mark)  # type: ignore[arg-type]
+        assert found.answers.kept("key") is None
+    assert found.marks == {5: "not interested"}
+
+
 def test_the_last_answers_are_kept() -> None:
     made: list[int] = []
     answers = Lru(2)
