@@ -33,7 +33,7 @@ from malsugoi_assets.web.marking import mark, marked_titles
 from malsugoi_assets.web.people import NOBODY, Person, find_user, list_frame, read_export, visitor
 from malsugoi_assets.web.problems import HEADINGS, Problem
 from malsugoi_assets.web.profile import profile
-from malsugoi_assets.web.recommending import answer_key, predict, recommendations, speaks
+from malsugoi_assets.web.recommending import answer_key, expected, recommendations, speaks
 from malsugoi_assets.web.sessions import COOKIE, Session, Sessions
 
 ASKED_AT_ONCE = 12
@@ -157,7 +157,7 @@ def title(request: Request) -> Response:
     knowledge = _knowledge(request)
     person = person_of(request, knowledge)
     page = queries.title_page(knowledge, id_of(request))
-    rating = predict(knowledge, person, [page.anime.anime_id]).get(page.anime.anime_id) if person else None
+    rating = expected(knowledge, person, page.anime.anime_id) if person else None
     own = person.scores.get(page.anime.anime_id) if person else None
     listed = person is not None and page.anime.anime_id in person.listed
     said = person.marks.get(page.anime.anime_id) if person else None

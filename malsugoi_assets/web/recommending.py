@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,9 +46,7 @@ def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings
     usual = settings == RecommendationSettings(length=settings.length) and not person.marks
     rows = _published(knowledge, person, settings.length) if person.stored and usual else []
     ranked_by = "the published list"
-    rated: Mapping[int, Rating] = {
-        row["anime_id"]: Rating(predicted_rating=row["predicted_rating"], model="published") for row in rows
-    }
+    rated = _published_ratings(knowledge, person, rows)
     recommender = _recommender(knowledge, person)
     if not rows:
         if recommender is None or knowledge.ranker is None:
@@ -91,6 +89,34 @@ def _published(knowledge: Knowledge, person: Person, length: int) -> list[dict[s
         person.name,
     )
     return [] if length > max(len(rows), RecommendationSettings().length) else rows[:length]
+
+
+def _published_ratings(knowledge: Knowledge, person: Person, rows: list[dict[str, Any]]) -> dict[int, Rating]:
+    """The ratings of the table, with the doubt of `cf` around them, which errs no less than what made them."""
+    doubts = _predicted(knowledge, person, [row["anime_id"] for row in rows])
+    return {
+        row["anime_id"]: _rating(row["predicted_rating"], doubts[row["anime_id"]][1], "published")
+        if row["anime_id"] in doubts
+        else Rating(predicted_rating=row["predicted_rating"], model="published")
+        for row in rows
+    }
+
+
+def expected(knowledge: Knowledge, person: Person, anime_id: int) -> Rating | None:
+    """The rating that the person would give one title, the same as on the list of recommendations; None as `predict`."""
+    rows = (
+        knowledge.published.rows(
+            "SELECT anime_id, predicted_rating FROM recommendations "
+            "WHERE user_batch = ? AND username = ? AND anime_id = ?",
+            person.batch,
+            person.name,
+            anime_id,
+        )
+        if person.stored
+        else []
+    )
+    found = _published_ratings(knowledge, person, rows) if rows else predict(knowledge, person, [anime_id])
+    return found.get(anime_id)
 
 
 def _item(
@@ -143,30 +169,42 @@ def _for(rater: Rater, person: Person) -> JointNeighbourhood:
 
 def predict(knowledge: Knowledge, person: Person, anime_ids: Sequence[int]) -> dict[int, Rating]:
     """The ratings that the person would give, by `cf`; nothing for titles that nobody rated, or without any score."""
+    found = _predicted(knowledge, person, anime_ids)
+    return {anime_id: _rating(value, deviation, "cf") for anime_id, (value, deviation) in found.items()}
+
+
+def _rating(value: float, deviation: float, model: str) -> Rating:
+    """A rating with the interval that holds it four times in five, if errors are normal and `deviation` theirs."""
+    low, high = max(1.0, value - _FOUR_IN_FIVE * deviation), min(10.0, value + _FOUR_IN_FIVE * deviation)
+    return Rating(predicted_rating=round(value, 3), low=round(low, 3), high=round(high, 3), model=model)
+
+
+def _predicted(knowledge: Knowledge, person: Person, anime_ids: Sequence[int]) -> dict[int, tuple[float, float]]:
+    """By `cf` the ratings and their standard deviations; each title's is worked out once."""
     rater = knowledge.rater
     if rater is None or not person.scores:
         return {}
-    kept: dict[int, Rating | None] = person.answers.get((*_models_key(knowledge, person), "ratings"), dict)
+    kept: dict[int, tuple[float, float] | None] = person.answers.get(
+        (*_models_key(knowledge, person), "ratings"), dict
+    )
     if new := [anime_id for anime_id in anime_ids if anime_id not in kept]:
-        kept.update(_predicted(knowledge, person, rater, new))
-    return {anime_id: rating for anime_id in anime_ids if (rating := kept[anime_id]) is not None}
+        kept.update(_ask(knowledge, person, rater, new))
+    return {anime_id: known for anime_id in anime_ids if (known := kept[anime_id]) is not None}
 
 
-def _predicted(knowledge: Knowledge, person: Person, rater: Rater, anime_ids: list[int]) -> dict[int, Rating | None]:
-    """A rating for each, None for titles that nobody rated."""
-    found: dict[int, Rating | None] = dict.fromkeys(anime_ids)
+def _ask(
+    knowledge: Knowledge, person: Person, rater: Rater, anime_ids: list[int]
+) -> dict[int, tuple[float, float] | None]:
+    """As `_predicted`, None for titles that nobody rated."""
+    found: dict[int, tuple[float, float] | None] = dict.fromkeys(anime_ids)
     wanted = np.asarray(anime_ids, dtype=np.int32)
     place = np.minimum(np.searchsorted(rater.anime_ids, wanted), len(rater.anime_ids) - 1)
     items = place[rater.anime_ids[place] == wanted].astype(np.int32)
-    if not len(items):
-        return found
-    model = person.answers.get((*_models_key(knowledge, person), "rater"), lambda: _for(rater, person))
-    predicted, deviation = model.predict_with_deviation(np.zeros_like(items), items)
-    for item, value, spread in zip(items, predicted, deviation, strict=True):
-        found[int(rater.anime_ids[item])] = Rating(
-            predicted_rating=round(float(value), 3),
-            low=round(max(1.0, float(value - _FOUR_IN_FIVE * spread)), 3),
-            high=round(min(10.0, float(value + _FOUR_IN_FIVE * spread)), 3),
-            model="cf",
-        )
+    if len(items):
+        model = person.answers.get((*_models_key(knowledge, person), "rater"), lambda: _for(rater, person))
+        predicted, deviation = model.predict_with_deviation(np.zeros_like(items), items)
+        found |= {
+            int(rater.anime_ids[item]): (float(value), float(spread))
+            for item, value, spread in zip(items, predicted, deviation, strict=True)
+        }
     return found

@@ -90,9 +90,10 @@ def test_a_users_page_is_the_published_list(client: TestClient) -> None:
     assert "Filters: " in words(changed), "what is set is said without opening them"
 
 
-def test_a_rating_comes_with_its_interval(client: TestClient) -> None:
+@pytest.mark.parametrize("path", ["/recommendations", f"/recommendations?user={USER}"])
+def test_a_rating_comes_with_its_interval(client: TestClient, path: str) -> None:
     send(client, export(LIKES))
-    badges = [b.text_content() for b in tree(client.get("/recommendations")).xpath("//p[@class='rating']")]
+    badges = [b.text_content() for b in tree(client.get(path)).xpath("//p[@class='rating']")]
     assert badges
     for badge in badges:
         value, low, high = (float(n) for n in re.findall(r"\d+\.\d", badge))
@@ -140,6 +141,13 @@ def test_the_map_marks_the_list_and_says_it_in_words(client: TestClient) -> None
     assert len(page.xpath("//*[name()='circle'][contains(@class, 'mine')]")) == len(LIKES)
     marked = [int(row[3].text_content()) for row in page.xpath("//tbody/tr")]
     assert sum(marked) == len(LIKES)
+
+
+def test_a_titles_page_expects_what_the_list_does(client: TestClient) -> None:
+    first = tree(client.get(f"/recommendations?user={USER}")).xpath("//li[@class='card']")[0]
+    badge = first.xpath("./p[@class='rating']")[0].text_content()
+    page = tree(client.get(first.xpath("./h2/a/@href")[0]))
+    assert page.xpath("//p[@class='rating']")[0].text_content() == badge
 
 
 def test_filters_that_had_to_give_way_are_said_first(client: TestClient) -> None:
