@@ -124,6 +124,7 @@ def _ask(asked: argparse.Namespace, lists: list[bytes], pid: int) -> tuple[dict[
 
         ask("first", {})
         all_known.wait()
+        line.close()  # the server may have given up the idle line meanwhile; the next request opens another
         ends = time.monotonic() + asked.seconds
         # Nobody reads in step with the others.
         time.sleep(asked.pause * chance.random())
@@ -134,7 +135,15 @@ def _ask(asked: argparse.Namespace, lists: list[bytes], pid: int) -> tuple[dict[
                 time.sleep(asked.pause)
 
     before = _cpu_seconds(pid)
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(asked.clients)]
+
+    def watched(number: int) -> None:
+        try:
+            client(number)
+        except Exception as error:
+            failed.append(f"client {number}: {error!r}")
+            all_known.abort()
+
+    threads = [threading.Thread(target=watched, args=(number,)) for number in range(asked.clients)]
     for thread in threads:
         thread.start()
     for thread in threads:

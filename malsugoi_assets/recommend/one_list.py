@@ -6,10 +6,12 @@ is scored once.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from malsugoi_assets.recommend.lists_without import WHOLE
@@ -21,6 +23,8 @@ from malsugoi_assets.recommend.recommendations import Recommender
 from malsugoi_assets.recommend.scoring import Asked, OrderRanker, OrderScorer, Reason, Scorer, Trial
 
 KEPT_LISTS = 48
+_FORESEEN = 100
+"""How many of a list's best titles are scored with those asked for: other settings mostly ask for some of them."""
 _KEPT_SCORERS = 2
 
 
@@ -30,9 +34,11 @@ class OneListsScorer(OrderScorer):
     def __init__(self, ranker: OrderRanker, lists: pl.DataFrame) -> None:
         super().__init__(ranker, lists)
         self._whole: dict[tuple[str, ...], Matrix] = {}
+        self._items = np.empty(0, dtype=np.int64)
+        self._lock = threading.Lock()
         self._tried: dict[Hashable, list[tuple[Trial, Matrix | None]]] = {}
         self.without: OrderedDict[int, FloatArray] = OrderedDict()
-        """Scores float32 (n_items,) by the place of the entry that is missing; `WHOLE`: of the whole list."""
+        """Scores float32 (n_items,), true for the titles `_items`, by the place of the entry that is missing; `WHOLE`: of the whole list."""
 
     def scores(self, usernames: Sequence[str]) -> Matrix:
         """As `Scorer.scores`."""
@@ -52,15 +58,28 @@ class OneListsScorer(OrderScorer):
     def scored_again(self, trials: list[Trial]) -> Iterator[Matrix]:
         """As the scorer of many lists."""
         for trial in trials:
-            places = [WHOLE, *trial.tried.tolist()]
-            found = {place: scores for place in places if (scores := self.without.get(place)) is not None}
-            new = [place for place in places if place not in found]
-            if new:
-                found |= dict(zip(new, self.scored_without(trial.row, new), strict=True))
-                self.without.update((place, found[place]) for place in new)
-                while len(self.without) > KEPT_LISTS:
-                    self.without.popitem(last=False)
-            yield np.stack([found[place] for place in places])[:, trial.item]
+            with self._lock:
+                scores = self._again(trial)
+            yield scores
+
+    def _again(self, trial: Trial) -> Matrix:
+        if not np.isin(trial.item, self._items).all():
+            self._items = np.unique(np.concatenate([self._items, trial.item, *self._best()]))
+            self.without.clear()
+        places = [WHOLE, *trial.tried.tolist()]
+        found = {place: scores for place in places if (scores := self.without.get(place)) is not None}
+        new = [place for place in places if place not in found]
+        if new:
+            found |= dict(zip(new, self.scored_without(trial.row, new, [self._items] * len(new)), strict=True))
+            self.without.update((place, found[place]) for place in new)
+            while len(self.without) > KEPT_LISTS:
+                self.without.popitem(last=False)
+        return np.stack([found[place] for place in places])[:, trial.item]
+
+    def _best(self) -> list[npt.NDArray[np.int64]]:
+        """The titles that the whole list speaks for most, where it was scored."""
+        order = self._ranker.in_catalogue
+        return [order[np.argsort(-s[0, self._ranker.place], kind="stable")[:_FORESEEN]] for s in self._whole.values()]
 
 
 class OneListsRecommender(Recommender):

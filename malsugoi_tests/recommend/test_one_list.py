@@ -81,6 +81,15 @@ def test_each_list_is_scored_once(recommender: Recommender, monkeypatch: pytest.
     assert sum(scored) == before
 
 
+def test_titles_that_nobody_foresaw_have_their_reasons_too(
+    recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(one_list, "_FORESEEN", 1)
+    own = for_one_list(recommender)
+    for settings in (SETTINGS[0], SETTINGS[-1], RecommendationSettings(length=12), SETTINGS[0]):
+        check_same(asked(own, settings), asked(recommender, settings))
+
+
 def test_no_more_is_kept_than_is_said(recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(one_list, "KEPT_LISTS", 3)
     own = for_one_list(recommender)
