@@ -133,15 +133,15 @@ def explain(username: str, title: str, as_json: bool, **given: Any) -> None:
         return
     lines = []
     if found["why_not"]:
-        lines.append(f"{found['title']} is not on {found['username']}'s list: {found['why_not']}.")
+        lines.append(f"{found['title']} is not recommended to {found['username']}: {found['why_not']}.")
     else:
-        lines.append(f"{found['title']} is number {found['place']} on {found['username']}'s list.")
+        lines.append(f"{found['title']} is number {found['place']} of what is recommended to {found['username']}.")
     if found["predicted_rating"] is not None:
-        lines.append(f"They would probably rate it {found['predicted_rating']:.1f}.")
+        lines.append(f"The rating would probably be {found['predicted_rating']:.1f}.")
     for words, entries in (("Because you know", found["because"]), ("Though", found["though"])):
         if entries:
             lines.append(f"{words} {', '.join(map(_entry, entries))}.")
-    if not found["because"] and found["score"] is not None:
+    if not found["because"] and found["score"] is not None and not found["listed"]:
         lines.append("Nothing on the list speaks for it.")
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 

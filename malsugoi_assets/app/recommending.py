@@ -95,7 +95,7 @@ def explain_title(settings: Settings, username: str, title: str, wanted: Recomme
     """Why a title is, or is not, on the user's list.
 
     `why_not`: the first rule that keeps it off, '' where none does; `place`: where it would stand if the list were long
-    enough, None where a rule keeps it off; `score`, `predicted_rating`; `because`, `though`: entries of the list that
+    enough, None where a rule keeps it off; `listed`: whether the list has it; `score`, `predicted_rating`; `because`, `though`: entries of the list that
     add to the score and that take from it. Raises `UserError`.
     """
     state = Published(published_file(settings))
@@ -121,6 +121,7 @@ def explain_title(settings: Settings, username: str, title: str, wanted: Recomme
         "anime_id": anime_id,
         "title": name,
         "why_not": why_not,
+        "listed": anime_id in person.listed,
         "place": int(place[0]) if len(place) else None,
         "score": float(scorer.scores([stored.username])[0, at]) if at is not None else None,
         "predicted_rating": _ratings(

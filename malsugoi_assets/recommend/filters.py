@@ -28,6 +28,8 @@ RELAXING = {
 }
 """The filters that give way where the list would stay short, in this order, and what that means in words."""
 _KEPT_MASKS = 256
+_TELLING = ("type", "status", "aired_from", "episodes", "members", "score")
+_MOST = 0.5
 _STATES = {"finished": "finished", "airing": "currently", "upcoming": "not yet"}
 
 
@@ -110,13 +112,28 @@ def _rules(frame: pl.DataFrame, settings: RecommendationSettings, recaps: frozen
         "it is a music video or an advertisement": ~kind.is_in([name.lower() for name in SHORTS])
         | pl.lit(bool(settings.types)),
     }
+    if (known := _is_known(frame)) is not None:
+        rules["the catalogue knows nothing of it but its name"] = known
     if settings.types:
-        rules[f"it is no {_listed(settings.types)}"] = kind.is_in([name.lower() for name in settings.types])
+        wanted = kind.is_in([name.lower() for name in settings.types])
+        rules[f"it is no {_listed(settings.types)}"] = wanted.fill_null(False)
     if settings.ages:
         rules[f"it is not rated {_listed(settings.ages)}"] = age.is_in([*settings.ages])
     if settings.without_genres:
         rules[f"it is {_listed(settings.without_genres)}"] = ~_has_any(frame, settings.without_genres)
     return rules
+
+
+def _is_known(frame: pl.DataFrame) -> pl.Expr | None:
+    """Whether the catalogue knows more than the name of a title that the site has; None where it does of few at all.
+
+    What is newer than the catalogue may follow something: nobody can tell.
+    """
+    told = [name for name in _TELLING if name in frame.columns]
+    if not told or not frame.height:
+        return None
+    more = pl.any_horizontal(pl.col(name).is_not_null() for name in told)
+    return more | (pl.col("anime_id") < 0) if frame.select(more.mean()).item() > _MOST else None
 
 
 def _filters(frame: pl.DataFrame, settings: RecommendationSettings) -> dict[str, pl.Expr]:

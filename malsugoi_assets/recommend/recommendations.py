@@ -197,10 +197,14 @@ def _in_spreads(values: Scores) -> Scores:
 
 
 def _popularity(features: pl.DataFrame, listed: pl.DataFrame) -> npt.NDArray[np.float64]:
-    """Members on the site where known; how many lists hold the title where not."""
+    """Members on the site where known; where not, as many as the title's lists with us let expect."""
     both = features.sort("anime_id").select("anime_id", "members").join(listed, on="anime_id", how="left")
-    both = both.sort("anime_id").with_columns(pl.col("members", "lists").fill_null(0).cast(pl.Float64))
-    return (both["members"] + both["lists"] * 1e-3).to_numpy()
+    both = both.sort("anime_id").with_columns(
+        pl.col("members").cast(pl.Float64), pl.col("lists").cast(pl.Float64).fill_null(0)
+    )
+    known = both.drop_nulls("members").sum()
+    a_list = (known["members"].item() or 0) / (known["lists"].item() or 1) or 1.0
+    return (both["members"].fill_null(both["lists"] * a_list) + both["lists"] * 1e-3).to_numpy()
 
 
 def _genres(features: pl.DataFrame) -> Scores:

@@ -76,6 +76,36 @@ def test_what_a_setting_lets_through(settings: dict[str, Any], left: list[int]) 
     assert (found.strictly.nonzero()[0] + 1).tolist() == left
 
 
+def test_a_title_that_is_newer_than_the_catalogue_is_left_out_and_one_without_an_id_is_not() -> None:
+    """Nobody knows whether it is a sequel. Titles of lists without ids have no catalogue row either, and are many."""
+    names = pl.DataFrame(
+        {"anime_id": [-5, 99], "title": ["Old, by name", "New, by id"]}, schema_overrides={"anime_id": pl.Int32}
+    )
+    more = pl.concat([FEATURES, names], how="diagonal")
+    found = allowed(Masks(more), RecommendationSettings(), frozenset())
+    ids = more["anime_id"].sort().to_numpy()
+    assert ids[found.strictly].tolist() == [-5, *USUAL]
+    assert found.against(len(ids) - 1) == ["the catalogue knows nothing of it but its name"]
+
+
+def test_a_catalogue_of_names_alone_leaves_everything_in() -> None:
+    bare = FEATURES.with_columns(
+        *(
+            pl.lit(None, FEATURES.schema[name]).alias(name)
+            for name in FEATURES.columns
+            if name not in ("anime_id", "title")
+        )
+    )
+    found = allowed(Masks(bare), RecommendationSettings(), frozenset())
+    assert (found.strictly.nonzero()[0] + 1).tolist() == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_only_titles_known_to_be_of_a_type_pass_where_types_are_asked_for() -> None:
+    unknown = FEATURES.with_columns(type=pl.when(pl.col("anime_id") == 2).then(None).otherwise(pl.col("type")))
+    found = allowed(Masks(unknown), RecommendationSettings(types=("TV", "Movie")), frozenset())
+    assert (found.strictly.nonzero()[0] + 1).tolist() == [1, 3]
+
+
 def test_a_catalogue_without_lengths_lets_everything_through() -> None:
     wanted = RecommendationSettings(most_minutes=1, most_hours=1)
     found = allowed(Masks(FEATURES.drop("episode_minutes")), wanted, frozenset())
