@@ -165,7 +165,8 @@ def mark(username: str, title: str, mark: str | None) -> None:
     if mark is None:
         raise UserError("say which: --seen, --not-interested or --undo")
     known, name = mark_title(load_settings(), username, title, None if mark == "undo" else mark)
-    console.print(f"{known}: {name} {'is as before' if mark == 'undo' else f'is {mark}'}.", markup=False)
+    said = {"seen": f"{known} has seen {name}", "not interested": f"{known} is not interested in {name}"}
+    console.print(f"{said.get(mark, f'{known} says nothing more of {name}')}.", markup=False)
 
 
 def _entry(entry: dict[str, Any]) -> str:

@@ -171,12 +171,12 @@ def test_what_is_marked_is_gone_until_it_is_taken_back(tmp_path: Path) -> None:
     publish(root)
     first, second = rows(root)[:2]
     assert "is not interested" in said(root, "mark", USER, str(first["anime_id"]), "--not-interested")
-    assert "is seen" in said(root, "mark", USER, str(second["anime_id"]), "--seen")
+    assert f"{USER} has seen " in said(root, "mark", USER, str(second["anime_id"]), "--seen")
     assert not {first["anime_id"], second["anime_id"]} & {row["anime_id"] for row in rows(root)}
     assert explained(root, str(first["anime_id"]))["why_not"] == "you said that it does not interest you"
     assert explained(root, str(second["anime_id"]))["why_not"] == "it is on your list already"
     for row in (first, second):
-        said(root, "mark", USER, str(row["anime_id"]), "--undo")
+        assert "says nothing more of" in said(root, "mark", USER, str(row["anime_id"]), "--undo")
     assert [row["anime_id"] for row in rows(root)][:2] == [first["anime_id"], second["anime_id"]]
 
 
