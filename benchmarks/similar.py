@@ -74,6 +74,7 @@ class World:
         self.ours = SimilarTitles(features, relations, known)
         self.ids = self.ours.ids
         ratings = state.table("rating_matrix", ("username", "anime_id", "rating"))
+        ratings = ratings.join(features.select("anime_id"), on="anime_id")  # an imported list may hold newer ones
         _, user = np.unique(ratings["username"].to_numpy().astype(str), return_inverse=True)
         item = np.searchsorted(self.ids, ratings["anime_id"].to_numpy())
         rating = ratings["rating"].to_numpy().astype(np.float32)
