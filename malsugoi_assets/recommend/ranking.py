@@ -11,6 +11,7 @@ again from all that is known. What is learnt (`LearntOrder`) orders any list, al
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
@@ -181,11 +182,14 @@ def learn_order(
             f"no order can be learnt: no user has {settings.least_ratings} ratings with a liked one to hide"
         )
     seen, wins = np.concatenate(inputs), np.concatenate(liked)
-    network = learn_network(seen, wins, settings, seed)
     some = wins | (np.random.default_rng((seed, settings.hides)).random(wins.shape) < settings.unliked_share)
-    trees = grow_likely(seen[some], wins[some], settings.boosting, seed)
+    # Both need one thread each, and the trees' is compiled code: they grow while the network learns.
+    with ThreadPoolExecutor(1) as beside:
+        trees = beside.submit(grow_likely, seen[some], wins[some], settings.boosting, seed)
+        network = learn_network(seen, wins, settings, seed)
+        grown = trees.result()
     titles = learn_title_scores(ratings, items, settings, likeness, series)
-    return LearntOrder(titles, network, trees, settings.trees_weight, settings.candidates)
+    return LearntOrder(titles, network, grown, settings.trees_weight, settings.candidates)
 
 
 def _inputs(lists: ScoredLists, users: IntArray, most: int) -> tuple[Matrix, IntArray, Matrix]:
