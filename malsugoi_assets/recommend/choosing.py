@@ -1,7 +1,7 @@
 """From scores to a list: what somebody has seen decides what is open, and few of a franchise stand on one list.
 
-In this order titles drop out: what the catalogue's row forbids (`filters`); those on the list; what follows something
-that the user dropped or scored low, and all of a franchise of which most disappointed; what needs something unseen (the
+In this order titles drop out: what the catalogue's row forbids (`filters`); those on the list; those of a franchise that
+the user dropped or scored low (under `forgiving` what follows such an entry); what needs something unseen (the
 franchise's entry point is offered instead, between the two scores); what exceeds the number a franchise. Where that leaves too few, the number a franchise gives way, then the filters of
 `filters.RELAXING`, one after the other; the other rules never do.
 """

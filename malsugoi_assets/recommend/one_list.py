@@ -89,7 +89,7 @@ class OneListsRecommender(Recommender):
         # What is ready for everybody is shared, not made again.
         vars(self).update(vars(recommender))
         self._scorers: OrderedDict[int | None, Scorer] = OrderedDict()
-        self._people: dict[int, list[Person]] = {}
+        self._people: dict[tuple[int, bool], list[Person]] = {}
 
     def scorer(self, lists: pl.DataFrame, settings: RecommendationSettings) -> Scorer:
         """As the recommender; the last ones are kept, by the floor under what counts."""
@@ -104,10 +104,11 @@ class OneListsRecommender(Recommender):
         return found
 
     def everybody(self, lists: pl.DataFrame, settings: RecommendationSettings) -> list[Person]:
-        """As the recommender; the person is kept for each score that counts as low."""
-        if settings.low_score not in self._people:
-            self._people[settings.low_score] = super().everybody(lists, settings)
-        return self._people[settings.low_score]
+        """As the recommender; the person is kept for each way of being disappointed."""
+        disappointed = (settings.low_score, settings.forgiving)
+        if disappointed not in self._people:
+            self._people[disappointed] = super().everybody(lists, settings)
+        return self._people[disappointed]
 
     def reasons(
         self, lists: pl.DataFrame, anime_ids: Sequence[int], settings: RecommendationSettings

@@ -34,8 +34,8 @@ class Person:
 def people(lists: pl.DataFrame, franchises: Franchises, settings: RecommendationSettings) -> Iterator[Person]:
     """Everybody with a row in `lists` (username, anime_id, title, score, status), by name.
 
-    Seen is what is completed, being watched, scored, or of no known status; a franchise is shunned where at least as many
-    entries were dropped or scored `low_score` or less as were completed or scored higher.
+    Seen is what is completed, being watched, scored, or of no known status; a franchise is shunned for an entry that was
+    dropped or scored `low_score` or less, under `forgiving` only where as many were as were completed or scored higher.
     """
     columns = lists.sort("username", "anime_id").select("username", "anime_id", "title", "score", "status")
     for (username,), rows in columns.group_by("username", maintain_order=True):
@@ -56,8 +56,9 @@ def people(lists: pl.DataFrame, franchises: Franchises, settings: Recommendation
             elif status in ("completed", None) or score is not None:
                 person.liked.add(franchise)
                 balance[franchise] += 1
-        for franchise in [franchise for franchise in person.shunned if balance[franchise] > 0]:
-            del person.shunned[franchise]
+        if settings.forgiving:
+            for franchise in [franchise for franchise in person.shunned if balance[franchise] > 0]:
+                del person.shunned[franchise]
         yield person
 
 

@@ -35,7 +35,11 @@ class RecommendationSettings(BaseModel):
         4,
         ge=1,
         le=10,
-        description="Nothing that follows an entry scored this or lower, and nothing of a franchise with mostly such ones.",
+        description="Nothing more of a franchise with an entry that was dropped or scored this or lower.",
+    )
+    forgiving: bool = Field(
+        False,
+        description="For such an entry leave out what follows it, and the whole franchise only where most of it disappointed.",
     )
     likes_only: bool = Field(False, description="Entries that were dropped or scored below `liked_from` add nothing.")
     liked_from: int = Field(6, ge=1, le=10, description="The score from which an entry counts under `likes_only`.")

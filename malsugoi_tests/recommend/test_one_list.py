@@ -102,7 +102,9 @@ def test_no_more_is_kept_than_is_said(recommender: Recommender, monkeypatch: pyt
 
 def test_what_counts_and_who_is_shunned_follow_the_settings(recommender: Recommender) -> None:
     own = for_one_list(recommender)
-    for floor in (6, 8, 6):
-        settings = RecommendationSettings(length=5, likes_only=True, liked_from=floor, low_score=floor)
+    for floor, forgiving in ((6, False), (8, False), (8, True), (6, True), (6, False)):
+        settings = RecommendationSettings(
+            length=5, likes_only=True, liked_from=floor, low_score=floor, forgiving=forgiving
+        )
         check_same(asked(own, settings), asked(recommender, settings))
         check_same(asked(own, SETTINGS[0]), asked(recommender, SETTINGS[0]))
