@@ -15,11 +15,11 @@ from rich.table import Table
 
 from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.recommend.search import find_title
-from malsugoi_assets.recommend.similar import SimilarTitles
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.published import Published
+from malsugoi_assets.web.similar import like, similar_titles
 
 Ask = Callable[..., list[dict[str, Any]]]
 """Takes SQL and its values, answers rows."""
@@ -140,41 +140,28 @@ def read_similar(settings: Settings, title: str, top: int = 10, *, own_series: b
         hint = f"did you mean {' · '.join(found.suggestions)}?" if found.suggestions else "check the spelling"
         raise UserError(f"{title}: no such title; {hint}")
     relations = state.table("anime_relations", TABLES["anime_relations"].column_names)
-    titles = SimilarTitles(features, relations, state.table("title_baselines", ("anime_id", "ratings", "listing")))
+    titles = similar_titles(state, features, relations)
     names = dict(features.select("anime_id", "title").iter_rows())
-    like = titles.like(found.anime_id, top, own_franchise=own_series)
-    if not like:
+    near = like(state, titles, found.anime_id, top, own_franchise=own_series)
+    if not near.titles:
         raise UserError(f"{names[found.anime_id]}: there is no other title to compare it with")
-    rated_both = _rated_both(state, found.anime_id, [other.anime_id for other in like])
     neighbours = [
         {
             "anime_id": found.anime_id,
             "neighbour_id": other.anime_id,
             "rank": rank,
             "similarity": round(other.similarity, 6),
-            "support": rated_both.get(other.anime_id, 0),
+            "support": near.rated_both.get(other.anime_id, 0),
             "title": names[other.anime_id],
             "score": round(other.score, 6),
             "on_lists": round(other.on_lists, 6),
             "in_common": list(other.in_common),
         }
-        for rank, other in enumerate(like, 1)
+        for rank, other in enumerate(near.titles, 1)
     ]
-    series = [names[anime_id] for anime_id in titles.own_franchise(found.anime_id)]
     return {
         "title": names[found.anime_id],
         "neighbours": neighbours,
-        "series": series,
+        "series": [names[anime_id] for anime_id in near.series],
         "did_you_mean": () if title.casefold() == names[found.anime_id].casefold() else found.suggestions,
     }
-
-
-def _rated_both(state: Published, anime_id: int, others: list[int]) -> dict[int, int]:
-    """How many users rated both titles; none where nobody did."""
-    counted = state.rows(
-        "SELECT b.anime_id, count(*) AS users FROM rating_matrix a JOIN rating_matrix b USING (user_batch, username) "
-        "WHERE a.anime_id = $1 AND b.anime_id IN (SELECT unnest($2::INTEGER[])) GROUP BY 1",
-        anime_id,
-        others,
-    )
-    return {row["anime_id"]: row["users"] for row in counted}

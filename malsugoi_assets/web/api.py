@@ -158,7 +158,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/api/season", "What is to air, the best fit first", _season, NextSeason,
               (*_OF_A_USER, ("season", "One of the answer's `seasons`; else the next one."))),
     Operation("GET", "/api/map", "The catalogue in two dimensions", _map, Map, _OF_A_USER),
-    Operation("GET", "/api/titles/{anime_id}", "A title with its relatives and the titles rated like it", _title, TitlePage),
+    Operation("GET", "/api/titles/{anime_id}", "A title with its relatives, its series and the titles like it", _title, TitlePage),
     Operation("GET", "/api/titles", "Titles by any of their names", _search, Found, (("q", "What was typed."),)),
     Operation("GET", "/api/status", "The pipeline's state and metrics", _status, Status),
 )  # fmt: skip

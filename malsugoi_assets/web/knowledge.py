@@ -30,6 +30,7 @@ from malsugoi_assets.recommend.recommendation_settings import AGES, Recommendati
 from malsugoi_assets.recommend.recommendations import Recommender
 from malsugoi_assets.recommend.scoring import preferred_method
 from malsugoi_assets.recommend.search import TitleSearch
+from malsugoi_assets.recommend.similar import SimilarTitles
 from malsugoi_assets.recommend.starters import choose_starters, worth_asking
 from malsugoi_assets.recommend.stored_titles import learnt_titles_of, neighbours_of
 from malsugoi_assets.recommend.weights import WeightsError
@@ -40,12 +41,13 @@ from malsugoi_assets.web.published import Parts, Published
 from malsugoi_assets.web.ranking_tables import lists_a_title, methods_of, weights_of
 from malsugoi_assets.web.records import Title
 from malsugoi_assets.web.sessions import Lru
+from malsugoi_assets.web.similar import similar_titles
 
 T = TypeVar("T")
 log = logging.getLogger("malsugoi.web")
 MAPPED_TITLES = 1_000
 STARTERS = 40
-_ALIKE = 256
+_LIKE = 256
 _RELATIONS = ("anime_id", "relation", "related_kind", "related_id")
 
 
@@ -79,7 +81,7 @@ class Knowledge:
         self._site = site
         self.answers = answers
         self.marks = Marks(root)
-        self.alike = Lru(_ALIKE)
+        self.like = Lru(_LIKE)
 
     def make_ready(self) -> None:
         """Make every part now instead of when it is first asked for, and keep no answer about people who are gone."""
@@ -99,6 +101,7 @@ class Knowledge:
             one = pl.DataFrame(rows, schema=["username", "anime_id", "title", "score", "status"], orient="row")
             for settings in (RecommendationSettings(), RecommendationSettings(diversity=0.5, release_order=True)):
                 ranker.recommender.recommend(one, lambda pairs: pl.Series([7.0] * pairs.height), settings)
+        _ = self.similar  # last: only a title's page needs it
 
     @property
     def features(self) -> pl.DataFrame:
@@ -153,6 +156,12 @@ class Knowledge:
     def starters(self) -> list[int]:
         """Titles to ask somebody about, the most telling first."""
         return self._part("starters", ("title_baselines", "anime_features", "anime_relations"), self._starters)
+
+    @property
+    def similar(self) -> SimilarTitles:
+        """Finds titles like another one."""
+        tables = ("title_baselines", "anime_features", "anime_relations")
+        return self._part("similar", tables, lambda: similar_titles(self.published, self.features, self.relations))
 
     @property
     def map(self) -> CatalogueMap:

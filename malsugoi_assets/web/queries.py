@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from malsugoi_assets.recommend.alike import alike
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.problems import Problem
 from malsugoi_assets.web.records import Found, Metric, Neighbour, Relation, Status, Title, TitlePage
+from malsugoi_assets.web.similar import Like, like
 
 _SIMILAR = 12
 _DETAILS = (
@@ -41,6 +41,7 @@ def title_page(knowledge: Knowledge, anime_id: int) -> TitlePage:
     relations = published.rows(
         "SELECT relation, related_kind, related_id FROM anime_relations WHERE anime_id = ? ORDER BY ALL", anime_id
     )
+    near: Like = knowledge.like.get(anime_id, lambda: like(published, knowledge.similar, anime_id, _SIMILAR))
     return TitlePage(
         anime=anime,
         **{name: row[name] for name in _DETAILS},
@@ -51,35 +52,22 @@ def title_page(knowledge: Knowledge, anime_id: int) -> TitlePage:
             Relation(**r, anime=knowledge.titles.get(r["related_id"]) if r["related_kind"] == "anime" else None)
             for r in relations
         ],
-        similar=similar(knowledge, anime_id),
+        similar=_neighbours(knowledge, near),
+        series=[knowledge.titles[other] for other in near.series],
     )
 
 
-def similar(knowledge: Knowledge, anime_id: int, top: int = _SIMILAR) -> list[Neighbour]:
-    """The titles that are rated alike, the most similar first; too few of these are followed by titles alike in themselves
-    (genres, themes, studios), with support 0.
-    """
-    rows = knowledge.published.rows(
-        "SELECT neighbour_id, similarity, support FROM similarity_matrix WHERE anime_id = ? ORDER BY rank",
-        anime_id,
-    )
-    if len(rows) < top:
-        known = frozenset(row["neighbour_id"] for row in rows)
-        # It looks at the whole catalogue, so what it finds is kept with the state.
-        others = knowledge.alike.get(
-            (anime_id, top),
-            lambda: alike(knowledge.features, anime_id, top - len(rows), known),
-        )
-        rows += [{"neighbour_id": o.anime_id, "similarity": o.likeness, "support": 0} for o in others]
-    named = [row for row in rows if row["neighbour_id"] in knowledge.titles][:top]
+def _neighbours(knowledge: Knowledge, near: Like) -> list[Neighbour]:
     return [
         Neighbour(
             rank=rank,
-            anime=knowledge.titles[row["neighbour_id"]],
-            similarity=round(row["similarity"], 4),
-            support=row["support"],
+            anime=knowledge.titles[other.anime_id],
+            similarity=round(other.similarity, 4),
+            on_lists=round(other.on_lists, 4),
+            in_common=list(other.in_common),
+            support=near.rated_both.get(other.anime_id, 0),
         )
-        for rank, row in enumerate(named, start=1)
+        for rank, other in enumerate(near.titles, start=1)
     ]
 
 

@@ -70,12 +70,14 @@ class Recommendations(Record):
 
 
 class Neighbour(Record):
-    """A title that is rated like another one."""
+    """A title for those who like another one; of another series, one of each."""
 
     rank: int
     anime: Title
-    similarity: float
-    support: int = Field(description="Users who rated both; 0 = alike in genres, themes and studios only.")
+    similarity: float = Field(description="How like it is, 0–1; the order goes by how many know it as well.")
+    on_lists: float = Field(description="Cosine of the two places among everybody's lists; 0 where none are known.")
+    in_common: list[str] = Field(description="Genres, themes, demographics and studios of both, the rarest first.")
+    support: int = Field(description="Users who rated both.")
 
 
 class Relation(Record):
@@ -111,6 +113,7 @@ class TitlePage(Record):
     mean_rating: float | None = Field(description="Their mean.")
     relations: list[Relation]
     similar: list[Neighbour]
+    series: list[Title] = Field(description="The other titles of its own series, in the order of airing.")
 
 
 class Found(Record):

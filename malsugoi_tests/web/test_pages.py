@@ -167,10 +167,18 @@ def test_a_title_is_found_by_a_name_and_guessed_by_a_part(client: TestClient) ->
     assert "No title comes close" in words(client.get("/search?q=%F0%9F%A6%86%F0%9F%A6%86"))
 
 
-def test_a_title_that_nobody_rated_is_like_others_in_itself(client: TestClient) -> None:
-    text = words(client.get(f"/title/{UPCOMING}"))
-    assert "alike in genres, themes or studios" in text
-    assert "rated alike (" in words(client.get("/title/100"))
+def test_a_title_is_like_others_by_what_they_share_and_who_rated_both(client: TestClient) -> None:
+    near = [
+        li.text_content() for li in tree(client.get("/title/100")).xpath("//section[@aria-labelledby='similar']//li")
+    ]
+    assert any(re.search(r"Action.* · \d+ rated both", words_of_it) for words_of_it in near)
+    unrated = tree(client.get(f"/title/{UPCOMING}")).xpath("//section[@aria-labelledby='similar']")[0]
+    said = unrated.text_content()
+    assert "Action" in said
+    assert "rated both" not in said
+    assert "Of its own series: Wandering Lantern" in said
+    listed = unrated.xpath("./ol//a/@href")
+    assert not set(listed) & set(unrated.xpath("./p/a/@href")), "the own series is not among the others"
 
 
 def test_titles_and_names_that_mean_harm_are_text(client: TestClient) -> None:
