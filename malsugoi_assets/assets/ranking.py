@@ -34,8 +34,15 @@ from malsugoi_assets.warehouse.tables import TABLES
 
 
 class PipelineRankingSettings(RankingSettings):
-    """The learnt order's settings in the pipeline."""
+    """The learnt order's settings in the pipeline, where a run should not take longer than a person waits."""
 
+    hides: int = Field(
+        default=2, ge=1, le=10, description="Times that ratings are hidden and everything is learnt from the rest."
+    )
+    learners: int = Field(default=500, ge=1, description="Users a hide whose hidden titles are learnt from.")
+    epochs: int = Field(default=8, ge=1, description="Times that the network sees every user.")
+    members: int = Field(default=2, ge=1, le=16, description="Networks whose mean ranks.")
+    trees: int = Field(default=120, ge=1, le=5000, description="Trees beside the network.")
     seed: int = Field(default=0, ge=0, description="Seed of what is hidden and of the network's training.")
 
 
