@@ -16,10 +16,9 @@ from rich.text import Text
 from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.app.reports import published, rows
 from malsugoi_assets.disk import replace_file
-from malsugoi_assets.mal.plan_export import PlannedTitle, write_plan
+from malsugoi_assets.mal.plan_export import IMPORT_PAGE, PlannedTitle, invented_titles, write_plan
 from malsugoi_assets.settings import Settings
 
-IMPORT_PAGE = "https://myanimelist.net/import.php"
 # What giving way means, by the rule that did.
 GAVE_WAY = {
     "per_franchise": "more of one franchise",
@@ -66,7 +65,7 @@ def write_plan_file(settings: Settings, path: Path, username: str, found: Iterab
     somebody's own export), or cannot be written.
     """
     if settings.source == "replica":
-        raise UserError(f"{settings.root} holds the replica's invented titles: the site knows none of them")
+        raise UserError(invented_titles(settings.root))
     if path.exists():
         raise UserError(f"{path} is there already: name another file")
     listed = list(found)

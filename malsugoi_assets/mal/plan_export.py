@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from lxml import etree  # type: ignore[import-untyped]
 
 from malsugoi_assets.mal.list_export import without_forbidden
 
+IMPORT_PAGE = "https://myanimelist.net/import.php"
 _PLANNED = "Plan to Watch"
 _NO_DATE = "0000-00-00"
 
@@ -24,6 +26,11 @@ class PlannedTitle:
     title: str
     type: str | None = None
     episodes: int | None = None
+
+
+def invented_titles(root: Path) -> str:
+    """Why nothing is planned of a data dir of the replica."""
+    return f"{root} holds the replica's invented titles: the site knows none of them"
 
 
 def write_plan(titles: Iterable[PlannedTitle], username: str) -> bytes:

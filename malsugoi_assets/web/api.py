@@ -17,8 +17,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
-from malsugoi_assets.web import airing, forms, mapping, queries
-from malsugoi_assets.web.asking import asked_of, id_of, kept_or_made, needed_person, pairs_of, person_of
+from malsugoi_assets.web import airing, mapping, queries
+from malsugoi_assets.web.asking import asked_of, id_of, kept_or_made, needed_person, person_of, settings_of, wanted
 from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.people import NOBODY, Person, list_frame, read_export
 from malsugoi_assets.web.problems import Problem
@@ -70,27 +70,16 @@ def _knowledge(request: Request) -> Knowledge:
 
 
 async def _recommendations(request: Request) -> Response:
-    knowledge, person, settings = await asked_of(request, _wanted)
+    knowledge, person, settings = await asked_of(request, wanted)
     key = (*answer_key(knowledge, person), "json", settings)
     made = await kept_or_made(request, person.answers, key, lambda: recommendations(knowledge, person, settings))
     return _json(made)
 
 
-def _wanted(request: Request) -> tuple[Knowledge, Person, RecommendationSettings]:
-    knowledge = _knowledge(request)
-    return knowledge, needed_person(request, knowledge), _settings(request)
-
-
-def _settings(request: Request) -> RecommendationSettings:
-    settings = forms.read(RecommendationSettings, pairs_of(request))
-    assert isinstance(settings, RecommendationSettings)
-    return settings
-
-
 async def _recommend_for_list(request: Request) -> Response:
     """A list in the body: nothing of it is kept, not even for the next request."""
     knowledge: Knowledge = await run_in_threadpool(_knowledge, request)
-    settings = _settings(request)
+    settings = settings_of(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (*_EXPORTS, "application/json"):
         raise Problem(415, "The body is no list.", f"Send JSON, or an export as {' or '.join(_EXPORTS)}.")

@@ -13,6 +13,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+from malsugoi_assets.web import forms
 from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.people import Person, find_user, visitor
@@ -53,9 +55,18 @@ def needed_person(request: Request, knowledge: Knowledge) -> Person:
     return person
 
 
-def pairs_of(request: Request) -> list[tuple[str, str]]:
-    """The address's parameters but the person."""
-    return [(name, value) for name, value in request.query_params.multi_items() if name != "user"]
+def settings_of(request: Request) -> RecommendationSettings:
+    """The settings of the list that the address's parameters but the person name."""
+    pairs = [(name, value) for name, value in request.query_params.multi_items() if name != "user"]
+    settings = forms.read(RecommendationSettings, pairs)
+    assert isinstance(settings, RecommendationSettings)
+    return settings
+
+
+def wanted(request: Request) -> tuple[Knowledge, Person, RecommendationSettings]:
+    """The state in use, and whose recommendations are asked for with which settings; `Problem` as `needed_person`."""
+    knowledge: Knowledge = request.app.state.states.current()
+    return knowledge, needed_person(request, knowledge), settings_of(request)
 
 
 async def asked_of(request: Request, read: Callable[[Request], T]) -> T:

@@ -14,18 +14,18 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
-from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+from malsugoi_assets.mal.plan_export import IMPORT_PAGE
 from malsugoi_assets.settings import Settings
-from malsugoi_assets.web import airing, forms, keeping, mapping, queries
+from malsugoi_assets.web import airing, forms, keeping, mapping, planning, queries
 from malsugoi_assets.web.asking import (
     ID,
     asked_of,
     id_of,
     kept_or_made,
     needed_person,
-    pairs_of,
     person_of,
     uploaded,
+    wanted,
 )
 from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.limits import Limits
@@ -102,7 +102,7 @@ def find_person(request: Request) -> Response:
 
 async def shown_recommendations(request: Request) -> Response:
     """What to watch next, and why."""
-    knowledge, person, settings = await asked_of(request, _wanted)
+    knowledge, person, settings = await asked_of(request, wanted)
 
     def page() -> bytes:
         shown = show(
@@ -113,19 +113,14 @@ async def shown_recommendations(request: Request) -> Response:
             controls=forms.controls(settings, knowledge.vocabulary),
             first=FIRST,
             marked=marked_titles(knowledge, person),
+            plan=f"{planning.PATH}?{request.url.query}" if request.app.state.real_titles else None,
+            import_page=IMPORT_PAGE,
         )
         return bytes(shown.body)
 
     # A page's text costs more than all else where the recommendations are known already.
     key = (*answer_key(knowledge, person), "page", settings)
     return HTMLResponse(await kept_or_made(request, person.answers, key, page))
-
-
-def _wanted(request: Request) -> tuple[Knowledge, Person, RecommendationSettings]:
-    knowledge = _knowledge(request)
-    settings = forms.read(RecommendationSettings, pairs_of(request))
-    assert isinstance(settings, RecommendationSettings)
-    return knowledge, needed_person(request, knowledge), settings
 
 
 def shown_profile(request: Request) -> Response:
@@ -305,6 +300,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/", start),
     ("GET", "/person", find_person),
     ("GET", "/recommendations", shown_recommendations),
+    ("GET", planning.PATH, planning.plan),
     ("GET", "/profile", shown_profile),
     ("GET", "/season", shown_season),
     ("GET", "/map", shown_map),
