@@ -105,14 +105,17 @@ class WeightScorer(_Explaining):
         return [self._of_one(int(row), places, most, sign) for row, (_, places) in zip(rows, asked, strict=True)]
 
     def _of_one(self, row: int, places: Sequence[int], most: int, sign: int) -> list[list[Reason]]:
-        listed = set(self._listed[row].indices.tolist()) if row >= 0 else set()
         weights, ids = self._ranker.columns, self._ranker.ids
+        listed = np.zeros(len(ids), dtype=np.bool_)
+        if row >= 0:
+            listed[self._listed[row].indices] = True
         found = []
         for place in places:
             column = slice(weights.indptr[place], weights.indptr[place + 1])
-            pairs = zip(weights.indices[column], weights.data[column], strict=True)
-            added = [(int(ids[j]), float(w)) for j, w in pairs if sign * w > 0 and j in listed]
-            found.append(_weightiest(added, most))
+            entry, weight = weights.indices[column], weights.data[column]
+            kept = listed[entry] & (sign * weight > 0)
+            added = zip(ids[entry[kept]].tolist(), weight[kept].tolist(), strict=True)
+            found.append(_weightiest(list(added), most))
         return found
 
 
