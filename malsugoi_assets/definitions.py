@@ -23,6 +23,7 @@ from malsugoi_assets.settings import Settings, SettingsError
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError, check_dagster_home
 from malsugoi_assets.warehouse.guards import accepted_tables
 from malsugoi_assets.warehouse.io_manager import LakeIOManager
+from malsugoi_assets.warehouse.lake import CODE_VERSIONS
 
 
 def build_definitions(
@@ -40,8 +41,11 @@ def build_definitions(
         accepted = accepted_tables(settings.accept_changes)
     except (SettingsError, DataDirError) as error:
         raise click.ClickException(str(error)) from error
+    assets = dg.load_assets_from_modules([catalogue, users, collaborative, ranking, deep, recommendations])
+    specs = [spec for asset in assets if isinstance(asset, dg.AssetsDefinition) for spec in asset.specs]
+    CODE_VERSIONS.update({spec.key.to_python_identifier(): spec.code_version or "" for spec in specs})
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([catalogue, users, collaborative, ranking, deep, recommendations]),
+        assets=assets,
         asset_checks=[*DECLARED, gate, *PLAUSIBLE],
         jobs=list(JOBS.values()),
         sensors=[new_users, catch_up],

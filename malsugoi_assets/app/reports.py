@@ -56,8 +56,12 @@ def read_status(settings: Settings) -> dict[str, Any]:
 
         replica = replica_status(settings.root)
     with published(settings) as con:
+        # An older version's database lacks what it did not know, until the next run.
+        there = {row["table_name"] for row in rows(con, "SELECT table_name FROM duckdb_tables()")}
         tables = {
-            name: con.table(name).aggregate("count(*)").fetchall()[0][0] for name, t in TABLES.items() if t.published
+            name: con.table(name).aggregate("count(*)").fetchall()[0][0]
+            for name, t in TABLES.items()
+            if t.published and name in there
         }
         return {
             "data_dir": str(settings.root),

@@ -54,6 +54,8 @@ class PipelineDnnSettings(DnnSettings):
     )
 
 
+_CODE_VERSION = "5"
+"""Part of a build's name too: what another version of the code learnt of the same data is another build, to be judged."""
 _NOT_LEARNT_WITH = {"tolerance", "kept_builds"}
 """Settings that change nothing in what is learnt."""
 
@@ -61,7 +63,7 @@ _NOT_LEARNT_WITH = {"tolerance", "kept_builds"}
 DnnConfig = config_of(PipelineDnnSettings)
 
 
-@table_asset("dnn_model", code_version="4", kinds=["pytorch"])
+@table_asset("dnn_model", code_version=_CODE_VERSION, kinds=["pytorch"])
 def dnn_model(  # noqa: D103
     context: dg.AssetExecutionContext,
     config: DnnConfig,  # type: ignore[valid-type]
@@ -80,7 +82,7 @@ def dnn_model(  # noqa: D103
     learnt_with = chosen.model_dump_json(exclude=_NOT_LEARNT_WITH)
     held, learnt_from = held_out(user_lists, anime_features, anime_relations)
     whole = BlendSettings(network=settings)
-    model_id = build_id(KIND, held, learnt_with + whole.model_dump_json(exclude={"network"}))
+    model_id = build_id(KIND, held, _CODE_VERSION + learnt_with + whole.model_dump_json(exclude={"network"}))
     builds = Builds(warehouse.dir)
     device = compute.resolve()
 

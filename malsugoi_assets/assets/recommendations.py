@@ -47,10 +47,14 @@ def title_marks(warehouse: Warehouse, user_lists: Batches) -> dg.MaterializeResu
         counted.update(dict(said["mark"].value_counts().iter_rows()))
         return {"title_marks": said.select(pl.lit(key).alias("user_batch"), pl.all())}
 
-    return by_batch_result(ByBatch(make, lambda: dict(counted)), user_lists.version)
+    def summary() -> dict[str, Any]:
+        shown = pl.DataFrame(sorted(counted.items()), schema={"mark": pl.String, "titles": pl.Int64}, orient="row")
+        return {"preview": dg.MetadataValue.md(previews.table(shown)), **counted}
+
+    return by_batch_result(ByBatch(make, summary), user_lists.version)
 
 
-@table_asset("recommendations", code_version="4", kinds=["pytorch"])
+@table_asset("recommendations", code_version="5", kinds=["pytorch"])
 def recommendations(  # noqa: D103
     context: dg.AssetExecutionContext,
     config: RecommendationConfig,  # type: ignore[valid-type]

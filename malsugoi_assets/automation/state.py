@@ -68,7 +68,9 @@ def read_state(instance: dg.DagsterInstance, data_dir: DataDir) -> State:
     lake, known = data_dir.lake, data_dir.ledger.users()
     keys = sorted(known["user_batch"].unique().to_list())
     missing = tuple(
-        t for t in ("similarity_matrix", "item_weights", "ranking_model", "dnn_model") if lake.provenance(t) is None
+        t
+        for t in ("similarity_matrix", "item_weights", "ranking_model", "dnn_model")
+        if lake.provenance(t) is None or lake.is_outdated(t)
     )
     with_lists, with_ratings = set(lake.partitions("user_lists")), set(lake.partitions("rating_matrix"))
     batches = tuple(
@@ -83,7 +85,7 @@ def read_state(instance: dg.DagsterInstance, data_dir: DataDir) -> State:
     shares = {}
     for job, table in (("collaborative_filtering", "similarity_matrix"), ("deep_model", "dnn_model")):
         provenance = lake.provenance(table)
-        if provenance is None:
+        if provenance is None or any(lake.is_outdated(t) for t in JOB_ASSETS[job]):
             shares[job] = 1.0
         elif provenance.inputs.get("rating_matrix", ("", ""))[1] == lake.content("rating_matrix"):
             shares[job] = 0.0

@@ -85,11 +85,13 @@ def minutes(table: Table, column: str) -> pl.Series:
 
     if table.frame[column].dtype.is_numeric():
         number = table.frame[column].cast(pl.Float64)
-        return number.set(~(number > 0) | number.is_infinite(), None)
+        return number.set(~(number > 0) | ~number.is_finite(), None)
     words = text(table, column)
     number = words.cast(pl.Float64, strict=False)
     read = words.replace_strict({v: minutes_of(v) for v in words.unique().drop_nulls()}, return_dtype=pl.Float64)
-    return pl.select(pl.when(number > 0).then(number).otherwise(read)).to_series()
+    # Of an empty column `replace_strict` makes text whatever it is told.
+    read = read.cast(pl.Float64)
+    return pl.select(pl.when((number > 0) & number.is_finite()).then(number).otherwise(read)).to_series()
 
 
 def site_scores(table: Table, column: str) -> pl.Series:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from malsugoi_assets.machine import available_threads
+from malsugoi_assets.machine import available_threads, memory_bytes
 from malsugoi_assets.recommend.content import Content, ContentCode, encode, learn_code
 from malsugoi_assets.recommend.devices import compute_threads
 from malsugoi_assets.recommend.dnn_settings import KIND, DnnSettings
@@ -171,11 +171,22 @@ def training_rows(ratings: Ratings, items: Items, settings: DnnSettings, seed: i
     code = learn_code(items)
     content, likeness = encode(items, code), learn_likeness(items)
     # One BLAS thread around all folds: where the limit is set by the first and lifted by the last, the others would go without.
-    with compute_threads(1), ThreadPoolExecutor(settings.threads or available_threads()) as pool:
+    with compute_threads(1), ThreadPoolExecutor(_folds_at_once(ratings, settings)) as pool:
         whole = pool.submit(_learn, ratings, content, likeness, settings, seed, len(ratings.rated))
         rows, inputs = out_of_fold_inputs(ratings, content, likeness, settings, seed, pool)
         catalogue = whole.result()
     return TrainingRows(code, catalogue, inputs, ratings.rating[rows], ratings.user[rows])
+
+
+def _folds_at_once(ratings: Ratings, settings: DnnSettings) -> int:
+    """How many folds are learnt side by side: a thread each, as far as half of the memory reaches; nothing hangs on it.
+
+    A fold holds each user's inverse (4 bytes a pair of the list's rated titles, and half as much again while it is made).
+    """
+    lengths = np.minimum(np.bincount(ratings.rated.user), settings.max_history).astype(np.float64)
+    inverses = 6 * float((lengths**2).sum()) if len(ratings.rated) <= settings.most_joint else 0.0
+    one = inverses + 300 * len(ratings)
+    return max(1, min(settings.threads or available_threads(), int(memory_bytes() / 2 / one)))
 
 
 def train(

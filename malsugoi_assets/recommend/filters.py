@@ -116,7 +116,7 @@ def _rules(frame: pl.DataFrame, settings: RecommendationSettings, recaps: frozen
         rules["the catalogue knows nothing of it but its name"] = known
     if settings.types:
         wanted = kind.is_in([name.lower() for name in settings.types])
-        rules[f"it is no {_listed(settings.types)}"] = wanted.fill_null(False)
+        rules[f"it is no {_listed(settings.types)}"] = wanted.fill_null(frame["type"].null_count() == frame.height)
     if settings.ages:
         rules[f"it is not rated {_listed(settings.ages)}"] = age.is_in([*settings.ages])
     if settings.without_genres:

@@ -159,6 +159,7 @@ def learn_order(
     likeness, series = learn_likeness(items), learn_series(items)
     inputs: list[Matrix] = []
     liked: list[npt.NDArray[np.bool_]] = []
+    are_titles: list[npt.NDArray[np.bool_]] = []
     for number in range(settings.hides):
         random = np.random.default_rng((seed, number))
         hidden = hide(ratings, settings, random)
@@ -177,16 +178,18 @@ def learn_order(
             can_learn = won.any(axis=1)
             inputs.append(shown[can_learn])
             liked.append(won[can_learn])
+            are_titles.append(item[can_learn] >= 0)
     if not sum(map(len, inputs)):
         raise NothingToLearnError(
             f"no order can be learnt: no user has {settings.least_ratings} ratings with a liked one to hide"
         )
-    seen, wins = np.concatenate(inputs), np.concatenate(liked)
+    seen, wins, there = np.concatenate(inputs), np.concatenate(liked), np.concatenate(are_titles)
     some = wins | (np.random.default_rng((seed, settings.hides)).random(wins.shape) < settings.unliked_share)
+    some &= there
     # Both need one thread each, and the trees' is compiled code: they grow while the network learns.
     with ThreadPoolExecutor(1) as beside:
         trees = beside.submit(grow_likely, seen[some], wins[some], settings.boosting, seed)
-        network = learn_network(seen, wins, settings, seed)
+        network = learn_network(seen, wins, settings, seed, there)
         grown = trees.result()
     titles = learn_title_scores(ratings, items, settings, likeness, series)
     return LearntOrder(titles, network, grown, settings.trees_weight, settings.candidates)

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Matrix = npt.NDArray[np.float32]
 _LAYERS = 3
+_NEVER = -1e9
+"""Finite: what is filled up is never liked, and nothing times nothing has to be nothing."""
 
 
 class NetworkSettings(BaseModel):
@@ -78,9 +80,15 @@ class RankingNetwork:
 
 
 def learn_network(
-    inputs: Matrix, liked: npt.NDArray[np.bool_], settings: NetworkSettings, seed: int
+    inputs: Matrix,
+    liked: npt.NDArray[np.bool_],
+    settings: NetworkSettings,
+    seed: int,
+    there: npt.NDArray[np.bool_] | None = None,
 ) -> RankingNetwork:
     """Learn from `inputs` (users, candidates, columns) and which candidates were liked (users, candidates).
+
+    `there`: which candidates are titles, where users with few of them have their rows filled up; None = all.
 
     Minimises - Σ_u Σ_{i liked} log softmax_i(f(x_u·)) / √n_u: the listwise loss of Cao et al. 2007 ("ListNet"), n_u = the
     user's liked candidates; the root keeps long lists from drowning the others.
@@ -89,10 +97,14 @@ def learn_network(
 
     from malsugoi_assets.recommend.training import seeded
 
+    there = np.ones(liked.shape, dtype=np.bool_) if there is None else there
     flat = inputs.reshape(-1, inputs.shape[-1])
+    if not there.all():
+        flat = flat[there.ravel()]
     mean, spread = flat.mean(axis=0), flat.std(axis=0) + np.float32(1e-6)
     x = torch.from_numpy((inputs - mean) / spread)
     y = torch.from_numpy(liked.astype(np.float32))
+    filler = None if there.all() else torch.from_numpy(~there)
     steps = settings.epochs * -(-len(x) // settings.users_a_batch)
     members = []
     # One thread: the steps are small, and more threads wait for each other longer than they work.
@@ -105,7 +117,10 @@ def learn_network(
             schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.rate, total_steps=max(steps, 2))
             for _ in range(settings.epochs):
                 for rows in torch.split(torch.randperm(len(x), generator=generator), settings.users_a_batch):
-                    likely = torch.log_softmax(network(x[rows])[..., 0], dim=1)
+                    score = network(x[rows])[..., 0]
+                    if filler is not None:
+                        score = score.masked_fill(filler[rows], _NEVER)
+                    likely = torch.log_softmax(score, dim=1)
                     loss = -((likely * y[rows]).sum(1) / y[rows].sum(1).sqrt()).mean()
                     optimizer.zero_grad(set_to_none=True)
                     loss.backward()  # type: ignore[no-untyped-call]

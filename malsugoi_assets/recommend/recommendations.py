@@ -23,6 +23,8 @@ from malsugoi_assets.recommend.scoring import OrderRanker, Ranker, Reason, Score
 
 Predictions = Callable[[pl.DataFrame], pl.Series]
 _USERS_AT_A_TIME = 256
+_AT_CHOICE = 400
+"""Titles, the best scored, in whose spread the dial to hidden gems turns."""
 _WIDER = 5
 """How many times the length is looked at where genres are to vary."""
 _MOST_SPREADS = 3.0
@@ -160,11 +162,13 @@ def chosen_titles(person: Person, score: Scores, titles: Catalogue, settings: Re
     """The person's list by the dial and the diversity of the settings."""
     if not settings.gems and not settings.diversity:
         return choose(person, score, titles, settings)
-    adjusted = _in_spreads(score)
+    # Over the catalogue scores spread far more than among those that may come to stand on the list.
+    best = np.argsort(-score, kind="stable")[:_AT_CHOICE]
+    adjusted = _in_spreads(score, best)
     if settings.gems:
         place = np.empty(len(titles.ids), dtype=np.float32)
         place[titles.by_popularity] = -np.log1p(np.arange(len(titles.ids), dtype=np.float32))
-        adjusted = adjusted - np.float32(settings.gems) * _in_spreads(place)
+        adjusted = adjusted - np.float32(settings.gems) * _in_spreads(place, best)
     if not settings.diversity:
         return choose(person, adjusted, titles, settings)
     wide = choose(person, adjusted, titles, settings.model_copy(update={"length": _WIDER * settings.length}))
@@ -177,12 +181,13 @@ def _varied(wide: list[Choice], score: Scores, genres: Scores, settings: Recomme
     Likeness is the largest cosine of the genres to a title before it. What a rule gave way for stays behind.
     """
     fit = [choice for choice in wide if not choice.gave_way]
+    if not fit:
+        return wide[: settings.length]
     chosen: list[Choice] = []
     likeness = np.zeros(len(fit), dtype=np.float32)
     places = np.array([choice.place for choice in fit], dtype=np.int64)
     left = np.ones(len(fit), dtype=np.bool_)
-    # Over the catalogue scores spread far more than among what may stand on the list.
-    own = _in_spreads(score[places])
+    own = _in_spreads(score, places)[places]
     while left.any() and len(chosen) < settings.length:
         worth = np.where(left, own - np.float32(_MOST_SPREADS * settings.diversity) * likeness, -np.inf)
         best = int(worth.argmax())
@@ -192,8 +197,10 @@ def _varied(wide: list[Choice], score: Scores, genres: Scores, settings: Recomme
     return (chosen + [choice for choice in wide if choice.gave_way])[: settings.length]
 
 
-def _in_spreads(values: Scores) -> Scores:
-    return np.asarray((values - values.mean()) / (values.std() + 1e-9), dtype=np.float32)
+def _in_spreads(values: Scores, among: npt.NDArray[np.int64]) -> Scores:
+    """The values in the mean and the spread of those `among` them."""
+    some = values[among]
+    return np.asarray((values - some.mean()) / (some.std() + 1e-9), dtype=np.float32)
 
 
 def _popularity(features: pl.DataFrame, listed: pl.DataFrame) -> npt.NDArray[np.float64]:

@@ -28,6 +28,10 @@ EVERY = "*"
 _METADATA_KEY = "malsugoi"
 
 
+CODE_VERSIONS: dict[str, str] = {}
+"""Table → version of the code that makes it, where that code is loaded (`definitions` notes it)."""
+
+
 class LakeError(RuntimeError):
     """A partition file that is missing or cannot be read; says which and what to do."""
 
@@ -167,11 +171,19 @@ class Lake:
         return sum(p.rows for p in found if p)
 
     def is_current(self, table: str, partition: str = WHOLE, *, code_version: str | None = None) -> bool:
-        """Whether the file exists and was made from what is there now (and by the given code version)."""
+        """Whether the file exists and was made from what is there now, by this version of the code (or the given one)."""
         provenance = self.provenance(table, partition)
         if provenance is None or (code_version is not None and provenance.code_version != code_version):
             return False
+        if self.is_outdated(table, partition):
+            return False
         return all(self.content(name, part) == seen for name, (part, seen) in provenance.inputs.items())
+
+    def is_outdated(self, table: str, partition: str = WHOLE) -> bool:
+        """Whether the file was made by another version of the code than the one that is loaded and makes the table."""
+        provenance = self.provenance(table, partition)
+        made_by = provenance.code_version if provenance else ""
+        return bool(made_by) and made_by != CODE_VERSIONS.get(table, made_by)
 
     def snapshot(self) -> dict[str, dict[str, Path]]:
         """All files there are: table → partition → path."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from malsugoi_assets.disk import file_lock, replace_file
+from malsugoi_assets.warehouse.forgotten import Forgotten
 
 Mark = Literal["seen", "not interested"]
 
@@ -26,6 +27,7 @@ class Marks:
     def __init__(self, root: Path) -> None:
         self._path = root / "state" / "marks.json"
         self._lock = root / "locks" / "marks.lock"
+        self._forgotten = Forgotten(root)
 
     def of(self, username: str) -> dict[int, Mark]:
         """A user's marks by title."""
@@ -39,8 +41,11 @@ class Marks:
         )
 
     def put(self, username: str, anime_id: int, mark: Mark | None) -> None:
-        """Set a title's mark, or take it away (None)."""
+        """Set a title's mark, or take it away (None). `MarksError` for somebody who asked to be forgotten."""
         with file_lock(self._lock, what="marking titles"):
+            # Within the lock: whoever forgets takes the marks away after having noted the name.
+            if self._forgotten.has(username):
+                raise MarksError(f"{username} asked to be forgotten here; nothing was noted")
             known = self._read()
             own = known.get(username, {})
             own.pop(str(anime_id), None)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from malsugoi_assets.mal.list_writing import write_list
 from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.settings import PREFIX, Settings, variable
+from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.marks import MarksError
 from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.problems import Problem
@@ -27,11 +28,14 @@ _USERS_MISTAKE = 2
 
 def keep(settings: Settings, knowledge: Knowledge, session: Session, name: str) -> None:
     """Make the list a user of the data dir, with the marks. `Problem` (409, 422, 500) in the command's own words."""
-    taken = knowledge.published.rows("SELECT username FROM users WHERE lower(username) = lower(?)", name)
-    if taken:
+    if not name.isprintable():  # no command takes it; what else is no name it says itself
+        raise Problem(
+            422, f"{name[:40]!r} cannot be a user's name here.", "Letters, digits, '_', '-' and '.', at most 64."
+        )
+    if (taken := _taken(settings, knowledge, name)) is not None:
         raise Problem(
             409,
-            f"Somebody is called {taken[0]['username']} here already.",
+            f"Somebody is called {taken} here already.",
             "Go back and choose another name. `malsugoi import-list` replaces a list that was imported before.",
         )
     entries = entries_of(session)
@@ -43,6 +47,15 @@ def keep(settings: Settings, knowledge: Knowledge, session: Session, name: str) 
             knowledge.marks.put(name, anime_id, mark)
     except (MarksError, OSError) as error:
         raise Problem(500, f"The list is kept, what you marked is not: {error}.") from error
+
+
+def _taken(settings: Settings, knowledge: Knowledge, name: str) -> str | None:
+    """Who is called so, or so that files would take the two for one; also who is not published yet."""
+    known = DataDir(settings.root).ledger.spelling(name)
+    if known is not None:
+        return known
+    found = knowledge.published.rows("SELECT username FROM users WHERE lower(username) = lower(?)", name)
+    return str(found[0]["username"]) if found else None
 
 
 def entries_of(session: Session) -> list[ListEntry]:

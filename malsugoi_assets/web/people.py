@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -164,7 +164,8 @@ def read_export(body: bytes, limits: Limits) -> tuple[str | None, pl.DataFrame, 
     if not export.entries:
         raise Problem(422, "The list is empty: there is nothing to go by.")
     rows = [(NOBODY, e.anime_id, (e.title or "")[: limits.text], e.score, e.status) for e in export.entries]
-    return (export.username or "")[: limits.text] or None, list_frame(rows), export.entries
+    sent = tuple(replace(entry, title=entry.title and entry.title[: limits.text]) for entry in export.entries)
+    return (export.username or "")[: limits.text] or None, list_frame(rows), sent
 
 
 def list_frame(rows: Iterable[tuple[str, int, str, int | None, str | None]]) -> pl.DataFrame:

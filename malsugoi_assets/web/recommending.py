@@ -34,7 +34,7 @@ def recommendations(knowledge: Knowledge, person: Person, settings: Recommendati
 def answer_key(knowledge: Knowledge, person: Person) -> tuple[Hashable, ...]:
     """What an answer for the person depends on, beside the settings: the models, and for a stored user what is published."""
     published = knowledge.published.path if person.stored else None
-    return *_models_key(knowledge, person), published, person.barred
+    return *_models_key(knowledge, person), published, frozenset(person.marks.items())
 
 
 def _models_key(knowledge: Knowledge, person: Person) -> tuple[Hashable, ...]:

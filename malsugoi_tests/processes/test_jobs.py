@@ -40,7 +40,7 @@ def run_job(data_dir: Path, job: str) -> None:
     done = execute(data_dir, job, *(batch("batch-000000") if job in ("user_batch", "batch_predictions") else ()))
     assert done.returncode == 0, done.stdout
     rows = {table: query(data_dir, f"SELECT count(*) FROM {table}")[0][0] for table in MADE[job]}
-    assert all(rows.values()), rows
+    assert [table for table, count in rows.items() if not count] in ([], ["title_marks"]), rows  # nobody marks here
 
 
 @pytest.mark.parametrize("job", ["catalogue", "discover_users"])

@@ -4,14 +4,22 @@ from pathlib import Path
 
 import dagster as dg
 import polars as pl
+import pytest
 
 from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.automation.partitions import register_batches
+from malsugoi_assets.warehouse import lake
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.io_manager import LakeIOManager
 from malsugoi_tests.warehouse.frames import frame, write_lists
 
 SEEN: dict[str, list[str]] = {}
+
+
+@pytest.fixture(autouse=True)
+def _no_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The assets here are of no version that the project's own may be held against."""
+    monkeypatch.setattr(lake, "CODE_VERSIONS", {})
 
 
 @table_asset("rating_matrix", code_version="1")
@@ -69,3 +77,19 @@ def test_a_file_names_what_it_was_made_from(tmp_path: Path) -> None:
     assert not data_dir.lake.is_current("title_baselines")
     assert data_dir.lake.is_current("cf_predictions", "batch-000000")
     assert not data_dir.lake.is_current("cf_predictions", "batch-000002")
+
+
+def test_what_another_version_of_the_code_made_is_not_current(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found in review: after an update the old order stayed, could not be read, and every run failed the same way."""
+    data_dir = DataDir(tmp_path)
+    write_lists(data_dir, "batch-000000", {"ann": {1: 5}})
+    assert run(data_dir, "batch-000000", "batch-000000", "rating_matrix", "title_baselines").success
+    assert data_dir.lake.is_current("title_baselines")
+    monkeypatch.setitem(lake.CODE_VERSIONS, "title_baselines", "another")
+    assert data_dir.lake.is_outdated("title_baselines")
+    assert not data_dir.lake.is_current("title_baselines")
+    assert not data_dir.lake.is_outdated("similarity_matrix"), "it was not made at all"
+    monkeypatch.delitem(lake.CODE_VERSIONS, "title_baselines")
+    assert data_dir.lake.is_current("title_baselines"), "a command that does not load the code cannot tell"

@@ -57,7 +57,8 @@ def test_the_content_hash_does_not_see_when_something_was_fetched(lake: Lake) ->
     assert first.content == second.content
 
 
-def test_a_file_is_current_until_what_it_was_made_from_changes(lake: Lake) -> None:
+def test_a_file_is_current_until_what_it_was_made_from_changes(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("malsugoi_assets.warehouse.lake.CODE_VERSIONS", {})
     lake.write(RATINGS, rating(), "batch-000000")
     seen = {"rating_matrix": (EVERY, lake.content("rating_matrix") or "")}
     lake.write(TABLES["title_baselines"], frame("title_baselines"), inputs=seen, code_version="1")

@@ -96,9 +96,23 @@ def test_nobody_elses_name_is_taken(visiting: TestClient, name: str, commands: l
     assert commands == []
 
 
-def test_a_name_that_is_none_is_refused_in_the_commands_words(visiting: TestClient, root: Path) -> None:
+@pytest.mark.parametrize("name", ["Weiß", "WEISS", "weiss"])
+def test_a_name_that_folds_into_anothers_is_theirs(
+    visiting: TestClient, root: Path, name: str, commands: list[tuple[list[str], bytes]]
+) -> None:
+    """Found in review: the list of weiss would have been replaced; also where weiss is not published yet."""
+    DataDir(root).ledger.add(["weiss"], batch_size=10)
     send(visiting, export(LIKES))
-    answer = visiting.post("/keep", data={"name": "--help ../x"}, headers=OWN)
+    answer = visiting.post("/keep", data={"name": name}, headers=OWN)
+    assert answer.status_code == 409
+    assert "Somebody is called weiss here already" in words(answer)
+    assert commands == []
+
+
+@pytest.mark.parametrize("name", ["--help ../x", "a\0b"])
+def test_a_name_that_is_none_is_refused(visiting: TestClient, name: str) -> None:
+    send(visiting, export(LIKES))
+    answer = visiting.post("/keep", data={"name": name}, headers=OWN)
     assert answer.status_code == 422
     assert "cannot be a user's name here" in words(answer)
     assert visiting.get("/recommendations").status_code == 200, "the list is in memory still"
