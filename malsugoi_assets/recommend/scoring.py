@@ -188,7 +188,9 @@ class OrderScorer(_Explaining):
         item = np.searchsorted(self._order_ids, wanted[known])
         entry = self._ratings.item[self._rows[row]] if row >= 0 and most else np.empty(0, np.int32)
         proposed = self._ranker.proposing[:, item].tocsr()[entry].toarray()
-        nearest = np.argsort(-proposed, axis=0, kind="stable")[: most + 1]
+        # Few titles leave room to try more entries of each: one that is asked about alone gets the reasons of its list.
+        a_title = max(most + 1, self._MOST_TRIED // max(len(item), 1))
+        nearest = np.argsort(-proposed, axis=0, kind="stable")[:a_title]
         worth = np.zeros(len(entry), dtype=np.float64)
         np.add.at(worth, nearest, np.take_along_axis(proposed, nearest, axis=0))
         # Before any other what is nearest to one of the titles: a list's favourites would crowd it out.
