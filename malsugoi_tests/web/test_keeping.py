@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +17,7 @@ from malsugoi_assets.web import keeping
 from malsugoi_assets.web.app import build_app
 from malsugoi_tests.app.test_import_list import CATALOGUE, RATINGS, run_stages, settings_of
 from malsugoi_tests.web.test_pages import words
-from malsugoi_tests.web.world import ADDRESS, LIKES, OWN, USER, browsing, export, send
-
-
-@pytest.fixture
-def root(world: Path, tmp_path: Path) -> Path:
-    """A copy of the world to keep a list in."""
-    shutil.copytree(world, tmp_path / "data", symlinks=True)
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def visiting(root: Path) -> Iterator[TestClient]:
-    with browsing(root) as client:
-        yield client
+from malsugoi_tests.web.world import ADDRESS, LIKES, OWN, USER, export, send
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,19 +11,6 @@ from starlette.testclient import TestClient
 from malsugoi_assets.warehouse.marks import Marks
 from malsugoi_tests.web.test_pages import tree, words
 from malsugoi_tests.web.world import LIKES, OWN, USER, browsing, export, send
-
-
-@pytest.fixture
-def root(world: Path, tmp_path: Path) -> Path:
-    """A copy of the world to mark titles in."""
-    shutil.copytree(world, tmp_path / "data", symlinks=True)
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def visiting(root: Path) -> Iterator[TestClient]:
-    with browsing(root) as client:
-        yield client
 
 
 def shown(answer: object) -> list[int]:
