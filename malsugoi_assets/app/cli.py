@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import click
@@ -21,6 +17,7 @@ from malsugoi_assets.settings import Settings, SettingsError
 _FIRST = ("run", "status", "recommend", "similar")
 # Commands with a module of their own, imported when they are called.
 _ELSEWHERE = {
+    "dev": "malsugoi_assets.app.dev",
     "evaluate": "malsugoi_assets.app.evaluate",
     "explain": "malsugoi_assets.app.recommend",
     "forget": "malsugoi_assets.app.forget",
@@ -30,8 +27,6 @@ _ELSEWHERE = {
     "recommend": "malsugoi_assets.app.recommend",
     "serve": "malsugoi_assets.app.serve",
 }
-# The group without partitions: there the page launches all at once, and the sensors do the rest.
-_SOURCES_PAGE = "http://127.0.0.1:3000/locations/__repository__@malsugoi/asset-groups/sources"
 _WORDS_SHOWN = 4
 _SERIES_SHOWN = 6
 console = Console()
@@ -80,28 +75,6 @@ def run(source: str | None) -> None:
     from malsugoi_assets.app.run import run_all
 
     run_all(load_settings(source=source), console)
-
-
-@main.command()
-def dev() -> None:
-    """Open Dagster's page on 127.0.0.1:3000."""
-    from malsugoi_assets.app.instance import dot_env_names_another, open_instance, write_dot_env
-
-    settings = load_settings()
-    open_instance(settings)
-    write_dot_env(settings, Path.cwd())
-    console.print(f"Nothing there yet? Open {_SOURCES_PAGE} and click Materialize all.", soft_wrap=True)
-    # What Dagster says of its own commands is no news for who typed ours.
-    env = {"PYTHONWARNINGS": "ignore:Function `dev_command` is superseded"} | os.environ
-    command = [str(Path(sys.executable).with_name("dagster")), "dev", "--host", "127.0.0.1", "--port", "3000"]
-    if not dot_env_names_another(settings, here := Path.cwd()):
-        sys.exit(subprocess.call(command, env=env))
-    # Dagster reads `.env` from the working directory and lets it outrank the environment: start it elsewhere.
-    paths = {"MALSUGOI_DATA_DIR": str(settings.root)}
-    if settings.files_dir:
-        paths["MALSUGOI_FILES_DIR"] = str(settings.files_dir.expanduser().absolute())
-    command += ["-w", str(here / "workspace.yaml")]
-    sys.exit(subprocess.call(command, cwd=settings.root, env=env | paths))
 
 
 @main.command()

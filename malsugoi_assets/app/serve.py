@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-
 import click
 
 from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.app.ports import HOST, listen
 
 
 @click.command()
@@ -26,13 +25,8 @@ def serve(port: int) -> None:
         app = build_app(load_settings())
     except DataDirError as error:
         raise UserError(str(error)) from error
-    with socket.socket() as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise UserError(f"port {port} of 127.0.0.1 cannot be had ({error.strerror}): use --port") from error
-        console.print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)", markup=False)
+    with listen(port) as listening:
+        console.print(f"http://{HOST}:{port}  (Ctrl-C ends it)", markup=False)
         config = uvicorn.Config(
             app,
             log_level="warning",

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+import malsugoi_assets
 from malsugoi_assets.app.cli import main
+from malsugoi_assets.app.ports import listen
 
 
 def malsugoi(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -92,21 +94,50 @@ def test_a_second_run_on_the_same_data_dir(tmp_path: Path) -> None:
         assert_one_line(malsugoi(tmp_path, "run"), "already under way", "12345")
 
 
+def started_by_dev(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], dict[str, Any], str]:
+    """What `malsugoi dev` starts Dagster with (the words, where and with which environment), and on which port."""
+    started: list[tuple[list[str], dict[str, Any]]] = []
+    monkeypatch.setattr("subprocess.call", lambda command, **more: started.append((command, more)) or 0)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    with listen(0) as free:
+        port = str(free.getsockname()[1])
+    done = CliRunner().invoke(main, ["dev", "--port", port])
+    assert done.exit_code == 0, done.output
+    assert f"http://127.0.0.1:{port}/" in done.output
+    ((command, more),) = started
+    return command, more, port
+
+
 def test_dev_on_another_data_dir_starts_where_the_folders_dot_env_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dagster lets `.env` outrank the environment, so the other data dir was refused."""
     (tmp_path / "workspace.yaml").write_text("load_from: []\n")
     (tmp_path / ".env").write_text(f"DAGSTER_HOME={tmp_path / 'data' / 'dagster'}\n")
-    started: list[tuple[list[str], dict[str, Any]]] = []
-    monkeypatch.setattr("subprocess.call", lambda command, **more: started.append((command, more)) or 0)
     monkeypatch.setenv("MALSUGOI_DATA_DIR", "other")
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(main, ["dev"])
-    assert done.exit_code == 0, done.output
-    ((command, more),) = started
+    command, more, port = started_by_dev(monkeypatch)
+    assert command[command.index("--port") + 1] == port
     assert command[-2:] == ["-w", str(tmp_path / "workspace.yaml")]
     assert more["cwd"] == tmp_path / "other"
     assert more["env"]["MALSUGOI_DATA_DIR"] == str(tmp_path / "other")
     assert more["env"]["DAGSTER_HOME"] == str(tmp_path / "other" / "dagster")
+
+
+def test_dev_in_a_folder_without_workspace_opens_that_of_the_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MALSUGOI_DATA_DIR", "mine")
+    monkeypatch.chdir(tmp_path)
+    command, more, _ = started_by_dev(monkeypatch)
+    assert command[-2:] == ["-w", str(Path(malsugoi_assets.__file__).parent.parent / "workspace.yaml")]
+    assert more["cwd"] == tmp_path / "mine"
+    assert not (tmp_path / ".env").exists()
+
+
+@pytest.mark.parametrize("command", ["dev", "serve"])
+def test_a_port_that_is_taken_is_one_line_before_anything_starts(tmp_path: Path, command: str) -> None:
+    with listen(0) as taken:
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert_one_line(malsugoi(tmp_path, command, "--port", port), port, "--port")

@@ -1,0 +1,50 @@
+"""`malsugoi dev`: Dagster's page on this data dir."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.app.ports import HOST, listen
+
+# The group without partitions: there the page launches all at once, and the sensors do the rest.
+_SOURCES = "/locations/__repository__@malsugoi/asset-groups/sources"
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Of 127.0.0.1.")
+def dev(port: int) -> None:
+    """Open Dagster's page: the lineage, its runs, checks and plots. Ctrl-C ends it."""
+    from malsugoi_assets.app.cli import console, load_settings
+    from malsugoi_assets.app.instance import dot_env_names_another, open_instance, write_dot_env
+
+    settings = load_settings()
+    listen(port).close()  # Dagster itself would say so in a traceback, half a minute later.
+    open_instance(settings)
+    write_dot_env(settings, Path.cwd())
+    page = f"http://{HOST}:{port}{_SOURCES}"
+    console.print(f"Nothing there yet? Open {page} and click Materialize all.", soft_wrap=True)
+    # What Dagster says of its own commands is no news for who typed ours.
+    env = {"PYTHONWARNINGS": "ignore:Function `dev_command` is superseded"} | os.environ
+    command = [str(Path(sys.executable).with_name("dagster")), "dev", "--host", HOST, "--port", str(port)]
+    workspace = _workspace(here := Path.cwd())
+    if workspace.parent == here and not dot_env_names_another(settings, here):
+        sys.exit(subprocess.call(command, env=env))
+    # Dagster reads `.env` from the working directory and lets it outrank the environment: start it elsewhere.
+    paths = {"MALSUGOI_DATA_DIR": str(settings.root)}
+    if settings.files_dir:
+        paths["MALSUGOI_FILES_DIR"] = str(settings.files_dir.expanduser().absolute())
+    sys.exit(subprocess.call([*command, "-w", str(workspace)], cwd=settings.root, env=env | paths))
+
+
+def _workspace(here: Path) -> Path:
+    """workspace.yaml of this folder, or of the clone that is installed, so that the command works in any folder."""
+    for folder in (here, Path(__file__).parents[2]):
+        if (folder / "workspace.yaml").exists():
+            return folder / "workspace.yaml"
+    raise UserError("there is no workspace.yaml here: start this in the folder of your clone of MALSugoi")
