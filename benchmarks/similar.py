@@ -189,8 +189,11 @@ def main(roots: tuple[Path, ...], pairs: Path, half: str, fitted: bool) -> None:
     for root, world in zip(roots, worlds, strict=True):
         there = [i for i in titles if world.place(i) is not None]
         print(f"{root}: {len(there)} titles of the half “{half}”")
-        report(world, related, there)
-    if fitted:
+        if there:
+            report(world, related, there)
+        else:
+            print(f"  none of the {len(titles)} titles that somebody recommended is in this catalogue")
+    if fitted and any(world.place(i) is not None for world in worlds for i in titles):
         print(fit(worlds, related, titles))
 
 

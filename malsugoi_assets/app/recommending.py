@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.people import Person, list_frame
 from malsugoi_assets.web.published import Parts, Published
 from malsugoi_assets.web.ranking_tables import lists_a_title, methods_of, weights_of
-from malsugoi_assets.web.recommending import predict
+from malsugoi_assets.web.recommending import expected_values
 from malsugoi_assets.web.sessions import Lru
 
 _LOOKED_AT = 1_000
@@ -49,10 +49,7 @@ def make_recommendations(settings: Settings, username: str, wanted: Recommendati
     """By `wanted`, in the columns of the table, and with `title` and `gave_way`. Raises `UserError`."""
     state = Published(published_file(settings))
     stored = _read(settings, state, username)
-    made = stored.recommender.recommend(
-        stored.lists, lambda pairs: _ratings(state, stored.username, pairs), wanted, stored.barred
-    )
-    return _titled(stored, made)
+    return _recommended(stored, _ratings(settings, state, stored), wanted)
 
 
 def recommend_list(
@@ -61,16 +58,8 @@ def recommend_list(
     """As `make_recommendations`, for a list that is at hand and stored nowhere; rated by `cf`. Raises `UserError`."""
     state = Published(published_file(settings))
     rows = ((username, e.anime_id, e.title or "", e.score, e.status) for e in entries)
-    person = Person(username, list_frame(rows), username, stored=False)
-    stored = _with_models(settings, state, username, person.entries)
-    knowledge = Knowledge(state, settings.root, Parts(), Lru(0), None)
-
-    def ratings(pairs: pl.DataFrame) -> pl.Series:
-        rated = predict(knowledge, person, pairs["anime_id"].to_list())
-        known = {anime_id: rating.predicted_rating for anime_id, rating in rated.items()}
-        return pl.Series([known.get(i) for i in pairs["anime_id"]], dtype=pl.Float32)
-
-    return _titled(stored, stored.recommender.recommend(stored.lists, ratings, wanted, stored.barred))
+    stored = _with_models(settings, state, username, list_frame(rows))
+    return _recommended(stored, _ratings(settings, state, stored, is_user=False), wanted)
 
 
 def has_marks(settings: Settings, username: str) -> bool:
@@ -124,9 +113,7 @@ def explain_title(settings: Settings, username: str, title: str, wanted: Recomme
         "listed": anime_id in person.listed,
         "place": int(place[0]) if len(place) else None,
         "score": float(scorer.scores([stored.username])[0, at]) if at is not None else None,
-        "predicted_rating": _ratings(
-            state, stored.username, pl.DataFrame({"username": [stored.username], "anime_id": [anime_id]})
-        )[0],
+        "predicted_rating": _ratings(settings, state, stored)([anime_id])[0],
         "ranked_by": stored.ranked_by,
         "because": _entries(stored, scorer.reasons(asked, wanted.reasons)),
         "though": _entries(stored, scorer.objections(asked, wanted.reasons)),
@@ -143,7 +130,12 @@ def _what_stands_before(stored: _Stored, listed: pl.DataFrame, anime_id: int) ->
     return f"more than {_LOOKED_AT:,} titles stand before it"
 
 
-def _titled(stored: _Stored, made: pl.DataFrame) -> list[dict[str, Any]]:
+def _recommended(
+    stored: _Stored, rate: Callable[[Iterable[int]], pl.Series], wanted: RecommendationSettings
+) -> list[dict[str, Any]]:
+    made = stored.recommender.recommend(
+        stored.lists, lambda pairs: rate(pairs["anime_id"].to_list()), wanted, stored.barred
+    )
     titles = stored.features.select("anime_id", "title")
     return made.join(titles, on="anime_id", how="left", maintain_order="left").to_dicts()
 
@@ -199,26 +191,27 @@ def _ranking(root: Path, state: Published) -> tuple[Any, str]:
         raise UserError(str(error)) from error
 
 
-def _ratings(state: Published, username: str, pairs: pl.DataFrame) -> pl.Series:
-    """The ratings that are stored, by the network else by `cf`; for other titles the baseline of title and user."""
-    known = state.rows(
-        """
-        WITH own AS (SELECT avg(m.rating - b.global_mean - b.bias) * count(*) / (count(*) + 5) AS bias
-                     FROM rating_matrix m JOIN title_baselines b USING (anime_id) WHERE m.username = $1),
-             mean AS (SELECT coalesce(max(global_mean), 5.5) AS mean FROM title_baselines)
-        SELECT a.anime_id,
-               coalesce(r.predicted_rating, c.predicted_rating,
-                        (SELECT mean FROM mean) + coalesce(b.bias, 0) + coalesce((SELECT bias FROM own), 0)) AS rating
-        FROM (SELECT unnest($2::INTEGER[]) AS anime_id) a
-        LEFT JOIN (FROM recommendations WHERE username = $1) r USING (anime_id)
-        LEFT JOIN (FROM cf_predictions WHERE username = $1) c USING (anime_id)
-        LEFT JOIN title_baselines b USING (anime_id)
-        """,
-        username,
-        pairs["anime_id"].to_list(),
+def _ratings(
+    settings: Settings, state: Published, stored: _Stored, *, is_user: bool = True
+) -> Callable[[Iterable[int]], pl.Series]:
+    """What rates titles for the list, as the page does; NULL where nothing can be said. `is_user`: of the data dir."""
+    knowledge = Knowledge(state, settings.root, Parts(), Lru(0), None)
+    batch = state.rows("SELECT user_batch FROM users WHERE username = ?", stored.username) if is_user else []
+    person = Person(
+        stored.username,
+        stored.lists,
+        stored.username,
+        stored=is_user,
+        batch=batch[0]["user_batch"] if batch else "",
+        answers=Lru(8),
     )
-    rating = {row["anime_id"]: row["rating"] for row in known}
-    return pl.Series([rating[i] for i in pairs["anime_id"]], dtype=pl.Float32).clip(1, 10)
+
+    def rate(anime_ids: Iterable[int]) -> pl.Series:
+        wanted = list(anime_ids)
+        known = expected_values(knowledge, person, wanted)
+        return pl.Series([known[i][0] if i in known else None for i in wanted], dtype=pl.Float32)
+
+    return rate
 
 
 def _features(state: Published) -> pl.DataFrame:

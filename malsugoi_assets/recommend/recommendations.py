@@ -123,20 +123,6 @@ class Recommender:
         return made.with_columns(predicted.alias("predicted_rating"))
 
 
-def recommend(
-    lists: pl.DataFrame,
-    weights: pl.DataFrame,
-    features: pl.DataFrame,
-    relations: pl.DataFrame,
-    predictions: Predictions,
-    settings: RecommendationSettings | None = None,
-    ranking: tuple[LearntOrder, IntArray] | None = None,
-) -> pl.DataFrame:
-    """`Recommender.recommend` for all lists at once; their own rows are what `listed` counts."""
-    listed = lists.group_by("anime_id").len("lists")
-    return Recommender(weights, features, relations, listed, ranking).recommend(lists, predictions, settings)
-
-
 def _rows_of(
     person: Person,
     score: Scores,

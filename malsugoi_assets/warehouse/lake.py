@@ -170,12 +170,10 @@ class Lake:
         found = (self.provenance(table, p) for p in self.partitions(table))
         return sum(p.rows for p in found if p)
 
-    def is_current(self, table: str, partition: str = WHOLE, *, code_version: str | None = None) -> bool:
-        """Whether the file exists and was made from what is there now, by this version of the code (or the given one)."""
+    def is_current(self, table: str, partition: str = WHOLE) -> bool:
+        """Whether the file exists and was made from what is there now, by this version of the code."""
         provenance = self.provenance(table, partition)
-        if provenance is None or (code_version is not None and provenance.code_version != code_version):
-            return False
-        if self.is_outdated(table, partition):
+        if provenance is None or self.is_outdated(table, partition):
             return False
         return all(self.content(name, part) == seen for name, (part, seen) in provenance.inputs.items())
 

@@ -153,6 +153,11 @@ class Knowledge:
         return self._part("rater", tables, self._rater)
 
     @property
+    def offsets(self) -> dict[int, float]:
+        """μ + b_i of each title that somebody rated."""
+        return self._part("offsets", ("title_baselines",), self._offsets)
+
+    @property
     def starters(self) -> list[int]:
         """Titles to ask somebody about, the most telling first."""
         return self._part("starters", ("title_baselines", "anime_features", "anime_relations"), self._starters)
@@ -259,6 +264,10 @@ class Knowledge:
         )
         items = align_items(ids, self.features, self.relations)
         return Rater(ids, JointNeighbourhood().with_titles(nobody(len(ids)), items, titles, neighbours_of(near, ids)))
+
+    def _offsets(self) -> dict[int, float]:
+        known = self.published.table("title_baselines", ("anime_id", "global_mean", "bias"))
+        return dict(known.select("anime_id", pl.col("global_mean") + pl.col("bias")).iter_rows())
 
     def _starters(self) -> list[int]:
         known = self.published.table("title_baselines", ("anime_id", "ratings", "listing")).sort("anime_id")

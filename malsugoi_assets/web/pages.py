@@ -151,12 +151,13 @@ def title(request: Request) -> Response:
     """A title's page."""
     knowledge = _knowledge(request)
     person = person_of(request, knowledge)
-    page = queries.title_page(knowledge, id_of(request))
-    rating = expected(knowledge, person, page.anime.anime_id) if person else None
-    own = person.scores.get(page.anime.anime_id) if person else None
-    listed = person is not None and page.anime.anime_id in person.listed
-    said = person.marks.get(page.anime.anime_id) if person else None
-    for_it, against = speaks(knowledge, person, page.anime.anime_id) if person and not listed else ([], [])
+    anime_id = id_of(request)
+    page = queries.title_page(knowledge, anime_id)
+    rating = expected(knowledge, person, [anime_id]).get(anime_id) if person else None
+    own = person.scores.get(anime_id) if person else None
+    listed = person is not None and anime_id in person.listed
+    said = person.marks.get(anime_id) if person else None
+    for_it, against = speaks(knowledge, person, anime_id) if person and not listed else ([], [])
     return show(
         request,
         "title.html",
@@ -269,10 +270,9 @@ async def keep(request: Request) -> Response:
         request.app.state.states.refresh()
 
     await anyio.to_thread.run_sync(work, limiter=request.app.state.keeping)
+    # The cookie stays: by now another tab may have begun a new list with it, and a token of none means nothing.
     request.app.state.sessions.forget(token)
-    answer = RedirectResponse(f"/recommendations?{urlencode({'user': name})}", 303)
-    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
-    return answer
+    return RedirectResponse(f"/recommendations?{urlencode({'user': name})}", 303)
 
 
 def _held(request: Request) -> tuple[str, Session]:

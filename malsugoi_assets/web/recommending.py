@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from malsugoi_assets.recommend.joint import JointNeighbourhood
+from malsugoi_assets.recommend.neighbourhood import PredictionSettings
 from malsugoi_assets.recommend.one_list import OneListsRecommender, for_one_list
 from malsugoi_assets.recommend.ratings import index_ratings
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
@@ -46,7 +47,6 @@ def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings
     usual = settings == RecommendationSettings(length=settings.length) and not person.marks
     rows = _published(knowledge, person, settings.length) if person.stored and usual else []
     ranked_by = "the published list"
-    rated = _published_ratings(knowledge, person, rows)
     recommender = _recommender(knowledge, person)
     if not rows:
         if recommender is None or knowledge.ranker is None:
@@ -57,8 +57,8 @@ def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings
             person.entries, lambda pairs: pl.Series([7.0] * pairs.height), settings, person.barred
         )
         rows, ranked_by = frame.sort("rank").to_dicts(), knowledge.ranker.ranked_by
-        rated = predict(knowledge, person, [row["anime_id"] for row in rows])
     chosen = [row["anime_id"] for row in rows]
+    rated = expected(knowledge, person, chosen)
     reasons = recommender.reasons(person.entries, chosen, settings) if recommender else {}
     return Recommendations(
         username=person.name,
@@ -91,32 +91,57 @@ def _published(knowledge: Knowledge, person: Person, length: int) -> list[dict[s
     return [] if length > max(len(rows), RecommendationSettings().length) else rows[:length]
 
 
-def _published_ratings(knowledge: Knowledge, person: Person, rows: list[dict[str, Any]]) -> dict[int, Rating]:
-    """The ratings of the table, with the doubt of `cf` around them, which errs no less than what made them."""
-    doubts = _predicted(knowledge, person, [row["anime_id"] for row in rows])
+def expected(knowledge: Knowledge, person: Person, anime_ids: Sequence[int]) -> dict[int, Rating]:
+    """The ratings that the person would give: the one rule, on whatever list or page a title stands.
+
+    What is published for a stored user; else `cf`, or the offsets of title and person where there are too many ratings
+    for it. The doubt around each is that of `cf`, which errs no less than what made the published ones. Nothing for titles
+    that nobody rated, and for somebody without any score.
+    """
+    doubts = _predicted(knowledge, person, anime_ids)
     return {
-        row["anime_id"]: _rating(row["predicted_rating"], doubts[row["anime_id"]][1], "published")
-        if row["anime_id"] in doubts
-        else Rating(predicted_rating=row["predicted_rating"], model="published")
-        for row in rows
+        anime_id: _rating(value, doubts[anime_id][1] if anime_id in doubts else None, model)
+        for anime_id, (value, model) in expected_values(knowledge, person, anime_ids).items()
     }
 
 
-def expected(knowledge: Knowledge, person: Person, anime_id: int) -> Rating | None:
-    """The rating that the person would give one title, the same as on the list of recommendations; None as `predict`."""
-    rows = (
-        knowledge.published.rows(
-            "SELECT anime_id, predicted_rating FROM recommendations "
-            "WHERE user_batch = ? AND username = ? AND anime_id = ?",
-            person.batch,
-            person.name,
-            anime_id,
-        )
-        if person.stored
-        else []
+def expected_values(knowledge: Knowledge, person: Person, anime_ids: Sequence[int]) -> dict[int, tuple[float, str]]:
+    """As `expected` without doubts: ratings, and which model says so. `cf` is made ready only where it is needed."""
+    stored: dict[int, tuple[float, str]] = {}
+    if person.stored:
+        key = (*answer_key(knowledge, person), "stored ratings")
+        stored = person.answers.get(key, lambda: _stored_ratings(knowledge, person))
+    found = {anime_id: stored[anime_id] for anime_id in anime_ids if anime_id in stored}
+    if left := [anime_id for anime_id in anime_ids if anime_id not in found]:
+        if knowledge.rater is not None:
+            found |= {i: (value, "cf") for i, (value, _) in _predicted(knowledge, person, left).items()}
+        else:
+            found |= {i: (value, "bias") for i, value in _offsets(knowledge, person, left).items()}
+    return found
+
+
+def _stored_ratings(knowledge: Knowledge, person: Person) -> dict[int, tuple[float, str]]:
+    """What is published for the user; `cf_predictions` hold what `cf` would say now: it goes by scored entries alone."""
+    rows = knowledge.published.rows(
+        """
+        WITH r AS (FROM recommendations WHERE user_batch = $1 AND username = $2),
+             c AS (FROM cf_predictions WHERE user_batch = $1 AND username = $2)
+        SELECT anime_id, coalesce(r.predicted_rating, c.predicted_rating) AS rating,
+               if(r.predicted_rating IS NULL, 'cf', 'published') AS model
+        FROM r FULL JOIN c USING (anime_id) WHERE rating IS NOT NULL
+        """,
+        person.batch,
+        person.name,
     )
-    found = _published_ratings(knowledge, person, rows) if rows else predict(knowledge, person, [anime_id])
-    return found.get(anime_id)
+    return {row["anime_id"]: (row["rating"], row["model"]) for row in rows}
+
+
+def _offsets(knowledge: Knowledge, person: Person, anime_ids: Sequence[int]) -> dict[int, float]:
+    """r̂ = μ + b_i + b_u, b_u = Σ (r_uj − μ − b_j) / (n + `user_shrinkage`); nothing for titles that nobody rated."""
+    offsets = knowledge.offsets
+    above = [score - offsets[i] for i, score in person.scores.items() if i in offsets]
+    own = sum(above) / (len(above) + PredictionSettings().user_shrinkage)
+    return {i: min(max(offsets[i] + own, 1.0), 10.0) for i in anime_ids if i in offsets} if above else {}
 
 
 def _item(
@@ -167,14 +192,10 @@ def _for(rater: Rater, person: Person) -> JointNeighbourhood:
     return rater.model.for_lists(history, remember=len(person.scores) <= _REMEMBERED_SCORES)
 
 
-def predict(knowledge: Knowledge, person: Person, anime_ids: Sequence[int]) -> dict[int, Rating]:
-    """The ratings that the person would give, by `cf`; nothing for titles that nobody rated, or without any score."""
-    found = _predicted(knowledge, person, anime_ids)
-    return {anime_id: _rating(value, deviation, "cf") for anime_id, (value, deviation) in found.items()}
-
-
-def _rating(value: float, deviation: float, model: str) -> Rating:
+def _rating(value: float, deviation: float | None, model: str) -> Rating:
     """A rating with the interval that holds it four times in five, if errors are normal and `deviation` theirs."""
+    if deviation is None:
+        return Rating(predicted_rating=round(value, 3), model=model)
     low, high = max(1.0, value - _FOUR_IN_FIVE * deviation), min(10.0, value + _FOUR_IN_FIVE * deviation)
     return Rating(predicted_rating=round(value, 3), low=round(low, 3), high=round(high, 3), model=model)
 

@@ -17,11 +17,12 @@ from malsugoi_assets.mal import parse_list_export
 from malsugoi_assets.recommend.ranking import RankingSettings, learn_order
 from malsugoi_assets.recommend.ranking_file import save_order
 from malsugoi_assets.recommend.ratings import index_ratings
+from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.marks import Marks
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_tests.recommend.deep_world import small_items
 from malsugoi_tests.warehouse.frames import NOON, frame
-from malsugoi_tests.web.world import publish
+from malsugoi_tests.web.world import BATCH, browsing, publish
 
 USER = "user00"
 
@@ -103,6 +104,46 @@ def test_every_row_has_a_rating_and_a_reason_from_the_own_list(root: Path) -> No
     assert all(1 <= row["predicted_rating"] <= 10 for row in found)
     assert all(reason["anime_id"] in own and reason["weight"] > 0 for row in found for reason in row["because"])
     assert sum(len(row["because"]) for row in found) > 0
+
+
+@pytest.fixture
+def half(tmp_path: Path) -> DataDir:
+    """The world where only every user's first five titles are published, each rated 7.5 as no model would."""
+    data_dir = publish(tmp_path / "data")
+    short = data_dir.lake.read("recommendations").collect().filter(pl.col("rank") <= 5)
+    data_dir.lake.write(TABLES["recommendations"], short, BATCH)
+    data_dir.publisher.publish()
+    return data_dir
+
+
+def test_a_rating_is_the_same_in_every_list_alone_and_on_the_page(half: DataDir) -> None:
+    found = {row["anime_id"]: row["predicted_rating"] for row in rows(half.root, "--forgiving")}
+    assert sum(rating == 7.5 for rating in found.values()) == 5 < len(found)
+    for anime_id, rating in found.items():
+        assert explained(half.root, str(anime_id))["predicted_rating"] == rating
+    with browsing(half.root) as client:
+        page = client.get("/api/recommendations", params={"user": USER, "forgiving": "true"}).json()
+    shown = {item["anime"]["anime_id"]: item["rating"]["predicted_rating"] for item in page["items"]}
+    assert {i: shown[i] for i in found} == pytest.approx(found, abs=6e-4)
+
+
+def test_beyond_what_the_model_takes_the_offsets_rate(half: DataDir) -> None:
+    none = (
+        half.lake.read("title_baselines")
+        .collect()
+        .with_columns(effect=pl.lit(None, pl.Float32), listing=pl.lit(None, pl.List(pl.Float32)))
+    )
+    half.lake.write(TABLES["title_baselines"], none)
+    half.publisher.publish()
+    own = half.lake.read("user_lists").collect().filter(username=USER).drop_nulls("score")
+    terms = dict(none.select("anime_id", pl.col("global_mean") + pl.col("bias")).iter_rows())
+    above = [score - terms[i] for i, score in own.select("anime_id", "score").iter_rows()]
+    made = [row for row in rows(half.root, "--forgiving") if row["predicted_rating"] != 7.5]
+    assert made
+    for row in made:
+        # The title's offset, and the person's, for which five ratings at 0 count more.
+        wanted = terms[row["anime_id"]] + sum(above) / (len(above) + 5)
+        assert row["predicted_rating"] == pytest.approx(min(max(wanted, 1), 10), abs=1e-4)
 
 
 def test_csv_has_the_tables_columns_and_the_titles_page(world: Path) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+from malsugoi_assets.recommend.recommendations import Predictions, Recommender
+
 
 def lists_frame(rows: Sequence[tuple[str, int, int | None, str | None]]) -> pl.DataFrame:
     """Rows of `user_lists` from (username, anime_id, score, status)."""
@@ -32,3 +35,16 @@ def relations_frame(rows: Sequence[tuple[int, str, str, int]]) -> pl.DataFrame:
     """Rows of `anime_relations` from (anime_id, relation, related_kind, related_id)."""
     schema = {"anime_id": pl.Int32, "relation": pl.String, "related_kind": pl.String, "related_id": pl.Int32}
     return pl.DataFrame(list(rows), schema=schema, orient="row")
+
+
+def recommend(
+    lists: pl.DataFrame,
+    weights: pl.DataFrame,
+    features: pl.DataFrame,
+    relations: pl.DataFrame,
+    predictions: Predictions,
+    settings: RecommendationSettings | None = None,
+) -> pl.DataFrame:
+    """What everybody is recommended by weights; the lists' own rows are what makes titles popular."""
+    listed = lists.group_by("anime_id").len("lists")
+    return Recommender(weights, features, relations, listed).recommend(lists, predictions, settings)

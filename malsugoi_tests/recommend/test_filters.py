@@ -10,8 +10,7 @@ import pytest
 
 from malsugoi_assets.recommend.filters import Masks, allowed
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
-from malsugoi_assets.recommend.recommendations import recommend
-from malsugoi_tests.recommend.frames import lists_frame, relations_frame, weights_frame
+from malsugoi_tests.recommend.frames import lists_frame, recommend, relations_frame, weights_frame
 
 FEATURES = pl.DataFrame(
     [

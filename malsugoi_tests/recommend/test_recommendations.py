@@ -10,8 +10,7 @@ import pytest
 
 from malsugoi_assets.recommend.franchises import learn_franchises
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
-from malsugoi_assets.recommend.recommendations import recommend
-from malsugoi_tests.recommend.frames import lists_frame, relations_frame, weights_frame
+from malsugoi_tests.recommend.frames import lists_frame, recommend, relations_frame, weights_frame
 
 Row = tuple[int, str | None, str | None, str | None, int | None]
 # id, title, type, age rating, members: a series (1 → 2 → 3, its recap 4, a special 5), singles, an adult title.

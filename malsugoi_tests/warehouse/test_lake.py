@@ -61,9 +61,8 @@ def test_a_file_is_current_until_what_it_was_made_from_changes(lake: Lake, monke
     monkeypatch.setattr("malsugoi_assets.warehouse.lake.CODE_VERSIONS", {})
     lake.write(RATINGS, rating(), "batch-000000")
     seen = {"rating_matrix": (EVERY, lake.content("rating_matrix") or "")}
-    lake.write(TABLES["title_baselines"], frame("title_baselines"), inputs=seen, code_version="1")
+    lake.write(TABLES["title_baselines"], frame("title_baselines"), inputs=seen)
     assert lake.is_current("title_baselines")
-    assert not lake.is_current("title_baselines", code_version="2")
     lake.write(RATINGS, rating("batch-000001", "bob"), "batch-000001")
     assert not lake.is_current("title_baselines")
 

@@ -72,6 +72,20 @@ def test_what_was_rated_since_is_kept_too(
     assert not Path(command[4]).exists()
 
 
+def test_a_list_begun_in_another_tab_meanwhile_is_not_lost(
+    visiting: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(visiting, export(LIKES))
+
+    def keep_slowly(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        visiting.post("/rate", data={"105": "7"}, headers=OWN)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(keeping.subprocess, "run", keep_slowly)
+    visiting.post("/keep", data={"name": "visitor"}, headers=OWN, follow_redirects=False)
+    assert f"{len(LIKES) + 1} titles" in words(visiting.get("/profile"))
+
+
 @pytest.mark.parametrize("name", [USER, USER.upper()])
 def test_nobody_elses_name_is_taken(visiting: TestClient, name: str, commands: list[tuple[list[str], bytes]]) -> None:
     send(visiting, export(LIKES))

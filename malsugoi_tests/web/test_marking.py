@@ -67,6 +67,9 @@ def test_a_users_marks_last_and_the_list_is_made_anew_by_them(visiting: TestClie
     assert Marks(root).of(USER) == {before[0]: "not interested"}
     assert str(page.url).endswith(f"?user={USER}#rank-1")  # type: ignore[attr-defined]
     assert before[0] not in shown(page)
+    for title, badge in zip(shown(page), tree(page).xpath("//p[@class='rating']"), strict=True):
+        [own] = tree(visiting.get(f"/title/{title}?user={USER}")).xpath("//p[@class='rating']")
+        assert own.text_content() == badge.text_content(), "the same rating on the list under marks and by itself"
     with browsing(root) as later:
         assert before[0] not in shown(later.get(f"/recommendations?user={USER}"))
 

@@ -143,11 +143,12 @@ def test_the_map_marks_the_list_and_says_it_in_words(client: TestClient) -> None
     assert sum(marked) == len(LIKES)
 
 
-def test_a_titles_page_expects_what_the_list_does(client: TestClient) -> None:
-    first = tree(client.get(f"/recommendations?user={USER}")).xpath("//li[@class='card']")[0]
-    badge = first.xpath("./p[@class='rating']")[0].text_content()
-    page = tree(client.get(first.xpath("./h2/a/@href")[0]))
-    assert page.xpath("//p[@class='rating']")[0].text_content() == badge
+@pytest.mark.parametrize("settings", ["", "&per_franchise=3", "&gems=1", "&likes_only=true"])
+def test_a_titles_page_expects_what_the_list_does(client: TestClient, settings: str) -> None:
+    for card in tree(client.get(f"/recommendations?user={USER}{settings}")).xpath("//li[@class='card']")[:5]:
+        badge = card.xpath("./p[@class='rating']")[0].text_content()
+        page = tree(client.get(card.xpath("./h2/a/@href")[0]))
+        assert page.xpath("//p[@class='rating']")[0].text_content() == badge
 
 
 def test_filters_that_had_to_give_way_are_said_first(client: TestClient) -> None:

@@ -18,7 +18,6 @@ from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.joint import learn_titles
 from malsugoi_assets.recommend.neighbourhood import title_baselines
 from malsugoi_assets.recommend.ratings import index_ratings
-from malsugoi_assets.recommend.recommendations import recommend
 from malsugoi_assets.recommend.similarity import similar_titles
 from malsugoi_assets.recommend.stored_titles import stored_baselines
 from malsugoi_assets.settings import Settings
@@ -28,6 +27,7 @@ from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.app import build_app
 from malsugoi_assets.web.limits import Limits
 from malsugoi_tests.recommend.deep_world import small_items, small_ratings
+from malsugoi_tests.recommend.frames import recommend
 from malsugoi_tests.warehouse.frames import NOON, frame, write_lists
 
 ADDRESS = "http://127.0.0.1:8000"
