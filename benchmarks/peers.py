@@ -1,10 +1,12 @@
 """Our models against other people's libraries on the same rows, and the page docs/peers.md made from the figures.
 
     python benchmarks/peers.py p1-joined [p1 …] [--models cf,myfm] [--folds 1] [--budget 300] [--seed 0]
+    python benchmarks/peers.py mal_2016-ranking --answers /tmp/answers     # may be stopped and gone on with
     python benchmarks/peers.py            # only writes docs/peers.md from benchmarks/peers.csv
 
 Needs the shared data (`MALSUGOI_SHARED`, by default `../shared`) and the extra `peers`. A part's figures replace those
-that stood for it in `benchmarks/peers.csv`. What each part is: `PARTS`.
+that stood for it in `benchmarks/peers.csv`. What each part is: `PARTS`. With `--answers` what each model said is kept in
+that folder, and a model is not asked twice: a long comparison can be made in several sittings, with one code.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any, Literal
 import polars as pl
 
 from malsugoi_assets.evaluation.data import EvaluationRows, evaluation_rows
+from malsugoi_assets.evaluation.kept_answers import evaluate_kept
 from malsugoi_assets.evaluation.protocols import make_protocol
 from malsugoi_assets.evaluation.registry import MODELS, chosen_models
 from malsugoi_assets.evaluation.results import Result
@@ -121,15 +124,24 @@ def make(name: str, budget: float, seed: int) -> Any:
     return model
 
 
-def measure(name: str, models: str, folds: int | None, budget: float, seed: int) -> list[Result]:
-    """Run a part."""
+def measure(
+    name: str, models: str, folds: int | None, budget: float, seed: int, answers: Path | None = None
+) -> list[Result]:
+    """Run a part; `answers`: the folder where what each model said is kept."""
     part = PARTS[name]
     rows = read_rows(part.data)
     file = SHARED / "protocols" / f"{part.protocol}.csv"
     protocol = make_protocol(str(file) if part.data == "malsugoi" else part.protocol, rows, seed)
     protocol = replace(protocol, folds=protocol.folds[:folds])
     factories = {model: partial(make, model, budget) for model in chosen_models(models.split(","))}
-    return evaluate(rows, protocol, factories, history=part.history, seed=seed, progress=Lines())
+    if answers is None:
+        return evaluate(rows, protocol, factories, history=part.history, seed=seed, progress=Lines())
+    files = {
+        model: answers
+        / f"{name}-{len(protocol.folds)}-{model}{f'-{budget:g}s' if MODELS[model].package else ''}-{seed}.npz"
+        for model in factories
+    }
+    return evaluate_kept(rows, protocol, factories, files, history=part.history, seed=seed, progress=Lines())
 
 
 def figures(name: str, results: list[Result], command: str) -> pl.DataFrame:
@@ -194,12 +206,15 @@ def main() -> None:
     parser.add_argument("--folds", type=int, help="Only the first so many folds.")
     parser.add_argument("--budget", type=float, default=300.0, help="Seconds a peer may tune.")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--answers", type=Path, metavar="FOLDER", help="Keep what each model said, and ask no model twice."
+    )
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"unknown part {', '.join(sorted(unknown))}; known are {', '.join(PARTS)}")
     for name in options.parts:
         models = options.models or PARTS[name].models
-        results = measure(name, models, options.folds, options.budget, options.seed)
+        results = measure(name, models, options.folds, options.budget, options.seed, options.answers)
         command = f"python benchmarks/peers.py {name}"
         command += f" --models {options.models}" if options.models else ""
         command += f" --folds {options.folds}" if options.folds else ""

@@ -23,7 +23,7 @@ from malsugoi_assets.warehouse.marks import Marks, MarksError
 from malsugoi_assets.warehouse.registered import ForeignFileError, registered_file
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.knowledge import Knowledge
-from malsugoi_assets.web.people import Person, list_frame
+from malsugoi_assets.web.people import OwnList, Person, list_frame
 from malsugoi_assets.web.published import Parts, Published
 from malsugoi_assets.web.ranking_tables import lists_a_title, methods_of, weights_of
 from malsugoi_assets.web.recommending import expected_values
@@ -199,7 +199,7 @@ def _ratings(
     batch = state.rows("SELECT user_batch FROM users WHERE username = ?", stored.username) if is_user else []
     person = Person(
         stored.username,
-        stored.lists,
+        OwnList(stored.lists),
         stored.username,
         stored=is_user,
         batch=batch[0]["user_batch"] if batch else "",

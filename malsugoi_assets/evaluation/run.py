@@ -95,6 +95,11 @@ def evaluate(
     said = predict(
         rows, protocol, models, history=history, seed=seed, progress=progress, workers=workers, shared=shared
     )
+    return judge_predictions(rows, protocol, said, seed)
+
+
+def judge_predictions(rows: EvaluationRows, protocol: Protocol, said: Predictions, seed: int = 0) -> list[Result]:
+    """The errors of predictions, and how far the deviations that came with them can be trusted."""
     marks = {name: mark[said.targets] for name, mark in protocol.marks.items()}
     truth, user = rows.rating[said.targets], rows.user[said.targets]
     segments = error_segments(said.history, said.support, marks)

@@ -28,6 +28,8 @@ RELAXING = {
 }
 """The filters that give way where the list would stay short, in this order, and what that means in words."""
 _KEPT_MASKS = 256
+_RULING = ("adult", "ages", "recaps", "states", "types", "without_genres")
+"""The settings that `_rules` reads."""
 _TELLING = ("type", "status", "aired_from", "episodes", "members", "score")
 _MOST = 0.5
 _STATES = {"finished": "finished", "airing": "currently", "upcoming": "not yet"}
@@ -62,6 +64,7 @@ class Masks:
         """`features`: columns of `anime_features`, whose unknown values pass every rule."""
         self.frame = features.sort("anime_id")
         self._kept: OrderedDict[bytes, Mask] = OrderedDict()
+        self._rules: OrderedDict[tuple[object, ...], dict[str, Mask]] = OrderedDict()
 
     def of(self, passes: dict[str, pl.Expr]) -> dict[str, Mask]:
         """Of each rule, given by what passes it, the mask."""
@@ -76,6 +79,15 @@ class Masks:
                 self._kept.popitem(last=False)
         return {name: kept[key] for name, key in keys.items()}
 
+    def rules(self, settings: RecommendationSettings, recaps: frozenset[int]) -> dict[str, Mask]:
+        """What holds for good, by `allowed`'s arguments: few settings change it."""
+        key = (recaps, *(getattr(settings, name) for name in _RULING))
+        if (found := self._rules.get(key)) is None:
+            found = self._rules[key] = self.of(_rules(self.frame, settings, recaps))
+            while len(self._rules) > _KEPT_MASKS:
+                self._rules.popitem(last=False)
+        return dict(found)
+
 
 def allowed(
     masks: Masks,
@@ -88,7 +100,7 @@ def allowed(
     `recaps`: titles that only repeat others; `barred`: titles that somebody said not to want.
     """
     frame = masks.frame
-    rules = masks.of(_rules(frame, settings, recaps))
+    rules = masks.rules(settings, recaps)
     if barred:
         rules |= masks.of({"you said that it does not interest you": ~pl.col("anime_id").is_in(sorted(barred))})
     wanted = masks.of(_filters(frame, settings))

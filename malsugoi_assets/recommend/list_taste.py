@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.lapack import dpotrf, dpotri
 
 from malsugoi_assets.recommend.ratings import IntArray
 
@@ -100,8 +101,18 @@ def inverted(system: Numbers) -> Numbers:
     least = 0.1 * float(np.median(np.diag(system)))
     try:
         np.linalg.cholesky(system - least * np.eye(len(system)))
-        inverse = np.linalg.inv(system)
+        return _inverse_of_definite(system)
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(system)
         inverse = (vectors / np.maximum(values, least)) @ vectors.T
-    return np.asarray((inverse + inverse.T) / 2)
+        return np.asarray((inverse + inverse.T) / 2)
+
+
+def _inverse_of_definite(system: Numbers) -> Numbers:
+    """By Cholesky's factor: half the work of an inverse that does not know of the symmetry."""
+    factor, failed = dpotrf(system, lower=1)
+    inverse, failed_too = dpotri(factor, lower=1)
+    if failed or failed_too:
+        raise np.linalg.LinAlgError("not positive definite")
+    lower = np.tril(inverse)
+    return np.asarray(lower + np.tril(inverse, -1).T)

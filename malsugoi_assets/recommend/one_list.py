@@ -118,10 +118,21 @@ class OneListsRecommender(Recommender):
         """
         if not lists.height or not anime_ids:
             return {}
-        places = np.searchsorted(self.ids, np.asarray(anime_ids, dtype=np.int32)).tolist()
-        scorer, asked = self.scorer(lists, settings), [(lists["username"][0], places)]
-        [adding], [taking] = scorer.reasons(asked, settings.reasons), scorer.objections(asked, settings.reasons)
-        return dict(zip(anime_ids, zip(adding, taking, strict=True), strict=True))
+        scorer, asked = self.scorer(lists, settings), self._asked(lists, anime_ids)
+        [adding], taking = scorer.reasons(asked, settings.reasons), self.objections(lists, anime_ids, settings)
+        return {i: (for_it, taking[i]) for i, for_it in zip(anime_ids, adding, strict=True)}
+
+    def objections(
+        self, lists: pl.DataFrame, anime_ids: Sequence[int], settings: RecommendationSettings
+    ) -> dict[int, list[Reason]]:
+        """The second half of `reasons`."""
+        if not lists.height or not anime_ids:
+            return {}
+        [taking] = self.scorer(lists, settings).objections(self._asked(lists, anime_ids), settings.reasons)
+        return dict(zip(anime_ids, taking, strict=True))
+
+    def _asked(self, lists: pl.DataFrame, anime_ids: Sequence[int]) -> list[Asked]:
+        return [(lists["username"][0], np.searchsorted(self.ids, np.asarray(anime_ids, dtype=np.int32)).tolist())]
 
 
 def for_one_list(recommender: Recommender) -> OneListsRecommender:

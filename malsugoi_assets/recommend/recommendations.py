@@ -5,8 +5,9 @@ Among titles with equal scores, those that nothing on a list speaks for among th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,17 @@ _SCHEMA = pl.Schema(
         "gave_way": pl.String(),
     }
 )
+
+
+class Row(NamedTuple):
+    """A place on somebody's list; `because`: anime_id, title and weight each."""
+
+    username: str
+    anime_id: int
+    rank: int
+    score: float
+    because: list[dict[str, Any]]
+    gave_way: str
 
 
 class Recommender:
@@ -106,9 +118,16 @@ class Recommender:
         ranker's own, of which the entries in `because` add their weights; `gave_way` names the rule that had to give way
         for the title, '' where none had to. Titles in `barred` are left out for everybody.
         """
-        settings = settings or RecommendationSettings()
+        rows = list(self.rows(lists, settings or RecommendationSettings(), barred))
+        made = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+        predicted = predictions(made.select("username", "anime_id")).cast(pl.Float32).clip(1, 10)
+        return made.with_columns(predicted.alias("predicted_rating"))
+
+    def rows(
+        self, lists: pl.DataFrame, settings: RecommendationSettings, barred: frozenset[int] = frozenset()
+    ) -> Iterator[Row]:
+        """As `recommend`, without ratings."""
         titles, scorer = self.titles(settings, barred), self.scorer(lists, settings)
-        rows: list[tuple[object, ...]] = []
         everybody = self.everybody(lists, settings)
         for start in range(0, len(everybody), _USERS_AT_A_TIME):
             some = everybody[start : start + _USERS_AT_A_TIME]
@@ -117,10 +136,7 @@ class Recommender:
             asked = [(p.username, [choice.place for choice in own]) for p, own in zip(some, chosen, strict=True)]
             because = scorer.reasons(asked, settings.reasons)
             for person, score, own, reasons in zip(some, scores, chosen, because, strict=True):
-                rows += _rows_of(person, score, titles, own, reasons, self._names)
-        made = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
-        predicted = predictions(made.select("username", "anime_id")).cast(pl.Float32).clip(1, 10)
-        return made.with_columns(predicted.alias("predicted_rating"))
+                yield from _rows_of(person, score, titles, own, reasons, self._names)
 
 
 def _rows_of(
@@ -130,9 +146,9 @@ def _rows_of(
     chosen: list[Choice],
     because: list[list[Reason]],
     names: dict[int, str],
-) -> list[tuple[object, ...]]:
+) -> list[Row]:
     return [
-        (
+        Row(
             person.username,
             int(titles.ids[choice.place]),
             rank,

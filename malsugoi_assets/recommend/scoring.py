@@ -218,14 +218,12 @@ class OrderScorer(_Explaining):
         if scores is None:
             return found
         lower = scores[0] - scores[1:]
-        for at, place in enumerate(np.flatnonzero(trial.known)):
-            added = [
-                (int(self._order_ids[trial.entry[entry]]), float(by))
-                for entry, by in zip(trial.tried, lower[:, at], strict=True)
-                if sign * by > _LEAST and trial.proposed[entry, at] > 0
-            ]
-            found[place] = _weightiest(added, most)
-        return found
+        entries = self._order_ids[trial.entry[trial.tried]].tolist()
+        tried, title = np.nonzero((sign * lower > _LEAST) & (trial.proposed[trial.tried] > 0))
+        places = np.flatnonzero(trial.known)[title].tolist()
+        for entry, place, by in zip(tried.tolist(), places, lower[tried, title].tolist(), strict=True):
+            found[place].append((entries[entry], by))
+        return [_weightiest(added, most) for added in found]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from malsugoi_assets.recommend.recommendation_settings import RecommendationSett
 from malsugoi_assets.web import airing, mapping, queries
 from malsugoi_assets.web.asking import asked_of, id_of, kept_or_made, needed_person, person_of, settings_of, wanted
 from malsugoi_assets.web.knowledge import Knowledge
-from malsugoi_assets.web.people import NOBODY, Person, list_frame, read_export
+from malsugoi_assets.web.people import NOBODY, OwnList, Person, list_frame, read_export
 from malsugoi_assets.web.problems import Problem
 from malsugoi_assets.web.profile import profile
 from malsugoi_assets.web.recommending import answer_key, recommendations
@@ -92,7 +92,7 @@ async def _recommend_for_list(request: Request) -> Response:
         name, entries = (
             (None, _sent(body)) if kind == "application/json" else read_export(body, request.app.state.limits)[:2]
         )
-        person = Person(name, entries, "", stored=False, answers=Lru(0))
+        person = Person(name, OwnList(entries), "", stored=False, answers=Lru(0))
         return _json(recommendations(knowledge, person, settings))
 
     made: Response = await anyio.to_thread.run_sync(answer, limiter=request.app.state.parsing)

@@ -29,7 +29,7 @@ from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.problems import Problem
 from malsugoi_assets.web.published import Parts, States
 from malsugoi_assets.web.sessions import Lru, Sessions
-from malsugoi_assets.web.show import FILTERS
+from malsugoi_assets.web.show import FILTERS, Once
 
 _HERE = Path(__file__).parent
 
@@ -87,6 +87,7 @@ def _templates() -> Jinja2Templates:
         auto_reload=False,
     )
     environment.filters.update(FILTERS)
+    environment.globals["once"] = Once()
     return Jinja2Templates(env=environment)
 
 

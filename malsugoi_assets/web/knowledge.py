@@ -197,7 +197,7 @@ class Knowledge:
             named=True
         )
         return {
-            row["anime_id"]: Title(**row | {"genres": row["genres"] or [], "url": self._url(row["anime_id"])})
+            row["anime_id"]: Title(**row | {"genres": tuple(row["genres"] or ()), "url": self._url(row["anime_id"])})
             for row in rows
             if row["title"] is not None
         }

@@ -36,18 +36,10 @@ class StoredKey(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Person:
-    """`name`: whose list it is, where that is known; `key`: whose and which list answers are kept for; `stored`: a user of
-    the data dir; `marks`: what the person said of titles, of which `entries` holds the seen ones.
-    """
+class OwnList:
+    """A list (columns of `LIST`) and what is read off it again and again."""
 
-    name: str | None
     entries: pl.DataFrame
-    key: Hashable
-    stored: bool
-    batch: str = ""
-    marks: Mapping[int, Mark] = field(default_factory=dict)
-    answers: Lru = field(default_factory=lambda: Lru(0))
 
     @cached_property
     def scores(self) -> dict[int, int]:
@@ -72,14 +64,54 @@ class Person:
         return frozenset(self.entries.filter(less)["anime_id"].to_list())
 
     @cached_property
-    def barred(self) -> frozenset[int]:
-        """The titles that don't interest the person."""
-        return frozenset(anime_id for anime_id, mark in self.marks.items() if mark == "not interested")
-
-    @cached_property
     def listed(self) -> set[int]:
         """All titles of the list."""
         return set(self.entries["anime_id"].to_list())
+
+
+@dataclass(frozen=True)
+class Person:
+    """`name`: whose list it is, where that is known; `key`: whose and which list answers are kept for; `stored`: a user of
+    the data dir; `marks`: what the person said of titles, of which `own` holds the seen ones.
+    """
+
+    name: str | None
+    own: OwnList
+    key: Hashable
+    stored: bool
+    batch: str = ""
+    marks: Mapping[int, Mark] = field(default_factory=dict)
+    answers: Lru = field(default_factory=lambda: Lru(0))
+
+    @property
+    def entries(self) -> pl.DataFrame:
+        """The list."""
+        return self.own.entries
+
+    @property
+    def scores(self) -> dict[int, int]:
+        """As `OwnList.scores`."""
+        return self.own.scores
+
+    @property
+    def names(self) -> dict[int, str]:
+        """As `OwnList.names`."""
+        return self.own.names
+
+    @property
+    def liked_less(self) -> frozenset[int]:
+        """As `OwnList.liked_less`."""
+        return self.own.liked_less
+
+    @property
+    def listed(self) -> set[int]:
+        """As `OwnList.listed`."""
+        return self.own.listed
+
+    @cached_property
+    def barred(self) -> frozenset[int]:
+        """The titles that don't interest the person."""
+        return frozenset(anime_id for anime_id, mark in self.marks.items() if mark == "not interested")
 
 
 def find_user(knowledge: Knowledge, name: str, limits: Limits) -> Person:
@@ -112,9 +144,10 @@ def find_user(knowledge: Knowledge, name: str, limits: Limits) -> Person:
         raise Problem(500, f"{error}.") from error
     entries = _with_marks(knowledge, entries, user["username"], marks)
     key = StoredKey(user["username"], entries.height, int(entries.hash_rows().sum()))
+    own: OwnList = knowledge.answers.get((key, "own list"), lambda: OwnList(entries))
     return Person(
         user["username"],
-        entries,
+        own,
         key,
         stored=True,
         answers=knowledge.answers,
@@ -136,10 +169,10 @@ def similar_names(knowledge: Knowledge, name: str) -> list[str]:
 def visitor(knowledge: Knowledge, token: str, session: Session) -> Person:
     """The visitor who brought a list along."""
     seen = frozenset(anime_id for anime_id, mark in session.marks.items() if mark == "seen")
-    entries: pl.DataFrame = session.answers.get(
-        ("entries", seen), lambda: _with_marks(knowledge, session.entries, NOBODY, session.marks)
+    own: OwnList = session.answers.get(
+        ("own list", seen), lambda: OwnList(_with_marks(knowledge, session.entries, NOBODY, session.marks))
     )
-    return Person(session.name, entries, (token, seen), stored=False, answers=session.answers, marks=session.marks)
+    return Person(session.name, own, (token, seen), stored=False, answers=session.answers, marks=session.marks)
 
 
 def _with_marks(

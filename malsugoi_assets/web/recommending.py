@@ -6,7 +6,6 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from malsugoi_assets.recommend.joint import JointNeighbourhood
 from malsugoi_assets.recommend.neighbourhood import PredictionSettings
@@ -53,18 +52,16 @@ def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings
             raise Problem(
                 503, "No weights are published yet, so nothing can be ranked.", "Let `malsugoi run` finish first."
             )
-        frame = recommender.recommend(
-            person.entries, lambda pairs: pl.Series([7.0] * pairs.height), settings, person.barred
-        )
-        rows, ranked_by = frame.sort("rank").to_dicts(), knowledge.ranker.ranked_by
+        rows = [row._asdict() for row in recommender.rows(person.entries, settings, person.barred)]
+        ranked_by = knowledge.ranker.ranked_by
     chosen = [row["anime_id"] for row in rows]
     rated = expected(knowledge, person, chosen)
-    reasons = recommender.reasons(person.entries, chosen, settings) if recommender else {}
+    against = recommender.objections(person.entries, chosen, settings) if recommender else {}
     return Recommendations(
         username=person.name,
         ranked_by=ranked_by,
         items=[
-            _item(knowledge, person, row, rated.get(row["anime_id"]), reasons.get(row["anime_id"], ([], []))[1])
+            _item(knowledge, person, row, rated.get(row["anime_id"]), against.get(row["anime_id"], []))
             for row in rows
         ],
     )

@@ -23,7 +23,7 @@ class Title(Record):
     episodes: int | None = None
     season: str | None = Field(None, description="Season of the premiere, 'Fall 2023'; or the year alone.")
     score: float | None = Field(None, description="Mean score on the site, 1–10.")
-    genres: list[str] = []
+    genres: tuple[str, ...] = ()
     url: str | None = Field(None, description="Its page on MyAnimeList; none for invented and unknown titles.")
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import UTC, date, datetime
 from typing import Any
 
+from jinja2.runtime import Macro
+
 from malsugoi_assets.web.records import Reason
+from malsugoi_assets.web.sessions import Lru
 
 UNKNOWN = "–"
 
@@ -69,6 +72,21 @@ def share(value: float, most: float) -> float:
 def liked(reasons: list[Reason]) -> list[Reason]:
     """The reasons that were scored, the best first, before those that weren't."""
     return sorted(reasons, key=lambda reason: -(reason.rated or 0))
+
+
+class Once:
+    """In a template `once(macro, …)`: the macro's text, kept for the next page that shows the same.
+
+    For what says nothing of anybody: a visitor's list that is thrown away must not live on here.
+    """
+
+    def __init__(self, most: int = 5_000) -> None:
+        self._texts = Lru(most)
+
+    def __call__(self, macro: Macro, *arguments: Hashable) -> str:
+        """`arguments` are all that the text depends on."""
+        text: str = self._texts.get((macro.name, *arguments), lambda: macro(*arguments))
+        return text
 
 
 FILTERS: dict[str, Callable[..., Any]] = {

@@ -75,6 +75,29 @@ def test_what_a_setting_lets_through(settings: dict[str, Any], left: list[int]) 
     assert (found.strictly.nonzero()[0] + 1).tolist() == left
 
 
+RULING: list[dict[str, Any]] = [
+    {},
+    {"adult": True},
+    {"recaps": True},
+    {"states": ("airing",)},
+    {"types": ("Music",)},
+    {"ages": ("G", "Rx")},
+    {"without_genres": ("Drama",)},
+    {"least_score": 7.5, "types": ("TV",)},
+]
+
+
+def test_masks_that_serve_one_settings_after_another_say_of_each_what_they_would_alone() -> None:
+    shared = Masks(FEATURES)
+    for recaps in (frozenset[int](), frozenset({1})):
+        for settings in (*RULING, *reversed(RULING)):
+            wanted = RecommendationSettings(**settings)
+            found, alone = (allowed(masks, wanted, recaps, frozenset({2})) for masks in (shared, Masks(FEATURES)))
+            assert list(found.rules) == list(alone.rules)
+            assert found.strictly.tolist() == alone.strictly.tolist()
+            assert [found.against(place) for place in range(8)] == [alone.against(place) for place in range(8)]
+
+
 def test_a_title_that_is_newer_than_the_catalogue_is_left_out_and_one_without_an_id_is_not() -> None:
     """Nobody knows whether it is a sequel. Titles of lists without ids have no catalogue row either, and are many."""
     names = pl.DataFrame(

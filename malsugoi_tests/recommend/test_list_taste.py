@@ -94,3 +94,11 @@ def test_a_likeness_that_is_none_is_lifted() -> None:
     """[[1, 2], [2, 1]] has the eigenvalues 3 and -1: the latter becomes a tenth of the diagonal."""
     values = np.linalg.eigvalsh(inverted(np.array([[1.0, 2.0], [2.0, 1.0]])))
     assert values == pytest.approx([1 / 3, 10])
+
+
+def test_the_inverse_of_a_likeness_is_its_inverse_and_exactly_symmetric() -> None:
+    half = np.random.default_rng(3).normal(size=(40, 40))
+    system = half @ half.T / 40 + np.eye(40)
+    found = inverted(system)
+    np.testing.assert_allclose(found @ system, np.eye(40), atol=1e-12)
+    assert (found == found.T).all()
