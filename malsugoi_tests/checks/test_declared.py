@@ -34,6 +34,10 @@ def data_dir(tmp_path: Path) -> DataDir:
 
 
 def checked(data_dir: DataDir, key: str | None) -> list[bool]:
+    return [evaluation.passed for evaluation in evaluations(data_dir, {"dagster/partition": key} if key else {})]
+
+
+def evaluations(data_dir: DataDir, tags: dict[str, str]) -> list[dg.AssetCheckEvaluation]:
     check = next(check for check in DECLARED if check.check_key.asset_key == dg.AssetKey("cf_predictions"))
     definitions = dg.Definitions(
         asset_checks=[check],
@@ -43,9 +47,9 @@ def checked(data_dir: DataDir, key: str | None) -> list[bool]:
     with dg.DagsterInstance.ephemeral() as instance:
         register_batches(instance, KEYS)
         result = definitions.resolve_job_def("look").execute_in_process(
-            instance=instance, tags={"dagster/partition": key} if key else {}, raise_on_error=False
+            instance=instance, tags=tags, raise_on_error=False
         )
-    return [evaluation.passed for evaluation in result.get_asset_check_evaluations()]
+    return list(result.get_asset_check_evaluations())
 
 
 def test_the_check_of_one_batch_looks_at_that_batch_only(data_dir: DataDir) -> None:
@@ -60,3 +64,13 @@ def test_the_check_of_a_batch_without_rows_passes(data_dir: DataDir) -> None:
 
 def test_the_check_alone_looks_at_everything(data_dir: DataDir) -> None:
     assert checked(data_dir, None) == [False]
+
+
+def test_a_run_over_several_batches_says_of_each_how_it_is(data_dir: DataDir) -> None:
+    """Dagster's page showed each batch as not looked at, since a check's own result counts for none there."""
+    first, last = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+    found = evaluations(data_dir, {first: KEYS[0], last: KEYS[2]})
+    assert {e.partition: e.passed for e in found} == {KEYS[0]: True, KEYS[1]: False, KEYS[2]: True, None: False}
+    said = {e.partition: e.description for e in found}
+    assert said[KEYS[1]]
+    assert said[KEYS[0]] is None
