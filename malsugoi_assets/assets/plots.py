@@ -17,6 +17,7 @@ UNFOLDED = 1000
 """Markdown of this many characters or more is folded away by Dagster's page."""
 _WIDTH, _HEIGHT, _SHOWN_WIDTH = 420, 155, 340
 _COLOURS = ("navy", "orangered", "dimgray")
+_LETTER = 7.8  # the width of a monospaced letter of 13 px
 _MOST_POINTS = 18
 
 
@@ -126,8 +127,8 @@ def _relative(places: Sequence[tuple[int, int]]) -> str:
 
 
 def _columns(words: Sequence[str], y: int) -> str:
-    """Short words in columns of equal width, in one text: monospaced, stretched to the whole width."""
-    width = max(len(word) for word in words) + 2
+    """Short words in columns of equal width, in one text: monospaced, and as many as fill the width unstretched."""
+    width = max(*(len(word) + 2 for word in words), round(_WIDTH / _LETTER / len(words)))
     return (
         f"<text y='{y}' textLength='{_WIDTH}' lengthAdjust='spacingAndGlyphs' "
         f"style='white-space:pre;font-family:monospace'>{escape(''.join(word.center(width) for word in words))}</text>"
