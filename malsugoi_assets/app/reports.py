@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,6 +22,12 @@ from malsugoi_assets.web.similar import like, similar_titles
 
 Ask = Callable[..., list[dict[str, Any]]]
 """Takes SQL and its values, answers rows."""
+_ALIKE = 0.88
+"""Jaro-Winkler similarity from which on one name may be meant by another."""
+_NAMES_LIKE = """
+    SELECT username FROM (SELECT username, lower(username) AS name, lower(?) AS asked FROM users)
+    WHERE starts_with(name, asked) OR jaro_winkler_similarity(name, asked) >= ?
+    ORDER BY jaro_winkler_similarity(name, asked) DESC, username LIMIT 3"""
 
 
 @contextmanager
@@ -98,8 +103,22 @@ def show_tables(found: dict[str, Any], console: Console) -> None:
     for name, count in found["tables"].items():
         table.add_row(name, f"{count:,}", TABLES[name].comment.split(":")[0].split(";")[0])
     console.print(table)
-    figures = {k: v for k, v in found["headline"].items() if "ms" in k or "mae" in k or k == "mean rating"}
-    console.print(" · ".join(f"{name} {value:g}" for name, value in figures.items() if value is not None))
+    errors = _errors(found["headline"])
+    if errors:
+        said = " · ".join(f"{model} {mae:.2f} ({mse:.3f})" for model, mae, mse in errors)
+        console.print(f"On ratings that no model saw, off by (in points of 1 to 10; mean squared error): {said}")
+
+
+def _errors(headline: dict[str, float | None]) -> list[tuple[str, float, float]]:
+    """Model, mean absolute error and MSE, the best first, of those that have both."""
+    found = [
+        (name.removesuffix(" mse"), headline.get(f"{name.removesuffix(' mse')} mae"), mse)
+        for name, mse in headline.items()
+        if name.endswith(" mse")
+    ]
+    return sorted(
+        ((model, mae, mse) for model, mae, mse in found if mae is not None and mse is not None), key=lambda f: f[2]
+    )
 
 
 def read_recommendations(settings: Settings, username: str) -> list[dict[str, Any]]:
@@ -121,8 +140,7 @@ def known_user(settings: Settings, ask: Ask, username: str, *, needs_list: bool 
         username,
     )
     if not known:
-        names = [r["username"] for r in ask("SELECT username FROM users")]
-        close = difflib.get_close_matches(username, names, n=3)
+        close = [row["username"] for row in ask(_NAMES_LIKE, username, _ALIKE)]
         hint = f"did you mean {', '.join(close)}?" if close else "the table `users` lists who there is"
         raise UserError(f"{username}: no such user in {settings.root}; {hint}")
     if needs_list and known[0]["list_status"] != "ok":

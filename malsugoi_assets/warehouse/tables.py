@@ -577,7 +577,7 @@ VIEWS: tuple[View, ...] = (
                       WHERE segment = 'all' AND versus = '' AND metric IN ('mse', 'mae') AND model IN ('cf', 'bias')
                       ORDER BY ALL)
            UNION ALL (SELECT model || ' ' || metric, round(value, 4) FROM dnn_metrics
-                      WHERE segment = 'all' AND versus = '' AND metric IN ('mse', 'mae') AND model = 'dnn'
+                      WHERE segment = 'all' AND versus = '' AND metric IN ('mse', 'mae') AND model IN ('blend', 'dnn')
                       ORDER BY ALL)""",
     ),
 )
