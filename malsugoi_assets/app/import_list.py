@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 import warnings
 from pathlib import Path
@@ -11,6 +12,7 @@ import dagster as dg
 from rich.console import Console
 
 from malsugoi_assets.app.errors import UserError, WorkError
+from malsugoi_assets.app.next_steps import called
 from malsugoi_assets.disk import LockedError
 from malsugoi_assets.mal import PageError, parse_list_export
 from malsugoi_assets.mal.records import ListEntry, ListExport
@@ -161,6 +163,6 @@ def _tell(console: Console, username: str, export: ListExport, predicted: bool, 
     if not export.entries:
         console.print("The list is empty: nothing to go by.")
     elif predicted:
-        console.print(f"Next: malsugoi recommend {username}", markup=False)
+        console.print(f"Next: {called()} recommend {shlex.quote(username)}", markup=False, soft_wrap=True)
     else:
         console.print("Recommendations come with the models: `malsugoi run`.")

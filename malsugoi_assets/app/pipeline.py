@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType
@@ -19,6 +22,7 @@ from malsugoi_assets.resources.source import Source
 from malsugoi_assets.warehouse.data_dir import DataDir
 
 Tell = Callable[[str], None]
+_PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ def execute_step(instance: dg.DagsterInstance, definitions: dg.Definitions, step
     if result.success:
         return time.monotonic() - begun
     reasons = [
-        event.step_failure_data.error.message if event.step_failure_data.error else "unknown"
+        reason_of(event.step_failure_data.error) if event.step_failure_data.error else "unknown"
         for event in result.all_events
         if event.event_type == DagsterEventType.STEP_FAILURE
     ]
@@ -149,9 +153,24 @@ def execute_step(instance: dg.DagsterInstance, definitions: dg.Definitions, step
     ]
     first = next(iter([*checks, *reasons]), "the run failed").strip().split("\n")[0]
     raise WorkError(
-        f"{step.job}: {first.removeprefix('dagster._core.definitions.events.Failure: ')}\n"
+        f"{step.job}: {first}\n"
         "What was finished is kept, the published database stands; run the same command again to go on."
     )
+
+
+def reason_of(error: Any) -> str:
+    """One line of Dagster's record of an exception: what an asset says of its failure, or for what nobody foresaw the
+    exception and where it arose.
+    """
+    while error.cause and (error.cls_name or "").startswith("Dagster"):
+        error = error.cause
+    said = str(error.message).strip().split("\n")[0]
+    if error.cls_name == "Failure":
+        return said.removeprefix("dagster._core.definitions.events.Failure: ")
+    places = re.findall(r'File "(.*)", line (\d+)', "".join(error.stack))
+    ours = [f"{file}:{line}" for file, line in places if file.startswith(str(_PACKAGE))]
+    where = next(reversed(ours or [f"{file}:{line}" for file, line in places]), None)
+    return f"{said} ({f'at {where}; ' if where else ''}the traceback stands at the run in Dagster's page)"
 
 
 def quiet_logger(tell: Tell) -> dg.LoggerDefinition:

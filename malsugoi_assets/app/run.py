@@ -11,6 +11,7 @@ from rich.console import Console
 from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.app.instance import open_instance, write_dot_env
 from malsugoi_assets.app.interrupts import ending_at_once
+from malsugoi_assets.app.next_steps import steps
 from malsugoi_assets.app.pipeline import quiet_logger, run_pipeline
 from malsugoi_assets.app.reports import read_recommendations, read_status, show_tables
 from malsugoi_assets.disk import LockedError
@@ -76,8 +77,7 @@ def _finish(settings: Settings, console: Console, seconds: float) -> None:
     found = read_status(settings)
     show_tables(found, console)
     someone = found["example_user"]
+    ranked = someone if someone and read_recommendations(settings, someone) else None
     console.print(f"\nDone in {seconds:.0f} s. Next:")
-    if someone and read_recommendations(settings, someone):
-        console.print(f"  malsugoi recommend {someone}")
-    console.print("  make dev                                  the lineage in Dagster's page")
-    console.print(f"  duckdb -readonly {settings.data_dir / 'malsugoi.duckdb'}        FROM headline;")
+    for command, shows in steps(ranked, settings.data_dir / "malsugoi.duckdb"):
+        console.print(f"  {command:38}  # {shows}", markup=False, highlight=False, soft_wrap=True)

@@ -91,7 +91,7 @@ class Discovery:
 
     def __init__(self, fetcher: Fetcher, settings: SiteSettings) -> None:
         self._fetcher, self._store, self._settings = fetcher, fetcher.store, settings
-        self._fullest = 0
+        self._fullest, self._told = 0, -1
 
     def due(self, max_users: int | None) -> bool:
         """Whether the last finished walk is too old, or found fewer users than are wanted now; asks nothing."""
@@ -121,7 +121,7 @@ class Discovery:
         begun = {"started": started.isoformat(), "since": since}
         self._store.set_walk("users", {**begun, "names": walk.get("names", []), "ended": False, "gaps": []})
         lowest, highest = self._settings.lowest_age, self._settings.highest_age
-        self._fullest = 0
+        self._fullest, self._told = 0, -1
         found: dict[str, str] = {}
         gaps: list[str] = []
         letters = True  # until the site shows that it does not look for them
@@ -167,7 +167,9 @@ class Discovery:
         for _ in range(_LAST_PAGE):
             if _enough(found, max_users):
                 return False
-            progress("users", len(found), max_users or len(found))
+            if len(found) != self._told:
+                progress("users", len(found), max_users or len(found))
+                self._told = len(found)
             names = self._page(search, show, since, len(found))
             if not names:
                 break

@@ -1,0 +1,42 @@
+"""Commands to go on with, as they work when they are copied: also where `malsugoi` or `duckdb` is not on the PATH."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+
+def called() -> str:
+    """How this program is called from here: by its name where that finds it, else as it was typed."""
+    typed = Path(sys.argv[0])
+    if typed.name != "malsugoi" or not typed.exists():
+        return "malsugoi"
+    found = shutil.which("malsugoi")
+    return "malsugoi" if found and os.path.samefile(found, typed) else shlex.quote(sys.argv[0])
+
+
+def query(database: Path, sql: str) -> str:
+    """A command that shows what `sql` (without double quotes) finds, by DuckDB's own program where there is one."""
+    if shutil.which("duckdb"):
+        return f'duckdb -readonly {shlex.quote(str(database))} -c "{sql}"'
+    python = Path(sys.executable)
+    here = Path.cwd()
+    shown = python.relative_to(here) if python.is_relative_to(here) else python
+    asked = f"import duckdb; duckdb.connect({str(database)!r}, read_only=True).sql({sql!r}).show()"
+    plain = not set(asked) & set('"$`\\!')
+    return f"{shlex.quote(str(shown))} -c " + (f'"{asked}"' if plain else shlex.quote(asked))
+
+
+def steps(someone: str | None, database: Path) -> list[tuple[str, str]]:
+    """After a run: what to type, and what it shows. `someone`: a user with recommendations."""
+    me = called()
+    first = [(f"{me} recommend {shlex.quote(someone)}", "what to watch next, and why")] if someone else []
+    return [
+        *first,
+        (f"{me} serve", "the same in a browser"),
+        (f"{me} dev", "the lineage in Dagster's page"),
+        (query(database, "FROM headline"), "the figures"),
+    ]

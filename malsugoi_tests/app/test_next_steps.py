@@ -1,0 +1,74 @@
+"""What a run suggests can be copied and works: from any folder, with and without the programs on the PATH."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from malsugoi_assets.app import next_steps
+from malsugoi_assets.app.next_steps import called, query, steps
+
+
+def program(folder: Path, name: str = "malsugoi") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / name
+    file.write_text("#!/bin/sh\n")
+    file.chmod(0o755)
+    return file
+
+
+def test_it_is_called_by_its_name_where_that_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = program(tmp_path / "bin")
+    monkeypatch.setattr(sys, "argv", [str(installed), "run"])
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert called() == "malsugoi"
+
+
+def test_it_is_called_as_it_was_typed_where_the_name_finds_nothing_or_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path / "my clone" / ".venv" / "bin")
+    monkeypatch.chdir(tmp_path / "my clone")
+    monkeypatch.setattr(sys, "argv", [".venv/bin/malsugoi", "run"])
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    assert called() == ".venv/bin/malsugoi"
+    program(tmp_path / "another")
+    monkeypatch.setenv("PATH", str(tmp_path / "another"))
+    assert called() == ".venv/bin/malsugoi"
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "my clone" / ".venv" / "bin" / "malsugoi")])
+    assert shlex.split(called()) == [sys.argv[0]]
+
+
+def test_where_something_else_calls_it_has_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for typed in ("/usr/bin/pytest", "-c", "malsugoi"):
+        monkeypatch.setattr(sys, "argv", [typed])
+        assert called() == "malsugoi"
+
+
+def test_the_query_runs_without_duckdbs_own_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = tmp_path / "it's here" / "a.duckdb"
+    database.parent.mkdir()
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("CREATE VIEW headline AS SELECT 42 AS answer")
+    monkeypatch.setattr(next_steps.shutil, "which", lambda name: None)
+    done = subprocess.run(
+        query(database, "FROM headline"), shell=True, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "answer" in done.stdout
+    assert "42" in done.stdout
+
+
+def test_duckdbs_own_program_is_named_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(next_steps.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert query(Path("data/a.duckdb"), "FROM headline") == 'duckdb -readonly data/a.duckdb -c "FROM headline"'
+
+
+def test_a_name_with_anything_in_it_is_quoted() -> None:
+    first, *_ = steps("it's; rm -rf", Path("a.duckdb"))
+    assert shlex.split(first[0])[2:] == ["it's; rm -rf"]
+    assert len(steps(None, Path("a.duckdb"))) == 3
