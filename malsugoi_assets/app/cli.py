@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.app.errors import UserError, WorkError, short_of_space
 from malsugoi_assets.settings import Settings, SettingsError
 
 _FIRST = ("run", "status", "recommend", "similar")
@@ -43,6 +43,14 @@ class _Ordered(click.Group):
             found: click.Command = getattr(import_module(_ELSEWHERE[cmd_name]), cmd_name.replace("-", "_"))
             return found
         return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if said := short_of_space(error):
+                raise WorkError(said) from error
+            raise
 
 
 @click.group(cls=_Ordered, context_settings={"help_option_names": ["-h", "--help"]})

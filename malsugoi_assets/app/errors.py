@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+
 import click
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Why a file cannot be written where there is no room for it."""
+SPACE = "free some space, mostly the disk is full"
 
 
 class UserError(click.ClickException):
@@ -15,3 +21,17 @@ class WorkError(click.ClickException):
     """The work itself failed: says what is safe and how to resume; exit status 1."""
 
     exit_code = 1
+
+
+def short_of_space(error: BaseException | None) -> str:
+    """What to say where a file could not be written for want of space, or Dagster's own records could not; '' for all else.
+
+    These may be met anywhere. Dagster keeps its records in SQLite, which says "disk I/O error" of a full disk.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return f"{error}: {SPACE}; run the same command again to go on, what was finished is kept"
+        if type(error).__module__.startswith("sqlalchemy") and type(error).__name__ == "OperationalError":
+            return f"Dagster's records in the data dir can't be read or written ({getattr(error, 'orig', error)}): {SPACE}; run the same command again to go on, what was finished is kept"
+        error = error.__cause__
+    return ""

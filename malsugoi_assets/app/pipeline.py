@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterEventType
 
-from malsugoi_assets.app.errors import WorkError
+from malsugoi_assets.app.errors import FULL, SPACE, WorkError
 from malsugoi_assets.automation.decisions import contiguous
 from malsugoi_assets.automation.jobs import JOB_ASSETS
 from malsugoi_assets.automation.partitions import register_batches
@@ -167,6 +167,8 @@ def reason_of(error: Any) -> str:
     said = str(error.message).strip().split("\n")[0]
     if error.cls_name == "Failure":
         return said.removeprefix("dagster._core.definitions.events.Failure: ")
+    if (number := re.search(r"\[Errno (\d+)\]", said)) and int(number[1]) in FULL:
+        return f"{said.partition(': ')[2]}: {SPACE}"
     places = re.findall(r'File "(.*)", line (\d+)', "".join(error.stack))
     ours = [f"{file}:{line}" for file, line in places if file.startswith(str(_PACKAGE))]
     where = next(reversed(ours or [f"{file}:{line}" for file, line in places]), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -52,3 +53,11 @@ def test_the_place_is_in_our_code_where_the_exception_came_through_it() -> None:
         conform(TABLES["users"], pl.DataFrame({"nothing": [1]}))
 
     assert "malsugoi_assets/warehouse/schema.py:" in said_of(fails).split("\n")[0]
+
+
+def test_a_full_disk_is_no_mistake_of_the_code() -> None:
+    def fails() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    first = said_of(fails).split("\n")[0]
+    assert first == "toys: [Errno 28] No space left on device: free some space, mostly the disk is full"

@@ -1,0 +1,60 @@
+"""A full disk ends every command in a sentence, wherever it is met."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy.exc import OperationalError
+
+from malsugoi_assets.app import run
+from malsugoi_assets.app.cli import main
+from malsugoi_assets.app.errors import short_of_space
+
+FULL = OSError(errno.ENOSPC, "No space left on device", "/data/x")
+RECORDS = OperationalError("PRAGMA …", {}, sqlite3.OperationalError("disk I/O error"))
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception) -> tuple[int, str]:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setenv("MALSUGOI_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(run, "run_all", fails)
+    result = CliRunner().invoke(main, ["run"])
+    return result.exit_code, result.output
+
+
+def test_a_full_disk_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    code, said = ended(monkeypatch, tmp_path, FULL)
+    assert code == 1
+    assert said == (
+        "Error: [Errno 28] No space left on device: '/data/x': free some space, mostly the disk is full; run the same "
+        "command again to go on, what was finished is kept\n"
+    )
+
+
+def test_dagsters_records_on_a_full_disk_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    code, said = ended(monkeypatch, tmp_path, RECORDS)
+    assert code == 1
+    assert said.startswith("Error: Dagster's records in the data dir can't be read or written (disk I/O error): free")
+    assert len(said.splitlines()) == 1
+
+
+def test_it_is_found_behind_what_was_raised_from_it() -> None:
+    outer = RuntimeError("the work failed")
+    outer.__cause__ = FULL
+    assert "No space left on device" in short_of_space(outer)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a mistake"), FileNotFoundError(errno.ENOENT, "no such file"), None])
+def test_all_else_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException | None
+) -> None:
+    assert short_of_space(error) == ""
+    monkeypatch.setenv("MALSUGOI_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(run, "run_all", lambda *_: (_ for _ in ()).throw(RuntimeError("a mistake")))
+    assert isinstance(CliRunner().invoke(main, ["run"]).exception, RuntimeError)
