@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable
 from typing import Any, Literal, Union, get_args, get_origin
@@ -32,11 +33,11 @@ def chosen(settings: type[BaseModel], given: dict[str, Any], **more: Any) -> Any
         return settings.model_validate({**said, **more})
     except ValidationError as error:
         first = error.errors()[0]
-        raise UserError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from error
+        raise UserError(f"{_flag(str(first['loc'][0]))}: {first['msg']}") from error
 
 
 def _option(name: str, info: FieldInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    annotation, flag, told = _without_none(info.annotation), f"--{name.replace('_', '-')}", info.description
+    annotation, flag, told = _without_none(info.annotation), _flag(name), _told(info)
     if annotation is bool:
         return click.option(f"{flag}/--no-{name.replace('_', '-')}", name, default=None, help=told)
     if get_origin(annotation) is tuple:
@@ -45,6 +46,15 @@ def _option(name: str, info: FieldInfo) -> Callable[[Callable[..., Any]], Callab
         return click.option(flag, name, type=kind, multiple=True, help=f"{told} May be given several times.")
     kinds = {int: click.INT, float: click.FLOAT}
     return click.option(flag, name, type=kinds.get(annotation, click.STRING), help=told)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _told(info: FieldInfo) -> str:
+    """The description, with the names of other settings as their options."""
+    return re.sub(r"`(\w+)`", lambda name: _flag(name[1]), info.description or "")
 
 
 def _without_none(annotation: Any) -> Any:

@@ -17,20 +17,9 @@ from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.app.reports import published, rows
 from malsugoi_assets.disk import replace_file
 from malsugoi_assets.mal.plan_export import IMPORT_PAGE, PlannedTitle, invented_titles, write_plan
+from malsugoi_assets.recommend.filters import GIVING_WAY
 from malsugoi_assets.settings import Settings
 
-# What giving way means, by the rule that did.
-GAVE_WAY = {
-    "per_franchise": "more of one franchise",
-    "least_members": "fewer members",
-    "least_episodes": "fewer episodes",
-    "most_episodes": "more episodes",
-    "minutes": "shorter or longer episodes",
-    "hours": "less or more time to watch",
-    "least_score": "a lower score on the site",
-    "years": "other years",
-    "genres": "other genres",
-}
 _CSV = ("rank", "anime_id", "title", "score", "predicted_rating", "because", "gave_way", "url")
 Row = dict[str, Any]
 
@@ -53,9 +42,11 @@ def print_table(console: Console, settings: Settings, username: str, found: list
         title = Text(str(row["title"]), style=f"link {address}" if address else "")
         table.add_row(f"{row['rank']}{'*' if row['gave_way'] else ''}", title, rating, Text(_because(row)))
     console.print(table)
-    if gave_way := [rule for rule in GAVE_WAY if any(row["gave_way"] == rule for row in found)]:
-        told = ", ".join(GAVE_WAY[rule] for rule in gave_way)
-        console.print(f"* Too few titles fit, so these have {told} than you asked for.", markup=False, soft_wrap=True)
+    if gave_way := [words for rule, words in GIVING_WAY.items() if any(row["gave_way"] == rule for row in found)]:
+        told = " or ".join(words.removesuffix(" than asked for") for words in gave_way)
+        console.print(
+            f"* Too few titles fit: these fill the list, with {told} than asked for.", markup=False, soft_wrap=True
+        )
 
 
 def write_plan_file(settings: Settings, path: Path, username: str, found: Iterable[Row]) -> str:

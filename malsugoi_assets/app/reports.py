@@ -14,11 +14,12 @@ from rich.table import Table
 
 from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.recommend.search import find_title
+from malsugoi_assets.recommend.similar import SimilarTitles
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.published import Published
-from malsugoi_assets.web.similar import like, similar_titles
+from malsugoi_assets.web.similar import like
 
 Ask = Callable[..., list[dict[str, Any]]]
 """Takes SQL and its values, answers rows."""
@@ -162,7 +163,7 @@ def read_similar(settings: Settings, title: str, top: int = 10, *, own_series: b
         hint = f"did you mean {' · '.join(found.suggestions)}?" if found.suggestions else "check the spelling"
         raise UserError(f"{title}: no such title; {hint}")
     relations = state.table("anime_relations", TABLES["anime_relations"].column_names)
-    titles = similar_titles(state, features, relations)
+    titles = SimilarTitles(features, relations, state.table("title_baselines", ("anime_id", "ratings", "listing")))
     names = dict(features.select("anime_id", "title").iter_rows())
     near = like(state, titles, found.anime_id, top, own_franchise=own_series)
     if not near.titles:

@@ -27,6 +27,8 @@ RELAXING = {
     "genres": "another genre than asked for",
 }
 """The filters that give way where the list would stay short, in this order, and what that means in words."""
+GIVING_WAY = {"per_franchise": "more of one series than asked for"} | RELAXING
+"""All that gives way, the number a franchise first."""
 _KEPT_MASKS = 256
 _RULING = ("adult", "ages", "recaps", "states", "types", "without_genres")
 """The settings that `_rules` reads."""

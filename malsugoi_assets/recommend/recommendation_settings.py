@@ -1,4 +1,8 @@
-"""The recommendation list's settings. Apart from `recommendations`, so that reading them costs nothing."""
+"""The recommendation list's settings. Apart from `recommendations`, so that reading them costs nothing.
+
+Each field's title and description are what the page's form and the commands' help say of it: words of a person who watches
+anime, not of the code. `ends`: what the two ends of a dial mean.
+"""
 
 from __future__ import annotations
 
@@ -18,65 +22,123 @@ class RecommendationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    length: int = Field(20, ge=1, le=1_000, description="Titles a user.")
-    per_franchise: int = Field(1, ge=1, description="At most so many of one franchise; the first rule to give way.")
-    reasons: int = Field(3, ge=0, le=20, description="Entries of the own list named as reasons, at most.")
-    adult: bool = Field(False, description="Recommend titles rated Rx too.")
-    planned: bool = Field(False, description="Recommend titles that the user already plans to watch.")
-    only_planned: bool = Field(False, description="Recommend only what the user plans to watch, in the best order.")
-    release_order: bool = Field(
-        False, description="A prequel that was made later than the title need not be seen before it."
+    length: int = Field(20, ge=1, le=1_000, title="How many titles", description="The length of the list.")
+    per_franchise: int = Field(
+        1,
+        ge=1,
+        title="Titles of one series",
+        description="At most so many of a series with all its seasons, films and spin-offs; the first rule to give way.",
     )
-    recaps: bool = Field(False, description="Recommend recaps and summaries of what was seen.")
+    reasons: int = Field(
+        3, ge=0, le=20, title="Reasons", description="How many titles of the list are named as reasons, at most."
+    )
+    adult: bool = Field(False, title="Hentai too", description="Recommend titles rated Rx as well.")
+    planned: bool = Field(
+        False, title="What is planned too", description="Recommend titles that stand in plan to watch as well."
+    )
+    only_planned: bool = Field(
+        False,
+        title="Only what is planned",
+        description="Sort plan to watch: which of it to begin with. Only titles that stand there.",
+    )
+    release_order: bool = Field(
+        False,
+        title="Watch in the order of release",
+        description="A prequel that came out later may be skipped: Fate/stay night before Fate/Zero.",
+    )
+    recaps: bool = Field(False, title="Recaps too", description="Recommend recaps and summaries of what was seen.")
     next_in_series: bool = Field(
-        False, description="Only what comes next in franchises that the user completed a part of and did not dislike."
+        False,
+        title="Only what comes next",
+        description="Only the next season, film or special of series of which a part was finished and not disliked.",
     )
     low_score: int = Field(
         4,
         ge=1,
         le=10,
-        description="Nothing more of a franchise with an entry that was dropped or scored this or lower.",
+        title="Disliked means",
+        description="Nothing more of a series of which something was dropped or got this score or less.",
     )
     forgiving: bool = Field(
         False,
-        description="For such an entry leave out what follows it, and the whole franchise only where most of it disappointed.",
+        title="Give series a second chance",
+        description="A disliked season rules out only what follows it; the whole series only where most of it was disliked.",
     )
-    likes_only: bool = Field(False, description="Entries that were dropped or scored below `liked_from` add nothing.")
-    liked_from: int = Field(6, ge=1, le=10, description="The score from which an entry counts under `likes_only`.")
+    likes_only: bool = Field(
+        False,
+        title="Go by favourites only",
+        description="What was dropped or scored below `liked_from` doesn't count.",
+    )
+    liked_from: int = Field(
+        6, ge=1, le=10, title="Liked means", description="The score from which a title counts under `likes_only`."
+    )
     gems: float = Field(
         0.0,
         ge=-1,
         le=1,
-        description="From the popular (-1) to hidden gems (1): what being on many lists takes off, in spreads of the score.",
+        title="Well known or hidden gems",
+        description="From -1 to 1: below 0 titles that everybody has seen come first, above 0 those that few have.",
+        json_schema_extra={"ends": ["well known", "hidden gems"]},
     )
     diversity: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="What sharing all genres with a title before takes off: at 1 three spreads of the scores that are at choice.",
+        title="Variety of genres",
+        description="From 0 to 1: the higher, the less alike the titles of the list. Up to 0.3 it costs hardly anything.",
+        json_schema_extra={"ends": ["what fits best", "something of everything"]},
     )
-    types: tuple[str, ...] = Field((), description=f"Only these types; none: all but {', '.join(SHORTS)}.")
-    genres: tuple[str, ...] = Field((), description="Only titles with all of these genres, themes or demographics.")
-    without_genres: tuple[str, ...] = Field((), description="No title with one of these.")
-    states: tuple[State, ...] = Field(("finished", "airing"), description="Only titles in these states of airing.")
-    ages: tuple[str, ...] = Field((), description=f"Only these age ratings ({', '.join(AGES)}); none: all but Rx.")
+    types: tuple[str, ...] = Field(
+        (), title="Types", description=f"Only these: TV, Movie, OVA … None: all but {', '.join(SHORTS)}."
+    )
+    genres: tuple[str, ...] = Field(
+        (), title="Genres", description="Only titles that have all of these genres, themes or demographics."
+    )
+    without_genres: tuple[str, ...] = Field(
+        (), title="Genres to avoid", description="No title that has one of these."
+    )
+    states: tuple[State, ...] = Field(
+        ("finished", "airing"),
+        title="Airing",
+        description="Only titles that have finished, are airing, or are to come.",
+    )
+    ages: tuple[str, ...] = Field(
+        (), title="Age ratings", description=f"Only these ({', '.join(AGES)}). None: all but Rx."
+    )
     first_year: int | None = Field(
-        None, ge=1900, le=2200, description="Only titles that began to air in this year or later."
+        None, ge=1900, le=2200, title="From the year", description="Only titles that began to air in it or later."
     )
     last_year: int | None = Field(
-        None, ge=1900, le=2200, description="Only titles that began to air in this year or before."
+        None, ge=1900, le=2200, title="Up to the year", description="Only titles that began to air in it or before."
     )
     least_score: float | None = Field(
-        None, ge=1, le=10, description="Only titles with this score on the site or more."
+        None, ge=1, le=10, title="Score on MyAnimeList, from", description="Only titles that have this score or more."
     )
-    least_members: int = Field(0, ge=0, description="Only titles on so many lists on the site, or more.")
-    least_episodes: int = Field(0, ge=0, description="Only titles with so many episodes, or more.")
-    most_episodes: int | None = Field(None, ge=1, description="Only titles with so many episodes, or fewer.")
+    least_members: int = Field(
+        0,
+        ge=0,
+        title="Members, from",
+        description="Only titles on the lists of so many people on MyAnimeList, or more.",
+    )
+    least_episodes: int = Field(0, ge=0, title="Episodes, from", description="Only titles with so many, or more.")
+    most_episodes: int | None = Field(
+        None, ge=1, title="Episodes, up to", description="Only titles with so many, or fewer."
+    )
     least_minutes: float = Field(
-        0, ge=0, description="Only titles whose episodes (or the film) last so many minutes, or more."
+        0,
+        ge=0,
+        title="Minutes an episode, from",
+        description="Only titles whose episodes (or the film) last so long, or longer.",
     )
     most_minutes: float | None = Field(
-        None, gt=0, description="Only titles whose episodes (or the film) last so many minutes, or fewer."
+        None,
+        gt=0,
+        title="Minutes an episode, up to",
+        description="Only titles whose episodes (or the film) last so long at most.",
     )
-    least_hours: float = Field(0, ge=0, description="Only titles that take so many hours in all, or more.")
-    most_hours: float | None = Field(None, gt=0, description="Only titles that take so many hours in all, or fewer.")
+    least_hours: float = Field(
+        0, ge=0, title="Hours in all, from", description="Only titles that take so long to watch, or longer."
+    )
+    most_hours: float | None = Field(
+        None, gt=0, title="Hours in all, up to", description="Only titles that take so long to watch at most."
+    )

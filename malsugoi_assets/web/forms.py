@@ -26,9 +26,10 @@ _MANY = (tuple, list, set, frozenset)
 
 @dataclass(frozen=True)
 class Control:
-    """One field of a form: `kind` is check, number, choice, some (of the options), words or text.
+    """One field of a form: `kind` is check, number, dial, choice, some (of the options), words or text.
 
-    `value` as it stands in the control; `chosen`: the options that are; `usual`: whether that is the default.
+    `value` as it stands in the control; `chosen`: the options that are; `usual`: whether that is the default; `options` of
+    a dial: what its two ends mean.
     """
 
     name: str
@@ -51,7 +52,7 @@ def controls(settings: BaseModel, words: Mapping[str, Sequence[str]] | None = No
     """
     model, usual = type(settings), type(settings)()
     made = (
-        _control(name, info, getattr(settings, name), tuple((words or {}).get(name, ())))
+        _control(model, name, info, getattr(settings, name), tuple((words or {}).get(name, ())))
         for name, info in model.model_fields.items()
     )
     return [
@@ -87,7 +88,9 @@ def read(model: type[BaseModel], pairs: Pairs) -> BaseModel:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
-        raise Problem(400, f"{_label(name)}: {first['msg']}.", "Change it and try again.") from error
+        raise Problem(
+            400, f"{label_of(model, name)} ({name}): {first['msg']}.", "Change it and try again."
+        ) from error
 
 
 def as_pairs(settings: BaseModel) -> list[tuple[str, str]]:
@@ -100,14 +103,21 @@ def as_pairs(settings: BaseModel) -> list[tuple[str, str]]:
     ]
 
 
-def _control(name: str, info: FieldInfo, value: Any, words: tuple[str, ...]) -> Control | None:
+def _control(
+    model: type[BaseModel], name: str, info: FieldInfo, value: Any, words: tuple[str, ...]
+) -> Control | None:
     annotation = _without_none(info.annotation)
-    label, told = _label(name), _told(info)
+    label, told = label_of(model, name), _told(model, info)
     if annotation is bool:
         return Control(name, label, told, "check", _text(value))
     if annotation in (int, float):
         low, high = _bounds(info)
         step = "1" if annotation is int else "any"
+        more = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        if isinstance(ends := more.get("ends"), list):
+            return Control(
+                name, label, told, "dial", _text(value), tuple(map(str, ends)), low=low, high=high, step="0.1"
+            )
         return Control(name, label, told, "number", _text(value), low=low, high=high, step=step)
     if get_origin(annotation) is Literal:
         return Control(name, label, told, "choice", _text(value), _options(annotation))
@@ -133,9 +143,15 @@ def _options(annotation: Any) -> tuple[str, ...]:
     return tuple(str(option) for option in get_args(annotation)) if get_origin(annotation) is Literal else ()
 
 
-def _told(info: FieldInfo) -> str:
+def _told(model: type[BaseModel], info: FieldInfo) -> str:
     """The description, with the names of other settings as their labels."""
-    return re.sub(r"`(\w+)`", lambda name: f"“{_label(name[1])}”", info.description or "").rstrip(".")
+    return re.sub(r"`(\w+)`", lambda name: f"“{label_of(model, name[1])}”", info.description or "").rstrip(".")
+
+
+def label_of(model: type[BaseModel], name: str) -> str:
+    """What people call a setting: its title; else its name, as words."""
+    info = model.model_fields.get(name)
+    return (info and info.title) or name.replace("_", " ").capitalize()
 
 
 def _without_none(annotation: Any) -> Any:
@@ -147,10 +163,6 @@ def _without_none(annotation: Any) -> Any:
 
 def _is_many(annotation: Any) -> bool:
     return get_origin(_without_none(annotation)) in _MANY
-
-
-def _label(name: str) -> str:
-    return name.replace("_", " ").capitalize()
 
 
 def _text(value: Any) -> str:

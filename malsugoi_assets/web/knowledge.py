@@ -41,7 +41,6 @@ from malsugoi_assets.web.published import Parts, Published
 from malsugoi_assets.web.ranking_tables import lists_a_title, methods_of, weights_of
 from malsugoi_assets.web.records import Title
 from malsugoi_assets.web.sessions import Lru
-from malsugoi_assets.web.similar import similar_titles
 
 T = TypeVar("T")
 log = logging.getLogger("malsugoi.web")
@@ -153,6 +152,11 @@ class Knowledge:
         return self._part("rater", tables, self._rater)
 
     @property
+    def baselines(self) -> pl.DataFrame:
+        """The table `title_baselines`, by id."""
+        return self._part("baselines", ("title_baselines",), self._baselines)
+
+    @property
     def offsets(self) -> dict[int, float]:
         """μ + b_i of each title that somebody rated."""
         return self._part("offsets", ("title_baselines",), self._offsets)
@@ -166,7 +170,7 @@ class Knowledge:
     def similar(self) -> SimilarTitles:
         """Finds titles like another one."""
         tables = ("title_baselines", "anime_features", "anime_relations")
-        return self._part("similar", tables, lambda: similar_titles(self.published, self.features, self.relations))
+        return self._part("similar", tables, lambda: SimilarTitles(self.features, self.relations, self.baselines))
 
     @property
     def map(self) -> CatalogueMap:
@@ -245,8 +249,7 @@ class Knowledge:
             return None, "the learnt order cannot be read"
 
     def _rater(self) -> Rater | None:
-        baselines = TABLES["title_baselines"].column_names
-        known = self.published.table("title_baselines", baselines).sort("anime_id")
+        known = self.baselines
         titles = learnt_titles_of(known)
         if titles is None:
             return None
@@ -265,17 +268,22 @@ class Knowledge:
         items = align_items(ids, self.features, self.relations)
         return Rater(ids, JointNeighbourhood().with_titles(nobody(len(ids)), items, titles, neighbours_of(near, ids)))
 
+    def _baselines(self) -> pl.DataFrame:
+        return self.published.table("title_baselines", TABLES["title_baselines"].column_names).sort("anime_id")
+
     def _offsets(self) -> dict[int, float]:
-        known = self.published.table("title_baselines", ("anime_id", "global_mean", "bias"))
-        return dict(known.select("anime_id", pl.col("global_mean") + pl.col("bias")).iter_rows())
+        return dict(self.baselines.select("anime_id", pl.col("global_mean") + pl.col("bias")).iter_rows())
 
     def _starters(self) -> list[int]:
-        known = self.published.table("title_baselines", ("anime_id", "ratings", "listing")).sort("anime_id")
         spread = pl.DataFrame(
             self.published.rows("SELECT anime_id, var_pop(rating) AS variance FROM rating_matrix GROUP BY 1"),
             schema={"anime_id": pl.Int32(), "variance": pl.Float32()},
         )
-        named = known.join(spread, on="anime_id").filter(pl.col("anime_id").is_in(list(self.titles))).sort("anime_id")
+        named = (
+            self.baselines.join(spread, on="anime_id")
+            .filter(pl.col("anime_id").is_in(list(self.titles)))
+            .sort("anime_id")
+        )
         if named.is_empty():
             return []
         adult = set(self.features.filter(pl.col("age_rating").str.starts_with("Rx"))["anime_id"])

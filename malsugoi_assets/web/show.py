@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2.runtime import Macro
 
+from malsugoi_assets.recommend.filters import GIVING_WAY
 from malsugoi_assets.web.records import Reason
 from malsugoi_assets.web.sessions import Lru
 
@@ -89,6 +90,12 @@ class Once:
         return text
 
 
+def giving_way(rule: str) -> str:
+    """What it means for a title that the rule gave way for it."""
+    return GIVING_WAY[rule]
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (rating, exact, signed, whole, figure, day, moment, spoken, word, words, share, liked)
+    f.__name__: f
+    for f in (rating, exact, signed, whole, figure, day, moment, spoken, word, words, share, liked, giving_way)
 }

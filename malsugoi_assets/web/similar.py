@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import polars as pl
-
 from malsugoi_assets.recommend.similar import Similar, SimilarTitles
 from malsugoi_assets.web.published import Published
 
@@ -17,11 +15,6 @@ class Like:
     titles: list[Similar]
     rated_both: dict[int, int]
     series: list[int]
-
-
-def similar_titles(state: Published, features: pl.DataFrame, relations: pl.DataFrame) -> SimilarTitles:
-    """What is made ready once for a state; `features`, `relations`: its tables."""
-    return SimilarTitles(features, relations, state.table("title_baselines", ("anime_id", "ratings", "listing")))
 
 
 def like(state: Published, titles: SimilarTitles, anime_id: int, most: int, *, own_franchise: bool = False) -> Like:

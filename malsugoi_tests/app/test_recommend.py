@@ -93,7 +93,9 @@ def test_filters_hold_and_a_list_that_they_leave_short_is_filled_up_and_says_so(
     assert fitting
     assert all((row["anime_id"] - 100) % 6 % 4 == 1 for row in fitting)
     assert {row["gave_way"] for row in drama[len(fitting) :]} == {"genres"}
-    assert "other genres than you asked for" in said(root, "recommend", USER, "--genres", "drama")
+    assert "with more of one series or another genre than asked for" in said(
+        root, "recommend", USER, "--genres", "drama"
+    )
 
 
 def test_every_row_has_a_rating_and_a_reason_from_the_own_list(root: Path) -> None:

@@ -156,7 +156,7 @@ def test_filters_that_had_to_give_way_are_said_first(client: TestClient) -> None
     page = words(client.get("/recommendations?genres=Nonsense&types=TV"))
     assert "Filters: Types TV; Genres Nonsense" in page
     assert "No title fits all you asked for." in page
-    assert "Gave way for it: Genres." in page
+    assert "Here to fill the list, with another genre than asked for." in page
     assert "fits all you asked for" not in words(client.get("/recommendations?types=TV&length=2"))
 
 
@@ -203,8 +203,8 @@ def test_titles_and_names_that_mean_harm_are_text(client: TestClient) -> None:
         ("/person?name=user0", 404, "Did you mean user0"),
         ("/person?name=hidden", 409, "the list of hidden is private"),
         ("/recommendations?user=" + "x" * 201, 400, "No name has more than 200 characters"),
-        (f"/recommendations?user={USER}&length=0", 400, "Length:"),
-        (f"/recommendations?user={USER}&length=9999999", 400, "Length:"),
+        (f"/recommendations?user={USER}&length=0", 400, "How many titles (length): "),
+        (f"/recommendations?user={USER}&length=9999999", 400, "How many titles (length): "),
         (f"/recommendations?user={USER}&nonsense=1", 400, "There is no setting"),
         ("/title/424242", 404, "no such title"),
         ("/title/12345678901", 404, "no such title"),
