@@ -5,6 +5,7 @@ What belongs here: what a title's own row says. What follows from somebody's lis
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -186,15 +187,23 @@ def _between(number: pl.Expr, least: float, most: float | None) -> pl.Expr:
 
 def _has_any(frame: pl.DataFrame, genres: tuple[str, ...]) -> pl.Expr:
     """Whether a title has one of the genres, themes or demographics, however they are spelt."""
-    wanted = [genre.lower() for genre in genres]
+    wanted = [spelling(genre) for genre in genres]
     columns = [name for name in ("genres", "themes", "demographics") if name in frame.columns]
     return pl.any_horizontal(
         pl.lit(False),
         *(
-            pl.col(name).list.eval(pl.element().str.to_lowercase().is_in(wanted)).list.any().fill_null(False)
+            pl.col(name)
+            .list.eval(pl.element().str.to_lowercase().str.replace_all(r"[\s_-]+", " ").is_in(wanted))
+            .list.any()
+            .fill_null(False)
             for name in columns
         ),
     )
+
+
+def spelling(genre: str) -> str:
+    """The same for all spellings of a genre: "Sci-Fi", "sci_fi"."""
+    return re.sub(r"[\s_-]+", " ", genre.lower())
 
 
 def _listed(words: tuple[str, ...], before: str = "") -> str:

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 import polars as pl
+
+from malsugoi_assets.recommend.sequel_names import is_extra_name, named_prequels
 
 # Seen before the title itself makes sense; and titles that only repeat or add to another one.
 _COMES_AFTER = {"prequel", "parent story", "full story"}
@@ -19,6 +22,8 @@ _EXTRAS = {"summary", "side story", "spin-off"}
 # Not "other", "character" and "alternative setting": they tie whole worlds of stories that share a name (all of Gundam).
 _TIES = _COMES_AFTER | _LEADS_TO | _EXTRAS | {"alternative version"}
 _EXTRA_TYPES = {"special", "tv special", "pv", "cm", "music"}
+_FAR_FEWER = 0.25
+"""Who has not seen what comes before a story and matters to it: with so small a share of its people it matters to few."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,11 @@ class Franchises:
 
 
 def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchises:
-    """From `anime_features` and `anime_relations`; only relations between anime count.
+    """From `anime_features` and `anime_relations`; only relations between anime count, and names where there are none.
 
     A prequel that the catalogue does not hold is on nobody's list: it is needed and unseen all the same.
     """
-    kind = dict(zip(features["anime_id"].to_list(), features["type"].to_list(), strict=True))
+    extras = _Extras(features)
     pairs = relations.filter(pl.col("related_kind") == "anime").select("anime_id", "relation", "related_id")
     parent: dict[int, int] = {}
     needs: dict[int, set[int]] = defaultdict(set)
@@ -89,14 +94,13 @@ def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchi
             recaps.add(right)
         if word in _COMES_AFTER:
             needs[left].add(right)
-        elif (
-            word in _LEADS_TO
-            or word == "summary"
-            or (word in _EXTRAS and (kind.get(right) or "").lower() in _EXTRA_TYPES)
-        ):
+        elif word in _LEADS_TO or word == "summary" or (word in _EXTRAS and extras.by_type(right)):
             needs[right].add(left)
+    for title, before in named_prequels(features, relations).items():
+        _join(parent, title, before)
+        needs[title].add(before)
     # A special inside the chain of sequels does not bar the way: what it needs itself is needed in its place.
-    bridged = {title: _without_extras(title, needs, kind) for title in needs}
+    bridged = {title: _without_extras(title, needs, extras) for title in needs}
     return Franchises({title: _root(parent, title) for title in parent}, bridged, frozenset(recaps), _aired(features))
 
 
@@ -106,7 +110,34 @@ def _aired(features: pl.DataFrame) -> dict[int, date]:
     return dict(features.select("anime_id", "aired_from").drop_nulls().iter_rows())
 
 
-def _without_extras(title: int, needs: dict[int, set[int]], kind: dict[int, str | None]) -> frozenset[int]:
+class _Extras:
+    """Which titles are no part of the story that one has to know."""
+
+    def __init__(self, features: pl.DataFrame) -> None:
+        ids = features["anime_id"].to_list()
+
+        def of(column: str) -> dict[int, Any]:
+            return dict(zip(ids, features[column].to_list(), strict=True)) if column in features.columns else {}
+
+        self._kind, self._name, self._members = of("type"), of("title"), of("members")
+
+    def by_type(self, title: int) -> bool:
+        """Whether it is of a type of extras."""
+        return (self._kind.get(title) or "").lower() in _EXTRA_TYPES
+
+    def before(self, other: int, title: int) -> bool:
+        """Whether what comes before a title is one: by its type; where that is not known, by its name, and where far fewer
+        people have it than the title.
+        """
+        if self._kind.get(other):
+            return self.by_type(other)
+        if is_extra_name(self._name.get(other) or ""):
+            return True
+        few, many = self._members.get(other), self._members.get(title)
+        return few is not None and many is not None and few < _FAR_FEWER * many
+
+
+def _without_extras(title: int, needs: dict[int, set[int]], extras: _Extras) -> frozenset[int]:
     found: set[int] = set()
     visited = {title}
     open_titles = list(needs[title])
@@ -115,7 +146,7 @@ def _without_extras(title: int, needs: dict[int, set[int]], kind: dict[int, str 
         if other in visited:
             continue
         visited.add(other)
-        if (kind.get(other) or "").lower() in _EXTRA_TYPES:
+        if extras.before(other, title):
             open_titles.extend(needs.get(other, ()))
         else:
             found.add(other)

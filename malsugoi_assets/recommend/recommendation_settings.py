@@ -89,7 +89,7 @@ class RecommendationSettings(BaseModel):
         json_schema_extra={"ends": ["what fits best", "something of everything"]},
     )
     types: tuple[str, ...] = Field(
-        (), title="Types", description=f"Only these: TV, Movie, OVA … None: all but {', '.join(SHORTS)}."
+        (), title="Types", description=f"Only these. Without a choice all but {', '.join(SHORTS)}."
     )
     genres: tuple[str, ...] = Field(
         (), title="Genres", description="Only titles that have all of these genres, themes or demographics."
@@ -103,7 +103,7 @@ class RecommendationSettings(BaseModel):
         description="Only titles that have finished, are airing, or are to come.",
     )
     ages: tuple[str, ...] = Field(
-        (), title="Age ratings", description=f"Only these ({', '.join(AGES)}). None: all but Rx."
+        (), title="Age ratings", description=f"Only these of {', '.join(AGES)}. Without a choice all but Rx."
     )
     first_year: int | None = Field(
         None, ge=1900, le=2200, title="From the year", description="Only titles that began to air in it or later."

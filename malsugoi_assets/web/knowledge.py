@@ -20,6 +20,7 @@ import polars as pl
 
 from malsugoi_assets.recommend.catalogue_map import CatalogueMap, draw_map
 from malsugoi_assets.recommend.content_taste import TitleWords
+from malsugoi_assets.recommend.filters import spelling
 from malsugoi_assets.recommend.franchises import learn_franchises
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.joint import JointNeighbourhood
@@ -41,6 +42,7 @@ from malsugoi_assets.web.published import Parts, Published
 from malsugoi_assets.web.ranking_tables import lists_a_title, methods_of, weights_of
 from malsugoi_assets.web.records import Title
 from malsugoi_assets.web.sessions import Lru
+from malsugoi_assets.web.show import word
 
 T = TypeVar("T")
 log = logging.getLogger("malsugoi.web")
@@ -210,8 +212,8 @@ class Knowledge:
         types = self.features["type"].drop_nulls().value_counts(sort=True)["type"].to_list()
         named = pl.concat([self.features[column].explode() for column in ("genres", "themes", "demographics")])
         spelt = named.drop_nulls().unique().sort().to_list()
-        # Some catalogues spell them otherwise, which makes no difference to the filters: "Action" before "action".
-        genres = sorted({genre.lower(): genre for genre in reversed(spelt)}.values(), key=str.lower)
+        # Some catalogues spell them otherwise, which makes no difference to the filters: "Sci-Fi" before "sci_fi".
+        genres = sorted({spelling(genre): word(genre) for genre in reversed(spelt)}.values(), key=str.lower)
         return {"types": types, "genres": genres, "without_genres": genres, "ages": list(AGES)}
 
     def _url(self, anime_id: int) -> str | None:

@@ -44,10 +44,10 @@ FIRST = (
     "first_year",
     "last_year",
     "least_score",
-    "states",
-    "ages",
     "gems",
-    "planned",
+    "diversity",
+    "next_in_series",
+    "only_planned",
 )
 """The settings that most people look for; the page folds the others away."""
 

@@ -134,6 +134,13 @@ def test_a_catalogue_without_lengths_lets_everything_through() -> None:
     assert (found.strictly.nonzero()[0] + 1).tolist() == USUAL
 
 
+@pytest.mark.parametrize("asked", ["Slice of Life", "slice_of_life", "SLICE-OF-LIFE"])
+def test_a_genre_is_found_however_it_is_spelt(asked: str) -> None:
+    features = FEATURES.with_columns(genres=pl.Series([["Slice of Life"], ["slice_of_life"], *[["Drama"]] * 6]))
+    found = allowed(Masks(features), RecommendationSettings(genres=(asked,)), frozenset())
+    assert (found.strictly.nonzero()[0] + 1).tolist() == [1, 2]
+
+
 def test_recaps_and_unwanted_titles_are_out_and_it_says_why() -> None:
     found = allowed(Masks(FEATURES), RecommendationSettings(least_members=700), frozenset({1}), frozenset({2}))
     assert found.against(0) == ["it is a recap"]

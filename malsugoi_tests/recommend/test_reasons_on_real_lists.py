@@ -82,5 +82,14 @@ def test_nothing_listed_no_recap_and_no_sequel_before_its_prequel_but_for_specia
     missing = rows.join(prequels, on="anime_id").join(
         own, left_on=["username", "related_id"], right_on=["username", "anime_id"], how="anti"
     )
-    kinds = recommender._features.select(related_id="anime_id", kind="type")
-    assert set(missing.join(kinds, on="related_id")["kind"]) <= {"Special", "Music"}
+    known = recommender._features
+    missing = missing.join(
+        known.select(related_id="anime_id", kind="type", name="title", few="members"), on="related_id"
+    ).join(known.select("anime_id", many="members"), on="anime_id")
+    assert set(missing["kind"]) <= {"Special", "Music", None}
+    untyped = missing.filter(pl.col("kind").is_null())
+    assert (
+        untyped.filter(pl.col("few") * 4 >= pl.col("many"))
+        .filter(~pl.col("name").str.contains(r"OVA|Special|Prologue|Mini|Pilot"))
+        .is_empty()
+    ), "of unknown type only what says that it is an extra, or what few of the title's people have"

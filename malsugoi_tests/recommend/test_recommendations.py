@@ -183,7 +183,8 @@ def test_a_list_longer_than_the_catalogue_of_the_best_still_gets_the_rest() -> N
 
 def test_relations_in_a_circle_and_prequels_nobody_knows_recommend_nothing() -> None:
     circle = [(10, "Prequel", "anime", 11), (11, "Prequel", "anime", 10), (12, "Prequel", "anime", 777)]
-    assert ids(made([("a", 1, 8, "completed")], relations=circle, length=9)) == [2, 3, 4, 5]
+    # Of the series, whose relations are not given here, the names say that III and the recap come after II.
+    assert ids(made([("a", 1, 8, "completed")], relations=circle, length=9)) == [2, 5]
 
 
 def test_a_special_inside_a_chain_of_sequels_does_not_bar_the_way() -> None:

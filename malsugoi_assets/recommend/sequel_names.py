@@ -1,0 +1,137 @@
+"""What names say of a series where no relation does: "X 2nd Season" and "X: Y-hen" go on with "X".
+
+Catalogues are newer than the relations that lie beside them, and some folders have no relations at all. What belongs here:
+names. What follows from them stands in `franchises`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+
+import polars as pl
+
+_EXTRAS = frozenset(("ova", "oad", "special", "specials", "recap", "recaps", "prologue", "pilot", "pilots", "mini"))
+_PARTS = (
+    "movie",
+    "film",
+    "ona",
+    "gekijouban",
+    "season",
+    "part",
+    "cour",
+    "final",
+    "first",
+    "second",
+    "third",
+    "fourth",
+)
+_ROMANS = ("ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
+_OF_A_PART = frozenset((*_PARTS, *_ROMANS, "fifth", "sixth", "s2", "s3", "s4", "s5", "s6"))
+_NUMBER = re.compile(r"\d|1\d|\d+(st|nd|rd|th)")
+_TELLS_NOTHING = frozenset(("the", "tv"))
+_NEW = 0.99
+"""The share of the titles with relations that are older than where relations end."""
+_SEPARATOR = re.compile(r":| - |[!?~] ")
+
+
+@dataclass(frozen=True)
+class _Titled:
+    anime_id: int
+    name: str
+    aired: date | None
+    is_extra: bool
+    """Whether it is more likely to stand beside the story than in it."""
+
+    def before(self, other: _Titled) -> bool:
+        """Whether it came earlier; by the id, which the site counts up, where a day is not known."""
+        if self.aired and other.aired:
+            return self.aired < other.aired
+        return self.anime_id < other.anime_id
+
+
+def is_extra_name(name: str) -> bool:
+    """Whether a name says itself that it is no part of the story: an OVA, a special, a recap, a prologue."""
+    return not _EXTRAS.isdisjoint(_words(name))
+
+
+def named_prequels(features: pl.DataFrame, relations: pl.DataFrame) -> dict[int, int]:
+    """Title → what its name says comes before it: of the same series the last one that began to air earlier.
+
+    Asked are titles without any relation to anime that are newer than all but the newest 1 % of the titles with one; all,
+    where there are no relations. `features`: anime_id, title, and title_english, aired_from, type where they are known.
+    """
+    if "title" not in features.columns:
+        return {}
+    titles = _titled(features)
+    of_anime = relations.filter(pl.col("related_kind") == "anime")
+    related = {*of_anime["anime_id"].to_list(), *of_anime["related_id"].to_list()}
+    known = sorted(title.aired for title in titles if title.anime_id in related and title.aired)
+    end = known[int(len(known) * _NEW)] if known else date.min
+    series: dict[tuple[str, ...], list[_Titled]] = defaultdict(list)
+    for title, other_name in zip(titles, _english(features), strict=True):
+        for name in {title.name, other_name} - {""}:
+            if key := _series(name):
+                series[key].append(title)
+    found = {}
+    for title in titles:
+        if title.anime_id in related or (known and (title.aired is None or title.aired <= end)):
+            continue
+        for key in _begins_with(title.name):
+            earlier = [
+                other for other in series.get(key, ()) if other.anime_id != title.anime_id and other.before(title)
+            ]
+            if earlier:
+                last = max(earlier, key=lambda t: (not t.is_extra, t.aired or date.min, t.anime_id))
+                found[title.anime_id] = last.anime_id
+                break
+    return found
+
+
+def _begins_with(name: str) -> list[tuple[str, ...]]:
+    """The series that a name goes on with, the nearest first: without its number, then up to each separator."""
+    key = _series(name)
+    whole = [key] if key and not (_OF_A_PART | _EXTRAS).isdisjoint(_numbered(name)) else []
+    parts = [_series(name[: mark.start() + 1]) for mark in _SEPARATOR.finditer(name)]
+    return whole + [part for part in reversed(parts) if part and part != key]
+
+
+@lru_cache(65_536)
+def _series(name: str) -> tuple[str, ...]:
+    """The words of a name without those that number a part of a series."""
+    left_out = _OF_A_PART | _EXTRAS | _TELLS_NOTHING
+    return tuple(word for word in _words(name) if word not in left_out and not _NUMBER.fullmatch(word))
+
+
+def _numbered(name: str) -> set[str]:
+    """The words of a name, numbers as "part"."""
+    return {"part" if _NUMBER.fullmatch(word) else word for word in _words(name)}
+
+
+def _words(name: str) -> list[str]:
+    plain = name if name.isascii() else unicodedata.normalize("NFKC", name)
+    return re.findall(r"\w+", plain.lower().replace("mini anime", "mini"))
+
+
+def _titled(features: pl.DataFrame) -> list[_Titled]:
+    rows = features.select(
+        "anime_id",
+        pl.col("title").fill_null(""),
+        pl.col("aired_from") if "aired_from" in features.columns else pl.lit(None, pl.Date),
+        (pl.col("type") if "type" in features.columns else pl.lit(None, pl.String)).fill_null("").str.to_lowercase(),
+    ).rows()
+    extras = {"ova", "special", "tv special", "music", "pv", "cm"}
+    return [
+        _Titled(i, name, aired, kind in extras or not {"movie", "ona", *_EXTRAS}.isdisjoint(_words(name)))
+        for i, name, aired, kind in rows
+    ]
+
+
+def _english(features: pl.DataFrame) -> list[str]:
+    if "title_english" not in features.columns:
+        return [""] * features.height
+    return features["title_english"].fill_null("").to_list()

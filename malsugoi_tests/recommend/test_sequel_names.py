@@ -1,0 +1,115 @@
+"""What a title's name says of its series: only where no relation says anything."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+import pytest
+
+from malsugoi_assets.recommend.franchises import learn_franchises
+from malsugoi_assets.recommend.sequel_names import is_extra_name, named_prequels
+from malsugoi_tests.recommend.frames import relations_frame
+
+Row = tuple[int, str, str | None, int | None]
+NOTHING = relations_frame([])
+
+
+def catalogue(*rows: Row) -> pl.DataFrame:
+    """From (anime_id, title, type, year)."""
+    return pl.DataFrame(
+        [(i, title, kind, year and date(year, 4, 1)) for i, title, kind, year in rows],
+        schema={"anime_id": pl.Int32, "title": pl.String, "type": pl.String, "aired_from": pl.Date},
+        orient="row",
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Kaze no Uta 2nd Season",
+        "Kaze no Uta II",
+        "Kaze no Uta 2",
+        "Kaze no Uta: Final Season",
+        "Kaze no Uta Part 2",
+        "Kaze no Uta: Yuki-hen",
+        "Kaze no Uta - Yuki",
+        "KAZE no UTA! Yuki",
+        "Gekijouban Kaze no Uta",
+        "Kaze no Uta Specials",
+    ],
+)
+def test_a_name_goes_on_with_what_it_begins_with(name: str) -> None:
+    assert named_prequels(catalogue((1, "Kaze no Uta", "TV", 2020), (2, name, None, 2023)), NOTHING) == {2: 1}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Kaze no Uta", "Kaze no Uta (2022)", "Kaze no Uta to Umi", "Uta", "Umi no Uta 2nd Season", "Kaze: no Uta"],
+)
+def test_another_name_is_another_series_and_the_same_name_is_no_sequel(name: str) -> None:
+    assert named_prequels(catalogue((1, "Kaze no Uta", "TV", 2020), (2, name, None, 2023)), NOTHING) == {}
+
+
+def test_the_last_part_of_the_story_before_it_counts() -> None:
+    titles = catalogue(
+        (1, "Kaze no Uta", "TV", 2018),
+        (2, "Kaze no Uta II", "TV", 2020),
+        (3, "Kaze no Uta II Mini Anime", None, 2021),
+        (4, "Kaze no Uta OVA", "OVA", 2021),
+        (5, "Kaze no Uta II Part 2", None, 2022),
+        (6, "Kaze no Uta IV", None, 2024),
+    )
+    assert named_prequels(titles, NOTHING) == {2: 1, 3: 2, 4: 2, 5: 2, 6: 5}
+
+
+def test_relations_speak_for_themselves_up_to_where_they_end() -> None:
+    titles = catalogue(
+        (1, "Kaze no Uta", "TV", 2018),
+        (2, "Kaze no Uta 2nd Season", "TV", 2020),
+        (3, "Colorful", "TV", 1999),
+        (4, "Colorful (Movie)", "Movie", 2010),
+        (5, "Kaze no Uta 3rd Season", None, 2022),
+    )
+    known = relations_frame([(2, "Prequel", "anime", 1), (5, "Adaptation", "manga", 3)])
+    assert named_prequels(titles, known) == {5: 2}, "4 is older than what the relations know, and has none"
+
+
+def test_an_english_name_names_the_series_too() -> None:
+    titles = catalogue((1, "Kaze no Uta", "TV", 2018), (2, "Song of the Wind 2", None, 2022)).with_columns(
+        title_english=pl.Series(["Song of the Wind", None])
+    )
+    assert named_prequels(titles, NOTHING) == {2: 1}
+
+
+def test_what_a_name_says_bars_the_way_and_makes_one_series() -> None:
+    known = learn_franchises(catalogue((1, "Kaze no Uta", "TV", 2018), (2, "Kaze no Uta 2", None, 2022)), NOTHING)
+    assert not known.is_open_to(2, set())
+    assert known.entry_point(2, set()) == 1
+    assert known.franchise(2) == known.franchise(1)
+
+
+def test_an_extra_says_so() -> None:
+    assert all(map(is_extra_name, ("Kaze no Uta OVA", "Kaze no Uta: Prologue", "Kaze no Uta Mini Anime")))
+    assert not any(map(is_extra_name, ("Kaze no Uta", "Novae", "Kaze no Uta 2nd Season")))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "members", "bars"),
+    [
+        ("Deai no Jikan", None, 90, False),  # far fewer people have it
+        ("Zenpen", None, 600, True),
+        ("Kaze no Uta OVA", None, 600, False),
+        ("Deai no Jikan", "TV", 90, True),  # what is known of it counts
+        ("Deai no Jikan", "Special", 600, False),
+        ("Deai no Jikan", None, None, True),
+    ],
+)
+def test_a_prequel_of_unknown_type_bars_the_way_unless_it_is_an_extra(
+    name: str, kind: str | None, members: int | None, *, bars: bool
+) -> None:
+    titles = catalogue((1, name, kind, 2014), (2, "Kaze no Uta", "TV", 2015)).with_columns(
+        members=pl.Series([members, 1_000], dtype=pl.Int32)
+    )
+    known = learn_franchises(titles, relations_frame([(2, "Prequel", "anime", 1)]))
+    assert known.is_open_to(2, set()) is not bars
