@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.app.event_log import open_batched
 from malsugoi_assets.automation.partitions import FIRST_BATCH, register_batches
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDirError, check_dagster_home
@@ -46,7 +47,7 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     except OSError as error:
         raise UserError(f"{home} cannot be written ({error}); choose another MALSUGOI_DATA_DIR") from error
     os.environ["DAGSTER_HOME"] = str(home)
-    instance = dg.DagsterInstance.from_config(str(home))
+    instance = open_batched(home)
     register_batches(instance, [FIRST_BATCH])
     return instance
 

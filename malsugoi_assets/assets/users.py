@@ -57,7 +57,7 @@ def user_lists(  # noqa: D103
 
     def lists_of(some: pl.DataFrame) -> dict[str, pl.DataFrame]:
         harvest = opened.lists(some["username"].to_list(), context.log.info)
-        lists = harvest.frame.join(some, on="username")
+        lists = _with_batches(harvest.frame, some)
         outcomes = harvest.companions["list_outcomes"].join(some, on="username")
         counted.add(lists, outcomes, catalogue, harvest.metadata)
         return {"user_lists": lists, "list_outcomes": outcomes}
@@ -72,6 +72,14 @@ def user_lists(  # noqa: D103
         return by_batch_result(ByBatch(make, counted.summary), opened.in_parts)
     made = lists_of(members)
     return table_result("user_lists", made["user_lists"], counted.summary(), {"list_outcomes": made["list_outcomes"]})
+
+
+def _with_batches(lists: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
+    """The rows of members (username, user_batch), with their batch."""
+    keys = members["user_batch"].unique()
+    if len(keys) == 1 and lists["username"].unique().is_in(members["username"].implode()).all():
+        return lists.with_columns(user_batch=pl.lit(keys[0]))
+    return lists.join(members, on="username")
 
 
 class _Counted:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from malsugoi_assets.files.catalogue import resolve
 from malsugoi_assets.files.list_rows import COLUMNS, ListFile, Say, frame_of, literal, run, write_rows
 
+_BUT_NAMES = tuple(name for name in COLUMNS if name != "username")
 _GAP_ROWS = 65_536
 """Other users' rows between two of those asked for that are read along with them rather than jumped over."""
 
@@ -42,16 +45,21 @@ class Lists:
         """
         wanted = pl.DataFrame({"username": pl.Series(list(usernames), dtype=pl.String)})
         spans = self.spans.join(wanted, on="username", how="semi").sort("first")
-        source = pl.scan_parquet(self.rows).select(COLUMNS)
-        parts = [source.slice(first, rows).collect() for first, rows in _together(spans)]
+        # Whose a row is follows from where it stands: names are compared a user, not a row.
+        source = pl.scan_parquet(self.rows).select(_BUT_NAMES)
+        stretches = _together(spans)
+        parts = [source.slice(first, rows).collect() for first, rows in stretches]
         frame = pl.concat(parts) if parts else pl.DataFrame(schema=source.collect_schema())
-        spelt = spans.select("spelling", owner="username")
-        frame = frame.join(spelt, left_on="username", right_on="spelling", how="inner", maintain_order="left")
-        frame = frame.with_columns(username="owner").drop("owner")
+        if frame.height > spans["rows"].sum():
+            frame = frame[_places(spans, stretches)]
+        names = spans["username"].unique().sort()
+        user = np.repeat(names.search_sorted(spans["username"]).to_numpy(), spans["rows"].to_numpy())
+        frame = frame.with_columns(user=pl.Series(user, dtype=pl.Int64))
         if self.titles.height:
             frame = frame.join(self.titles, on="title", how="left", maintain_order="left")
             frame = frame.with_columns(pl.coalesce("anime_id", "own_id").alias("anime_id")).drop("own_id")
-        return _fold(frame, by_title=self.by_title)
+        frame, counts = _fold(frame, by_title=self.by_title)
+        return frame.select(names.gather(frame["user"]).alias("username"), *_BUT_NAMES), counts
 
 
 def make_lists(
@@ -181,14 +189,26 @@ def _together(spans: pl.DataFrame) -> list[tuple[int, int]]:
     return stretches
 
 
+def _places(spans: pl.DataFrame, stretches: list[tuple[int, int]]) -> npt.NDArray[np.int64]:
+    """Where the spans' rows stand among the rows of the stretches, one behind the other."""
+    first, rows = spans["first"].cast(pl.Int64).to_numpy(), spans["rows"].cast(pl.Int64).to_numpy()
+    begins = np.array([begin for begin, _ in stretches])
+    lengths = np.array([length for _, length in stretches])
+    held_in = np.searchsorted(begins, first, side="right") - 1
+    at = first - begins[held_in] + (np.cumsum(lengths) - lengths)[held_in]
+    return np.repeat(at - (np.cumsum(rows) - rows), rows) + np.arange(rows.sum())
+
+
 def _fold(frame: pl.DataFrame, *, by_title: bool) -> tuple[pl.DataFrame, dict[str, int]]:
-    """One row a (username, anime_id), the last of them; and counts of what came in and was folded."""
+    """One row a (user, anime_id), the last of them, sorted by both; and counts of what came in and was folded."""
     counts = {"rows_in": frame.height, "duplicate_rows": 0, "rows_folded_by_id": 0}
     if by_title:
-        once = frame.unique(["username", "title"], keep="last", maintain_order=True)
+        once = frame.unique(["user", "title"], keep="last", maintain_order=True)
         counts["duplicate_rows"], frame = frame.height - once.height, once
-    frame = frame.sort("username", "anime_id", maintain_order=True)
-    last = (frame["username"] != frame["username"].shift(-1)) | (frame["anime_id"] != frame["anime_id"].shift(-1))
-    once = frame.filter(last.fill_null(True))
+    # Both in one number: that sorts in a third of the time, and what is folded need not be moved.
+    pair = frame["user"].to_numpy() * 2**32 + frame["anime_id"].to_numpy()
+    order = np.argsort(pair, kind="stable")
+    pair = pair[order]
+    once = frame[order[np.append(pair[1:] != pair[:-1], True)[: len(pair)]]]
     counts["rows_folded_by_id" if by_title else "duplicate_rows"] += frame.height - once.height
     return once, counts | {"list_rows": once.height, "rated_rows": int(once["score"].count())}

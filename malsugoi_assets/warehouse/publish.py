@@ -213,11 +213,16 @@ def _count(con: duckdb.DuckDBPyConnection, table: Table, rules: Sequence[Rule], 
         counted = list(con.execute(f"SELECT {columns} FROM {table.name}").fetchone() or ())
     others = [rule for rule in rules if rule not in simple]
     for rule in others:
-        row = con.execute(f"SELECT count(*) FROM {rule.sql}").fetchone()
-        counted.append(row[0] if row else 0)
+        holds = rule.sure_unless is not None and _rows(con, rule.sure_unless) == 0
+        counted.append(0 if holds else _rows(con, rule.sql))
     for rule, rows in zip([*simple, *others], counted, strict=True):
         if rows:
             found[rule.name] = found.get(rule.name, 0) + rows
+
+
+def _rows(con: duckdb.DuckDBPyConnection, source: str) -> int:
+    row = con.execute(f"SELECT count(*) FROM {source}").fetchone()
+    return int(row[0]) if row else 0
 
 
 @contextmanager
@@ -312,10 +317,8 @@ def _insert(con: duckdb.DuckDBPyConnection, table: Table, source: str, batches: 
     parents = [(_parents(r, batches), _same(r)) for r in table.references if not r.unnest]
     if batches is not None:
         # Partition files are sorted, and rarely hold a row without its parents: then they are copied as they are.
-        counts = [
-            con.execute(f"SELECT count(*) FROM {source} c ANTI JOIN {p} ON {on}").fetchone() for p, on in parents
-        ]
-        if not any(row and row[0] for row in counts):
+        counts = [_rows(con, f"{source} c ANTI JOIN {p} ON {on}") for p, on in parents]
+        if not any(counts):
             con.execute(f"INSERT INTO next.{table.name} SELECT {names} FROM {source} c")
             return 0
     joins = "".join(f" SEMI JOIN {parent} ON {on}" for parent, on in parents)
@@ -324,8 +327,7 @@ def _insert(con: duckdb.DuckDBPyConnection, table: Table, source: str, batches: 
     ).fetchone()
     if not joins or inserted is None:
         return 0
-    total = con.execute(f"SELECT count(*) FROM {source} c").fetchone()
-    return int(total[0]) - int(inserted[0]) if total else 0
+    return _rows(con, f"{source} c") - int(inserted[0])
 
 
 def _parents(reference: Reference, batches: Sequence[str] | None) -> str:
@@ -335,7 +337,9 @@ def _parents(reference: Reference, batches: Sequence[str] | None) -> str:
     if batches is not None and "username" in reference.columns:
         first, last = schema.literal(batches[0]), schema.literal(batches[-1])
         where = f"({where}) AND user_batch BETWEEN {first} AND {last}"
-    return f"(SELECT DISTINCT {', '.join(reference.to)} FROM next.{reference.table} WHERE {where}) {alias}"
+    # What is a key already need not be made distinct.
+    distinct = "" if set(TABLES[reference.table].key) <= set(reference.to) else "DISTINCT "
+    return f"(SELECT {distinct}{', '.join(reference.to)} FROM next.{reference.table} WHERE {where}) {alias}"
 
 
 def _same(reference: Reference) -> str:

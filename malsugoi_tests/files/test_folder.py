@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -296,3 +297,23 @@ def test_the_documentation_shows_every_shape() -> None:
     words = set(re.findall(r"\w+", re.sub(r"(?<=\w) (?=\w+,|\w+`)", "_", page)))
     told = {word for shape in (*LIST_SHAPES, *CATALOGUE_SHAPES) for word in shape.columns}
     assert told - words == set()
+
+
+def test_any_users_rows_are_read_as_among_all(tmp_path: Path) -> None:
+    """Also where others' rows lie between, where rows are scattered, and where one name is written in two ways."""
+    rng = np.random.default_rng(0)
+    rows = [(rng.choice(["ann", "Bo", "bo", "cy", "dee"]), int(i), int(rng.integers(1, 11))) for i in range(1, 300)]
+    rows += rows[::7]
+    lines = "".join(f"{user},{anime},{score}\n" for user, anime, score in rows)
+    found = read_into(
+        folder(tmp_path, anime_csv=ANIME, ratings_csv=f"username,anime_id,score\n{lines}"), tmp_path / "s"
+    )
+    bo = next(user for user, _, _ in rows if user.casefold() == "bo")
+    expected_keys = {(bo if user.casefold() == "bo" else user, anime) for user, anime, _ in rows}
+    everything, _ = found.lists.read(found.lists.usernames)
+    assert everything.select("username", "anime_id").rows() == sorted(expected_keys)
+    for some in ([], ["cy"], found.lists.usernames[::2], found.lists.usernames[::-1]):
+        expected = everything.filter(pl.col("username").is_in(some))
+        read, counts = found.lists.read(some)
+        assert read.equals(expected)
+        assert counts["list_rows"] == expected.height

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import duckdb
+import numpy as np
 import polars as pl
 import pytest
 
@@ -61,3 +63,34 @@ def test_every_table_and_column_says_what_it_means(table) -> None:
     assert all(column.comment for column in table.columns)
     assert set(table.key) <= set(table.column_names)
     assert all(reference.table in TABLES for reference in table.references)
+
+
+def test_what_is_sure_to_be_unique_is_and_a_repeated_key_is_found_wherever_it_stands() -> None:
+    """`sure_unless` may find fault with rows that are unique, never the other way about."""
+    rule = next(r for r in rules(TABLES["rating_matrix"]) if "unique" in r.name)
+    rng, seen = np.random.default_rng(0), set()
+    for length in [0, 1, *rng.integers(2, 7, 300)]:
+        rows = [(f"user{rng.integers(3)}", int(rng.integers(1, 5))) for _ in range(length)]
+        if rng.random() < 0.6:
+            rows.sort()
+        with duckdb.connect() as con:
+            con.execute("CREATE TABLE rating_matrix (username VARCHAR, anime_id INTEGER)")
+            if rows:
+                con.executemany("INSERT INTO rating_matrix VALUES (?, ?)", rows)
+            unique, sure = (
+                con.execute(f"SELECT count(*) FROM {source}").fetchone() == (0,)
+                for source in (rule.sql, rule.sure_unless)
+            )
+        assert unique == (len(set(rows)) == len(rows))
+        assert sure == (unique and rows == sorted(rows, key=lambda r: ([r[0] for r in rows].index(r[0]), r[1])))
+        seen.add((unique, sure))
+    assert seen == {(True, True), (True, False), (False, False)}
+
+
+def test_rows_that_stand_in_order_are_left_where_they_are_and_others_sorted() -> None:
+    rng = np.random.default_rng(1)
+    users, ids = rng.integers(0, 4, 50), rng.permutation(50)
+    rows = [{**RATING, "username": f"u{u}", "anime_id": int(i)} for u, i in zip(users, ids, strict=True)]
+    in_order = sorted(rows, key=lambda row: (row["username"], row["anime_id"]))
+    for given in (rows, in_order, in_order[::-1], [*in_order[1:], in_order[0]]):
+        assert conform(TABLES["rating_matrix"], frame("rating_matrix", *given)).rows(named=True) == in_order

@@ -1,0 +1,83 @@
+"""Events written together: what Dagster's own storage says of them afterwards is what it says of any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from malsugoi_assets.app.event_log import BatchedEventLog, open_batched
+
+KEYS = [f"batch-{number:06d}" for number in range(5)]
+BATCHES = dg.DynamicPartitionsDefinition(name="user_batches")
+LISTS = dg.AssetKey("lists")
+
+
+@dg.asset(key=LISTS, partitions_def=BATCHES, backfill_policy=dg.BackfillPolicy.single_run())
+def lists() -> int:
+    return 1
+
+
+def materialize(instance: dg.DagsterInstance) -> Any:
+    instance.add_dynamic_partitions("user_batches", KEYS)
+    job = dg.Definitions(assets=[lists], jobs=[dg.define_asset_job("all", [lists])]).resolve_job_def("all")
+    tags = {"dagster/asset_partition_range_start": KEYS[0], "dagster/asset_partition_range_end": KEYS[-1]}
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    return job.execute_in_process(
+        instance=instance, tags=tags, resources={"io_manager": dg.mem_io_manager}, run_config=quiet
+    )
+
+
+def said(instance: dg.DagsterInstance, run_id: str) -> dict[str, Any]:
+    """What is known of the asset and the run, without times and ids of runs."""
+    records = instance.fetch_materializations(LISTS, limit=100).records
+    entry = instance.get_asset_records([LISTS])[0].asset_entry
+    last = entry.last_materialization_record
+    assert last is not None
+    return {
+        "partitions": sorted(record.partition_key or "" for record in records),
+        "latest": last.storage_id == records[0].storage_id,
+        "of_this_run": entry.last_run_id == run_id,
+        "events": sorted(str(log.dagster_event_type) for log in instance.all_logs(run_id)),
+    }
+
+
+def home(path: Path, more: str = "") -> Path:
+    path.mkdir()
+    (path / "dagster.yaml").write_text(f"telemetry:\n  enabled: false\nnux:\n  enabled: false\n{more}")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "3")
+
+
+def test_dagster_reads_what_was_written_together_as_it_reads_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores: list[int] = []
+    one_by_one = BatchedEventLog.store_event_batch
+
+    def counted(self: BatchedEventLog, events: Any) -> None:
+        stores.append(len(events))
+        one_by_one(self, events)
+
+    monkeypatch.setattr(BatchedEventLog, "store_event_batch", counted)
+    ours = open_batched(home(tmp_path / "ours"))
+    run = materialize(ours)
+    assert stores == [3, 2, 3, 2]
+    own = dg.DagsterInstance.from_config(str(home(tmp_path / "own")))
+    expected = said(own, materialize(own).run_id)
+    assert said(ours, run.run_id) == expected
+    assert said(dg.DagsterInstance.from_config(str(tmp_path / "ours")), run.run_id) == expected
+    assert expected["partitions"] == KEYS
+
+
+def test_a_storage_that_somebody_named_stays(tmp_path: Path) -> None:
+    elsewhere = f"storage:\n  sqlite:\n    base_dir: {tmp_path / 'elsewhere'}\n"
+    instance = open_batched(home(tmp_path / "theirs", elsewhere))
+    assert not isinstance(instance.event_log_storage, BatchedEventLog)
+    assert isinstance(open_batched(home(tmp_path / "ours")).event_log_storage, BatchedEventLog)
