@@ -24,7 +24,7 @@ import polars as pl
 from malsugoi_assets.evaluation.data import EvaluationRows, evaluation_rows
 from malsugoi_assets.evaluation.kept_answers import evaluate_kept
 from malsugoi_assets.evaluation.protocols import make_protocol
-from malsugoi_assets.evaluation.registry import MODELS, chosen_models
+from malsugoi_assets.evaluation.registry import MODELS, chosen_models, shared_trainings
 from malsugoi_assets.evaluation.results import Result
 from malsugoi_assets.evaluation.run import Progress, evaluate
 from malsugoi_assets.files import load_evaluation
@@ -135,7 +135,8 @@ def measure(
     protocol = replace(protocol, folds=protocol.folds[:folds])
     factories = {model: partial(make, model, budget) for model in chosen_models(models.split(","))}
     if answers is None:
-        return evaluate(rows, protocol, factories, history=part.history, seed=seed, progress=Lines())
+        shared = shared_trainings(factories)
+        return evaluate(rows, protocol, factories, history=part.history, seed=seed, progress=Lines(), shared=shared)
     files = {
         model: answers
         / f"{name}-{len(protocol.folds)}-{model}{f'-{budget:g}s' if MODELS[model].package else ''}-{seed}.npz"

@@ -5,6 +5,7 @@ What belongs here: the kernel behind `ranking`, called for every list that is sc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,17 @@ class Candidates:
     item: npt.NDArray[np.int32]
     scores: Matrix
     picked: Matrix
+
+    def among(self, titles: Sequence[npt.NDArray[np.integer]]) -> Candidates:
+        """Those candidates of each user that are among the `titles` named; `picked` stays."""
+        named = np.zeros(self.picked.shape, dtype=np.bool_)
+        for row, own in zip(named, titles, strict=True):
+            row[own] = True
+        kept = np.take_along_axis(named, np.maximum(self.item, 0), axis=1) & (self.item >= 0)
+        most = int(kept.sum(axis=1).max(initial=0))
+        first = np.argsort(~kept, axis=1, kind="stable")[:, :most]
+        item = np.take_along_axis(np.where(kept, self.item, -1), first, axis=1)
+        return Candidates(item, np.take_along_axis(self.scores, first[:, :, None], axis=1), self.picked)
 
 
 def find_candidates(

@@ -14,7 +14,8 @@ from malsugoi_assets.machine import available_threads
 compiled: Any = njit(cache=True, nogil=True, error_model="numpy")
 
 
-_FEW = 16
+_FEW = 24
+"""More than the lists on which the reasons of one are tried, which are many short calls."""
 
 
 def threads_for(lists: int) -> int:

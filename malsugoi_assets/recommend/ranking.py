@@ -113,12 +113,9 @@ class LearntOrder:
         parts = [np.empty((0, lists.n_items), dtype=np.float32)]
         for start in range(0, len(users), _USERS_AT_A_TIME):
             block = users[start : start + _USERS_AT_A_TIME]
-            inputs, item, picked = _inputs(lists, block, self.candidates)
+            wanted = None if only is None else only[start : start + len(block)]
+            inputs, item, picked = _inputs(lists, block, self.candidates, wanted)
             asked = item >= 0
-            if only is not None:
-                asked &= np.stack(
-                    [np.isin(i, o) for i, o in zip(item, only[start : start + len(block)], strict=True)]
-                )
             result = np.where(np.isfinite(picked), _BEHIND + np.clip(picked, -_PICKED, _PICKED), 2 * _BEHIND)
             result[np.nonzero(asked)[0], item[asked]] = np.maximum(self._order(inputs[asked]), _BEHIND + _PICKED)
             result[np.diff(lists.listed.indptr)[block] == 0] = NOTHING
@@ -195,13 +192,20 @@ def learn_order(
     return LearntOrder(titles, network, grown, settings.trees_weight, settings.candidates)
 
 
-def _inputs(lists: ScoredLists, users: IntArray, most: int) -> tuple[Matrix, IntArray, Matrix]:
-    """What the network sees (users, candidates, columns), the candidates, and what picked them (users, n_items)."""
+def _inputs(
+    lists: ScoredLists, users: IntArray, most: int, only: Sequence[npt.NDArray[np.integer]] | None = None
+) -> tuple[Matrix, IntArray, Matrix]:
+    """What the network sees (users, candidates, columns), the candidates, and what picked them (users, n_items).
+
+    `only`: the titles of each user that matter, where it is not all candidates.
+    """
     from malsugoi_assets.recommend.candidates import find_candidates  # compiled code takes a moment to load
 
     free = lists.listed[users].toarray() == 0
     picks = np.array([_PICKS.get(name, 0.0) for name in SCORES], dtype=np.float32)
     found = find_candidates(lists.of(users), free, picks, most)
+    if only is not None:
+        found = found.among(only)
     numbers = lists.user_numbers[users]
     people = np.broadcast_to(numbers[:, None], (*found.item.shape, numbers.shape[1]))
     seen = [found.scores, lists.titles.numbers[found.item], lists.facts(users, np.maximum(found.item, 0)), people]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from malsugoi_assets.recommend.choosing import Catalogue, Choice, Scores, choose
 from malsugoi_assets.recommend.filters import Masks, allowed
@@ -118,7 +119,9 @@ class Recommender:
         ranker's own, of which the entries in `because` add their weights; `gave_way` names the rule that had to give way
         for the title, '' where none had to. Titles in `barred` are left out for everybody.
         """
-        rows = list(self.rows(lists, settings or RecommendationSettings(), barred))
+        # BLAS on one thread: each list's matrices are small, and threads of its own would wait for each other.
+        with threadpool_limits(limits=1):
+            rows = list(self.rows(lists, settings or RecommendationSettings(), barred))
         made = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
         predicted = predictions(made.select("username", "anime_id")).cast(pl.Float32).clip(1, 10)
         return made.with_columns(predicted.alias("predicted_rating"))

@@ -172,7 +172,18 @@ class OrderScorer(_Explaining):
 
     def _entries(self, asked: Sequence[Asked], most: int, sign: int) -> list[list[list[Reason]]]:
         """Of the entries that the scores propose, those that prove to add something, or to take it away."""
-        return [self._proven(trial, scores, most, sign) for trial, scores in self.tried(asked, most)]
+        from malsugoi_assets.recommend.compiled import on_threads, threads_for  # compiled code takes a moment to load
+
+        found: list[list[list[Reason]]] = [[] for _ in asked]
+        threads = threads_for(len(asked))
+
+        def work(first: int) -> None:
+            mine = range(first, len(asked), threads)
+            for place, (trial, scores) in zip(mine, self.tried([asked[k] for k in mine], most), strict=True):
+                found[place] = self._proven(trial, scores, most, sign)
+
+        on_threads(work, threads)
+        return found
 
     def tried(self, asked: Sequence[Asked], most: int) -> Iterator[tuple[Trial, Matrix | None]]:
         """What is tried for each user, with the scores that come of it; None where nothing is."""
