@@ -14,7 +14,8 @@ from malsugoi_assets.recommend.dnn_settings import DnnSettings
 from malsugoi_assets.recommend.features import Catalogue, Inputs, column_names, pair_inputs
 from malsugoi_assets.recommend.item_state import learn_item_state
 from malsugoi_assets.recommend.items import Items
-from malsugoi_assets.recommend.likeness import learn_likeness, prefix_kernel, relation_kernel, title_kernel
+from malsugoi_assets.recommend.likeness import learn_likeness, prefix_kernel, relation_kernel
+from malsugoi_assets.recommend.name_kernel import title_kernel
 from malsugoi_assets.recommend.ratings import Ratings
 from malsugoi_tests.recommend.deep_world import small_items, small_ratings, without_features
 
