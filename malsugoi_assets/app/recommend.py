@@ -144,7 +144,7 @@ def explain(username: str, title: str, as_json: bool, **given: Any) -> None:
         if entries:
             lines.append(f"{words} {', '.join(map(_entry, entries))}.")
     if not found["because"] and found["score"] is not None and not found["listed"]:
-        lines.append("Nothing on the list speaks for it.")
+        lines.append("No single title on the list speaks for it.")
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 

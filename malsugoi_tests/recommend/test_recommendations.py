@@ -181,6 +181,13 @@ def test_a_list_longer_than_the_catalogue_of_the_best_still_gets_the_rest() -> N
     assert ids(made(lists, titles=titles, relations=[], length=20)) == list(range(601, 621))
 
 
+def test_an_entry_that_hardly_weighs_beside_another_is_no_reason() -> None:
+    rows = [("a", 1, 8, "completed"), ("a", 10, 8, "completed"), ("a", 12, 8, "completed")]
+    weights = [(11, 1, 1.0), (11, 10, 0.2), (11, 12, 0.1)]
+    found = made(rows, weights, reasons=3).filter(anime_id=11)
+    assert [reason["anime_id"] for reason in found["because"][0]] == [1, 10]
+
+
 def test_relations_in_a_circle_and_prequels_nobody_knows_recommend_nothing() -> None:
     circle = [(10, "Prequel", "anime", 11), (11, "Prequel", "anime", 10), (12, "Prequel", "anime", 777)]
     # Of the series, whose relations are not given here, the names say that III and the recap come after II.
