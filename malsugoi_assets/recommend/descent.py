@@ -45,34 +45,46 @@ def sparse_columns(
 def _solve(rows, gram, lasso, ridge, sweeps, tolerance, size, columns, weights):  # type: ignore[no-untyped-def]
     n, most = len(gram), columns.shape[1]
     cosine = np.empty(n, np.float64)
+    inner = np.empty((most, most), np.float64)
     for i in rows:
+        count = 0
         for j in range(n):
             cosine[j] = 0.0
             if j != i and gram[i, j] > lasso:
                 cosine[j] = gram[i, j] / np.sqrt(gram[i, i] * gram[j, j])
-        found = np.flatnonzero(cosine > 0)
-        if len(found) > most:
-            # Stable: of equals the lower index stays.
-            found = np.sort(found[np.argsort(-cosine[found], kind="mergesort")[:most]])
-        k = len(found)
-        inner = np.empty((k, k), np.float64)
-        for a in range(k):
-            for b in range(k):
-                inner[a, b] = gram[found[a], found[b]]
+                count += 1
+        # The weakest that is a candidate; of its equals the lower indexes are.
+        k, weakest, equals = min(count, most), 0.0, 0
+        if count > most:
+            weakest = np.partition(cosine, n - most)[n - most]
+            equals = most - np.sum(cosine > weakest)
+        found = np.empty(k, np.int64)
+        place = 0
+        for j in range(n):
+            if cosine[j] > weakest or (equals > 0 and cosine[j] == weakest):
+                equals -= cosine[j] == weakest
+                found[place] = j
+                place += 1
         weight = np.zeros(k, np.float64)
         # What is left to explain of g_i: g_i - G w.
         left = np.empty(k, np.float64)
         for a in range(k):
             left[a] = gram[i, found[a]]
+        # Few candidates ever have a weight: only their rows of G are looked up.
+        is_known = np.zeros(k, np.bool_)
         for _ in range(sweeps):
             largest = 0.0
             for a in range(k):
-                own = inner[a, a]
+                own = np.float64(gram[found[a], found[a]])
                 wanted = max(0.0, (left[a] + own * weight[a] - lasso) / (own + ridge))
                 change = wanted - weight[a]
                 if change != 0.0:
+                    if not is_known[a]:
+                        is_known[a] = True
+                        for b in range(k):
+                            inner[a, b] = gram[found[a], found[b]]
                     weight[a] = wanted
-                    left -= change * inner[a]
+                    left -= change * inner[a, :k]
                     largest = max(largest, abs(change))
             if largest < tolerance:
                 break

@@ -212,14 +212,10 @@ def dense_block(
     matrix: sp.csr_matrix, rows: npt.NDArray[np.integer], place: npt.NDArray[np.int32], width: int
 ) -> npt.NDArray[np.float32]:
     """`matrix[rows][:, columns]` as a dense float32 block; `place[item]` = its column in the block, -1 = none."""
+    from malsugoi_assets.recommend.block_kernels import fill_block  # compiled code takes a moment to load
+
     block = np.zeros((len(rows), width), dtype=np.float32)
-    starts, ends = matrix.indptr[rows], matrix.indptr[rows + 1]
-    lengths = ends - starts
-    line = np.repeat(np.arange(len(rows)), lengths)
-    flat = np.arange(lengths.sum()) + np.repeat(starts - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
-    column = place[matrix.indices[flat]]
-    inside = column >= 0
-    block[line[inside], column[inside]] = matrix.data[flat[inside]]
+    fill_block(matrix.indptr, matrix.indices, matrix.data, rows.astype(np.int32, copy=False), place, block)
     return block
 
 

@@ -96,7 +96,7 @@ def cosines(lists: sp.csr_matrix, most: int) -> sp.csr_matrix:
     size = np.maximum(np.asarray(lists.multiply(lists).sum(axis=0)).ravel(), 1)
 
     def weigh(common: Matrix, titles: npt.NDArray[np.int64]) -> Matrix:
-        cosine: Matrix = common / np.sqrt(size[:, None] * size[titles]) * common / (common + 20)
+        cosine: Matrix = common / np.sqrt(size * size[titles][:, None]) * common / (common + 20)
         return cosine
 
     return _strongest_products(lists, lists, weigh, most)
@@ -108,7 +108,7 @@ def random_walk(lists: sp.csr_matrix, walk_back: float, most: int) -> sp.csr_mat
     evenly = sp.csr_matrix(sp.diags(1 / length) @ lists)
 
     def weigh(reached: Matrix, titles: npt.NDArray[np.int64]) -> Matrix:
-        step: Matrix = reached / on_lists[:, None] * on_lists[titles] ** -walk_back
+        step: Matrix = reached / on_lists * (on_lists[titles] ** -walk_back)[:, None]
         return step
 
     return _strongest_products(lists, evenly, weigh, most)
@@ -117,28 +117,31 @@ def random_walk(lists: sp.csr_matrix, walk_back: float, most: int) -> sp.csr_mat
 def _strongest_products(
     left: sp.csr_matrix, right: sp.csr_matrix, weigh: Callable[[Matrix, npt.NDArray[np.int64]], Matrix], most: int
 ) -> sp.csr_matrix:
-    """The `most` strongest above zero of each column of leftᵀ · right as `weigh` sees it, off the diagonal.
+    """The `most` strongest of each column of leftᵀ · right as `weigh` sees it, off the diagonal; of equals the lower rows.
 
-    Some columns at a time: no more than `_TITLES_AT_A_TIME` are ever dense.
+    `weigh(rows, titles)`: float32 (len(titles), n), for each of the `titles` its column. No more than `_TITLES_AT_A_TIME`
+    are ever dense.
     """
+    from malsugoi_assets.recommend.compiled import on_threads, threads_for  # compiled code takes a moment to load
+    from malsugoi_assets.recommend.dense_products import multiply_into
+    from malsugoi_assets.recommend.row_kernels import strongest_of_rows
+
     n = left.shape[1]
-    from_left, columns = sp.csr_matrix(left.T), right.tocsc()
-    parts = []
+    columns = sp.csr_matrix(right.T)
+    size = np.zeros(n, dtype=np.int32)
+    place, value = np.zeros((n, min(most, n)), dtype=np.int32), np.zeros((n, min(most, n)), dtype=np.float32)
     for start in range(0, n, _TITLES_AT_A_TIME):
         titles = np.arange(start, min(start + _TITLES_AT_A_TIME, n))
-        block = weigh((from_left @ columns[:, titles]).toarray(), titles).astype(np.float32)
-        block[titles, titles - start] = 0
-        parts.append(_top_of_columns(block, most))
-    return sp.csr_matrix(sp.hstack(parts, format="csr")) if parts else sp.csr_matrix((n, n), dtype=np.float32)
-
-
-def _top_of_columns(block: Matrix, most: int) -> sp.csc_matrix:
-    """The `most` largest of each column by size, zeros left out."""
-    n = len(block)
-    if most < n:
-        weakest = np.argpartition(-np.abs(block), most - 1, axis=0)[most:]
-        np.put_along_axis(block, weakest, 0, axis=0)
-    return sp.csc_matrix(block)
+        product = np.empty((len(titles), n), dtype=np.float32)
+        multiply_into(columns[titles], left, product)
+        block = weigh(product, titles).astype(np.float32)
+        block[titles - start, titles] = 0
+        some, threads = slice(start, start + len(titles)), threads_for(len(titles))
+        found = (block, size[some], place[some], value[some])
+        on_threads(lambda t: strongest_of_rows(np.arange(t, len(found[0]), threads), *found), threads)  # noqa: B023
+    kept = np.arange(place.shape[1]) < size[:, None]
+    starts = np.concatenate([[0], np.cumsum(size)])
+    return sp.csr_matrix(sp.csr_matrix((value[kept], place[kept], starts), shape=(n, n)).T)
 
 
 def _over_all(titles: npt.NDArray[np.int64], weights: sp.coo_matrix, n_items: int) -> sp.csr_matrix:

@@ -106,20 +106,20 @@ def _gathered(
     own = units(n, total, squares)
     target = (x - own.level[rated.user]) / own.spread[rated.user]
 
+    from malsugoi_assets.recommend.block_kernels import add_block  # compiled code takes a moment to load
+
     def solved(piece: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], Numbers, Numbers]:
         items = rated.item[piece]
         among = kernel.block(items, items, np.full(rated.n_items, -1, dtype=np.int32)).astype(np.float64)
         among[np.diag_indices_from(among)] += noise
         inverse = inverted(among)
-        place = where[items]
-        kept = place >= 0
-        return place[kept], inverse[np.ix_(kept, kept)], (inverse @ target[piece])[kept]
+        return where[items], inverse, inverse @ target[piece]
 
     with ThreadPoolExecutor(available_threads()) as pool:
         for some in _batches(_pieces(rated)):
             for place, inverse, weighted in pool.map(solved, some):
-                system[place[:, None], place] += inverse
-                right[place] += weighted
+                add_block(system, place, inverse)
+                right[place[place >= 0]] += weighted[place >= 0]
     return system, right
 
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from malsugoi_assets.recommend.block_kernels import add_block, fill_block
 from malsugoi_assets.recommend.candidates import find_candidates
 from malsugoi_assets.recommend.dense_products import multiply_into
+from malsugoi_assets.recommend.row_kernels import strongest_of_rows
 
 RANDOM = np.random.default_rng(5)
 SCORES = RANDOM.normal(size=(3, 7, 40)).astype(np.float32)
@@ -55,3 +57,29 @@ def test_a_product_of_sparse_matrices_is_that_of_the_dense_ones(threads: int) ->
     out = np.full((9, 15), 7, dtype=np.float32)
     multiply_into(left, right, out, threads)
     np.testing.assert_allclose(out, left.toarray() @ right.toarray(), rtol=1e-5)
+
+
+def test_the_strongest_of_a_row_are_the_largest_by_size_and_of_equals_the_first() -> None:
+    block = np.array([[1, -3, 0, 3, 3, 2], [0, 0, 0.5, 0, 0, 0]], dtype=np.float32)
+    size, columns = np.zeros(2, np.int32), np.zeros((2, 3), np.int32)
+    values = np.zeros((2, 3), np.float32)
+    strongest_of_rows(np.arange(2), block, size, columns, values)
+    assert size.tolist() == [3, 1]
+    assert columns[0].tolist() == [1, 3, 4]
+    assert values[0].tolist() == [-3, 3, 3]
+    assert (columns[1, 0], values[1, 0]) == (2, 0.5)
+    strongest_of_rows(np.arange(1), block, size, columns[:, :2], values[:, :2])
+    assert columns[0, :2].tolist() == [1, 3]
+
+
+def test_blocks_come_out_of_a_sparse_matrix_and_go_into_a_dense_one_where_they_have_a_place() -> None:
+    matrix = sp.random(12, 12, 0.5, random_state=3, format="csr", dtype=np.float32)
+    place = np.full(12, -1, dtype=np.int32)
+    place[[7, 2, 9]] = [0, 1, 2]
+    rows, block = np.array([4, 0, 4], dtype=np.int32), np.zeros((3, 3), dtype=np.float32)
+    fill_block(matrix.indptr, matrix.indices, matrix.data, rows, place, block)
+    np.testing.assert_array_equal(block, matrix.toarray()[rows][:, [7, 2, 9]])
+    total = np.ones((4, 4))
+    add_block(total, np.array([3, -1, 0]), np.arange(9.0).reshape(3, 3))
+    assert total[[3, 3, 0, 0], [3, 0, 3, 0]].tolist() == [1, 3, 7, 9]
+    assert total.sum() == 16 + 0 + 2 + 6 + 8

@@ -1,0 +1,35 @@
+"""The strongest entries of each row of a dense block, compiled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from malsugoi_assets.recommend.compiled import compiled
+
+
+@compiled  # type: ignore[untyped-decorator]
+def strongest_of_rows(rows: Any, block: Any, size: Any, columns: Any, values: Any) -> None:
+    """The entries largest by size of each of the `rows`, zeros left out; of equals those of the lower columns.
+
+    Row r gets size[r] of them, at most as many as `columns` is wide, by column in `columns` and `values`.
+    """
+    n, most = block.shape[1], columns.shape[1]
+    strength = np.empty(n, dtype=block.dtype)
+    for r in rows:
+        count = 0
+        for j in range(n):
+            strength[j] = abs(block[r, j])
+            count += strength[j] > 0
+        weakest, equals = block.dtype.type(0), 0
+        if count > most:
+            weakest = np.partition(strength, n - most)[n - most]
+            equals = most - np.sum(strength > weakest)
+        place = 0
+        for j in range(n):
+            if strength[j] > weakest or (equals > 0 and strength[j] == weakest):
+                equals -= strength[j] == weakest
+                columns[r, place], values[r, place] = j, block[r, j]
+                place += 1
+        size[r] = place
