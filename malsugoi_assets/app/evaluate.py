@@ -142,9 +142,18 @@ class _Shown(Progress):
 
     def skips(self, model: str, fold: int, folds: int, reason: str) -> None:
         self._say(f"{model} skipped: {reason}")
-        self._at_work = [(other, step) for other, step in self._at_work if other != model]
+        self._forget(model)
         self._done[model] = folds
         self._refresh()
+
+    def restarts(self, model: str, whole: str) -> None:
+        self._say(f"{model}: by itself, since {whole} was skipped")
+        self._forget(model)
+        self._done[model] = 0
+        self._refresh()
+
+    def _forget(self, model: str) -> None:
+        self._at_work = [(other, step) for other, step in self._at_work if other != model]
 
     def _refresh(self) -> None:
         now = " · ".join(step for _, step in self._at_work) or "measuring"

@@ -54,6 +54,9 @@ class Progress:
     def skips(self, model: str, fold: int, folds: int, reason: str) -> None:
         """The model is left out from this fold on."""
 
+    def restarts(self, model: str, whole: str) -> None:
+        """The model, so far a part of `whole`, begins anew by itself, since `whole` is left out."""
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -85,7 +88,8 @@ def evaluate(
 
     A model that cannot do what the protocol asks, or has too little to learn from, is skipped with a reason. With
     several `workers` ratings are predicted in so many processes at a time; factories must then be picklable. `shared`:
-    models that another one (`SaysParts`) makes along with itself → that one; both then have its seconds.
+    models that another one (`SaysParts`) makes along with itself → that one; both then have its seconds. Where that one is
+    left out they are fitted by themselves.
     """
     if not any(len(fold.targets) for fold in protocol.folds):
         raise EvaluationError(f"{protocol.name}: no row to predict; the ratings are too few for this protocol")
@@ -144,10 +148,11 @@ def predict(
     asked = [(rows.user[fold.targets], rows.item[fold.targets]) for fold in protocol.folds]
 
     def step(name: str, fold: int) -> Callable[[], dict[str, Numbers]]:
-        return partial(_predicted, models[name], seed, groups[name], learnt[fold - 1], rows.items, *asked[fold - 1])
+        members = work.groups[name]
+        return partial(_predicted, models[name], seed, members, learnt[fold - 1], rows.items, *asked[fold - 1])
 
     parts = work.over(range(1, len(learnt) + 1), step, workers)
-    by_fold = {name: [answer[name] for answer in parts[whole]] for whole in parts for name in groups[whole]}
+    by_fold = {name: [answer[name] for answer in parts[whole]] for whole in parts for name in work.groups[whole]}
     around = [learnt_around(known, *pairs) for known, pairs in zip(learnt, asked, strict=True)]
     said = {name: np.concatenate(by_fold[name], axis=1) for name in models if name in by_fold}
     return Predictions(
@@ -223,13 +228,13 @@ def rank(
 class _Work:
     """Takes the models through the folds: the clock, and those that fail left out with a reason.
 
-    `groups`: each model with those that its answers hold as well; they go the same way.
+    `groups`: each model with those that its answers hold as well. Where it fails, each of those is a model of its own.
     """
 
     def __init__(self, protocol: Protocol, groups: Mapping[str, tuple[str, ...]], progress: Progress) -> None:
         self._name, self._folds = protocol.name, len(protocol.folds)
         self._progress = progress
-        self._groups = groups
+        self.groups = dict(groups)
         self._left = list(groups)
         self.seconds: dict[str, float] = {}
 
@@ -241,34 +246,47 @@ class _Work:
         `step` gives the call that asks a model (name) on a fold (from 1).
         """
         found: dict[tuple[str, int], Any] = {}
-        seconds = dict.fromkeys(self._left, 0.0)
+        seconds: dict[str, float] = {}
 
         def turn(name: str, fold: int) -> Callable[[], Any] | None:
             if name not in self._left:
                 return None
-            for member in self._groups[name]:
+            for member in self.groups[name]:
                 self._progress.begins(member, fold, self._folds)
             return partial(_timed, step(name, fold))
 
-        calls = [((name, fold), partial(turn, name, fold)) for fold in folds for name in self._left]
-        for (name, fold), answer in answers(calls, workers):
-            if name not in self._left:
-                continue
-            if isinstance(answer, BrokenPromise):
-                raise EvaluationError(f"{name} {answer}")
-            if isinstance(answer, Exception):
-                for member in self._groups[name]:
-                    self._progress.skips(member, fold, self._folds, str(answer) or type(answer).__name__)
-                self._left.remove(name)
-                continue
-            found[name, fold], took = answer
-            seconds[name] += took
-            for member in self._groups[name]:
-                self._progress.ends(member, fold, self._folds, took)
+        waiting = list(self._left)
+        while waiting:
+            seconds |= dict.fromkeys(waiting, 0.0)
+            calls = [((name, fold), partial(turn, name, fold)) for fold in folds for name in waiting]
+            waiting = []
+            for (name, fold), answer in answers(calls, workers):
+                if name not in self._left:
+                    continue
+                if isinstance(answer, BrokenPromise):
+                    raise EvaluationError(f"{name} {answer}")
+                if isinstance(answer, Exception):
+                    self._progress.skips(name, fold, self._folds, str(answer) or type(answer).__name__)
+                    self._left.remove(name)
+                    waiting += self._parts_alone(name)
+                    continue
+                found[name, fold], took = answer
+                seconds[name] += took
+                for member in self.groups[name]:
+                    self._progress.ends(member, fold, self._folds, took)
         if not self._left:
             raise EvaluationError(f"{self._name}: none of the models asked for can be evaluated on it")
-        self.seconds = {member: seconds[name] for name in self._left for member in self._groups[name]}
+        self.seconds = {member: seconds[name] for name in self._left for member in self.groups[name]}
         return {name: [found[name, fold] for fold in folds] for name in self._left}
+
+    def _parts_alone(self, whole: str) -> list[str]:
+        """The parts of a model that was left out, from now on models of their own."""
+        parts = [part for part in self.groups.pop(whole) if part != whole]
+        for part in parts:
+            self.groups[part] = (part,)
+            self._progress.restarts(part, whole)
+        self._left += parts
+        return parts
 
 
 def _timed(call: Callable[[], Any]) -> tuple[Any, float]:

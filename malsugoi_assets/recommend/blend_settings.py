@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from malsugoi_assets.recommend.boosting import BoostingSettings
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
 
-KIND = "blend-1"
+KIND = "blend-2"
 """What a weights file says that it holds: another number for each change of what is learnt or how it is used."""
 
 

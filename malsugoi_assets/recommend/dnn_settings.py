@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-KIND = "dnn-3"
+KIND = "dnn-4"
 """What a weights file says that it holds: another number for each change of what is learnt or how it is used."""
 
 

@@ -19,6 +19,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from malsugoi_assets.recommend.content import NUMBERS, Content
 from malsugoi_assets.recommend.gaussian_process import TitleProcess, learn_process
 from malsugoi_assets.recommend.item_state import USER_ROWS, ItemState, learn_item_state, user_scale
+from malsugoi_assets.recommend.left_out import COLUMNS as LEFT_OUT
+from malsugoi_assets.recommend.left_out import LeftOut
 from malsugoi_assets.recommend.likeness import Likeness
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 from malsugoi_assets.recommend.user_kernel import PART_WEIGHTS, PARTS, UserKernel, noisy_factor, solved_titles
@@ -90,6 +92,7 @@ def column_names(content_columns: list[str]) -> list[str]:
         *(f"gp_{name}" for name in PARTS),
         *("joint_mean", "joint_common", "joint_others", "joint_less_gp"),
         *(f"joint_{name}" for name in PARTS),
+        *LEFT_OUT,
         *("title_effect", "title_own_effect", "user_offset", "user_scale", "base"),
         *("log_user_rated", "log_user_listed", "user_rated_share", "log_title_rated", "log_title_listed"),
         "title_spread",
@@ -188,7 +191,8 @@ class _Person:
     `items`: rated titles (n,); `residual`: (n,) in units of `scale`, offset and the titles' effects taken out; `alpha`:
     the weights (n,) of the Gaussian process over this list alone, zero for titles beyond `max_history`; `solver`: its
     lower Cholesky factor over `kept`. With a process over all users `shared` are the factors by which similar users are
-    known, and `joint` its weights (n,).
+    known, and `joint` its weights (n,). `left_out`: how well the process over all users, or else the one over this list,
+    does on this list.
     """
 
     items: IntArray
@@ -204,6 +208,7 @@ class _Person:
     solver: Matrix | None
     shared: Matrix | None
     joint: Matrix | None
+    left_out: LeftOut
 
     @classmethod
     def of(
@@ -239,16 +244,32 @@ class _Person:
             solver = noisy_factor(catalogue.kernel.among(items[kept], place))
             alpha[kept] = cho_solve((solver, True), residual[kept], check_finite=False)
         shared, joint = None, None
+        common, others = (state.effect[items] / scale).astype(np.float32), np.zeros(n, dtype=np.float32)
         if (process := catalogue.process) is not None:
             shared = process.taste(listed_item)
             joint = np.zeros(n, dtype=np.float32)
             if solver is not None:
-                others = process.common[items] + process.others[items] @ shared
-                own = residual + (state.effect[items] / scale - others).astype(np.float32)
+                own = residual + common
+                common, others = process.common[items], process.others[items] @ shared
+                own = (own - common - others).astype(np.float32)
                 joint[kept] = cho_solve((solver, True), own[kept], check_finite=False)
-        listed = len(listed_item)
+        weights = alpha if joint is None else joint
+        left_out = LeftOut.of(catalogue.kernel, items[kept], solver, weights[kept], common[kept], others[kept], place)
         return cls(
-            items, residual, offset, scale, listed, quantiles, slopes, taste, kept, alpha, solver, shared, joint
+            items,
+            residual,
+            offset,
+            scale,
+            len(listed_item),
+            quantiles,
+            slopes,
+            taste,
+            kept,
+            alpha,
+            solver,
+            shared,
+            joint,
+            left_out,
         )
 
 
@@ -277,18 +298,21 @@ def _fill(
     constant = np.ones(len(asked), dtype=np.float32)
     alone = state.mean[0] + state.effect[asked] + person.offset + person.scale * gp
     predicted, jointly = alone, np.zeros((4 + len(PARTS), len(asked)), dtype=np.float32)
+    parts_said, common, others = weighted, state.effect[asked] / person.scale, np.zeros_like(gp)
     if (process := catalogue.process) is not None and person.joint is not None:
         own = (parts @ person.joint).T * PART_WEIGHTS
         common, others = process.common[asked], process.others[asked] @ person.shared
         predicted = state.mean[0] + person.offset + person.scale * (common + others + own.sum(axis=1))
         jointly[:4] = own.sum(axis=1), common, others, (predicted - alone) / person.scale
         jointly[4:] = own.T
+        parts_said = own
     rated, listed = len(person.items), person.listed
     columns = [
         gp,
         np.sqrt(np.maximum(variance, 0.01)),
         *weighted.T,
         *jointly,
+        *person.left_out.columns(parts_said, common, others, total[:, person.kept]),
         state.effect[asked],
         state.effect[asked] - state.content_effect[asked],
         person.offset * constant,

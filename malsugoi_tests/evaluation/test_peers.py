@@ -194,7 +194,7 @@ def test_lightgbm_sees_nothing_that_a_gaussian_process_said_and_starts_from_the_
     seen = LightGbm().seen(inputs, 7.0)
     left = [names[int(place)] for place in seen.matrix[0]]
     assert [name for name in names if name not in left] == [
-        name for name in names if name.startswith(("gp_", "joint_")) or name == "base"
+        name for name in names if name.startswith(("gp_", "joint_", "left_out_")) or name == "base"
     ]
     assert seen.base[0] == 7 + names.index("title_effect") + names.index("user_offset")
     assert LightGbmOnProcess().seen(inputs, 7.0) is inputs

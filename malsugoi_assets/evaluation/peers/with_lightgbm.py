@@ -25,6 +25,9 @@ from malsugoi_assets.recommend.features import Catalogue, Inputs, column_names, 
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import IntArray, Ratings
 
+MADE_BY_PROCESS = ("gp_", "joint_", "left_out_")
+"""How the names of the columns begin that a Gaussian process made."""
+
 
 @dataclass(frozen=True)
 class _Learnt:
@@ -111,7 +114,7 @@ class LightGbm(RatingPeer):
         names = column_names([])
         column = dict(zip(names, inputs.matrix.T, strict=False))
         base = (mean + column["title_effect"] + column["user_offset"]).astype(np.float32)
-        made = [place for place, name in enumerate(names) if name == "base" or name.startswith(("gp_", "joint_"))]
+        made = [place for place, name in enumerate(names) if name == "base" or name.startswith(MADE_BY_PROCESS)]
         return Inputs(np.delete(inputs.matrix, made, axis=1), base, inputs.scale)
 
     def memory(self, ratings: Ratings) -> float:
