@@ -8,6 +8,9 @@ yet: import (catalogue, users, lists, ratings), baselines, similarity, ranking w
 user. Then 1,000 new users are counted into the kept sums, beside a count of everything, and the two are compared.
 Last what the recommendations need beyond it: the learnt order where it is learnt, the network, and everybody's list.
 `--csv` adds a line a stage to a file.
+
+Up to 10 million ratings the pipeline predicts by another, dearer model than beyond; with `--alone` the similarity table
+predicts at any size, so that sizes can be held against each other, and `cf_metrics` is left out.
 """
 
 from __future__ import annotations
@@ -69,8 +72,8 @@ class Pipeline:
         self.instance = open_instance(settings)
         self.definitions = build_definitions(settings, loggers={"console": quiet_logger(lambda _: None)})
 
-    def materialize(self, asset: str) -> dict[str, Any]:
-        """Run one asset, over all batches where it has some; its metadata."""
+    def materialize(self, asset: str, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Run one asset with the config, over all batches where it has some; its metadata."""
         job = next(job for job, assets in JOB_ASSETS.items() if asset in assets)
         keys = self.data_dir.batches()
         tags = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
@@ -78,7 +81,7 @@ class Pipeline:
             instance=self.instance,
             asset_selection=[dg.AssetKey(asset)],
             tags=tags if TABLES[asset].partitioned else {},
-            run_config={"loggers": {"console": {}}},
+            run_config={"loggers": {"console": {}}, "ops": {asset: {"config": dict(config or {})}} if config else {}},
         )
         made = result.get_asset_materialization_events()[0]
         return {name: value.value for name, value in made.materialization.metadata.items()}
@@ -101,11 +104,11 @@ def import_lists(settings: Settings) -> dict[str, Any]:
     }
 
 
-def stored_asset(asset: str) -> Callable[[Settings], dict[str, Any]]:
+def stored_asset(asset: str, config: Mapping[str, Any] | None = None) -> Callable[[Settings], dict[str, Any]]:
     """Materialize the asset; of its metadata what says how it was made."""
 
     def work(settings: Settings) -> dict[str, Any]:
-        metadata = Pipeline(settings).materialize(asset)
+        metadata = Pipeline(settings).materialize(asset, config)
         return {name: metadata[name] for name in _TOLD if name in metadata}
 
     return work
@@ -145,18 +148,23 @@ STAGES: Mapping[str, Callable[[Settings], dict[str, Any]]] = {
 }
 
 
-def run_stage(name: str, folder: Path, data_dir: Path) -> dict[str, Any]:
+ALONE: Mapping[str, Callable[[Settings], dict[str, Any]]] = {
+    asset: stored_asset(asset, {"most_joint": 0}) for asset in ("title_baselines", "cf_predictions")
+}
+
+
+def run_stage(name: str, folder: Path, data_dir: Path, *, alone: bool) -> dict[str, Any]:
     """Run the stage in a process of its own: what it says, wall and processor seconds, and its peak memory in GiB."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("MALSUGOI_", "DAGSTER_"))}
     own = {"MALSUGOI_SOURCE": "files", "MALSUGOI_FILES_DIR": str(folder), "MALSUGOI_DATA_DIR": str(data_dir)}
-    command = [sys.executable, __file__, str(folder), str(data_dir), "--stage", name]
+    command = [sys.executable, __file__, str(folder), str(data_dir), "--stage", name, *["--alone"] * alone]
     done = subprocess.run(command, env=kept | own, stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def work_on(name: str) -> None:
+def work_on(name: str, *, alone: bool) -> None:
     begun = time.perf_counter()
-    said = STAGES[name](Settings.load())
+    said = (ALONE.get(name, STAGES[name]) if alone else STAGES[name])(Settings.load())
     used = resource.getrusage(resource.RUSAGE_SELF)
     unit = 2**30 if sys.platform == "darwin" else 2**20
     measured = {
@@ -175,10 +183,11 @@ def main() -> None:
     parser.add_argument("--stage", choices=list(STAGES), help="run only this, in this process (used by the others)")
     parser.add_argument("--from-stage", choices=list(STAGES), help="go on here on a data dir that is there")
     parser.add_argument("--last-stage", choices=list(STAGES), help="stop after this one")
+    parser.add_argument("--alone", action="store_true", help="the similarity table predicts at any size")
     asked = parser.parse_args()
     folder, data_dir = asked.folder.absolute(), asked.data_dir.absolute()
     if asked.stage:
-        work_on(asked.stage)
+        work_on(asked.stage, alone=asked.alone)
         return
     if data_dir.exists() and not asked.from_stage:
         sys.exit(f"{data_dir} is there already; name another one")
@@ -190,8 +199,10 @@ def main() -> None:
     if asked.from_stage:
         names = names[names.index(asked.from_stage) :]
         size = json.loads(shape.read_text())
+    if asked.alone:
+        names = [name for name in names if name != "cf_metrics"]
     for name in names:
-        found = run_stage(name, folder, data_dir)
+        found = run_stage(name, folder, data_dir, alone=asked.alone)
         if name == "import":
             size = {key: found.pop(key) for key in ("rows", "ratings", "users", "titles")}
             shape.write_text(json.dumps(size))

@@ -34,12 +34,14 @@ def names(titles: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
     return titles.lazy().group_by("anime_id").agg(pl.col("title").min()).with_columns(_named()).collect()
 
 
-def names_of(batches: Iterable[pl.LazyFrame]) -> pl.DataFrame:
-    """As `names`, of rows that come in batches."""
+def names_of(batches: Iterable[pl.LazyFrame], wanted: pl.Series) -> pl.DataFrame:
+    """As `names`, of rows that come in batches, of which no more are read than name the `wanted` ids."""
     found = pl.DataFrame(schema={"anime_id": pl.Int32, "title": pl.String})
     for rows in batches:
         titles = rows.select(pl.col("anime_id").cast(pl.Int32), "title").unique().collect()
         found = pl.concat([found, titles]).group_by("anime_id").agg(pl.col("title").min())
+        if wanted.is_in(found["anime_id"].implode()).all():
+            break
     return names(found)
 
 

@@ -85,7 +85,7 @@ def item_weights(  # noqa: D103
             frame.filter(pl.col("method") == list(learnt.weights)[-1]),
             "weight",
             known,
-            previews.names_of(user_lists.values()),
+            previews.names_of(user_lists.values(), frame["anime_id"].unique()),
         ),
     )
 

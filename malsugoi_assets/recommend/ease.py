@@ -95,14 +95,30 @@ def ease_top_weights(
     settings = settings or EaseSettings()
     chosen, weights = ease_matrix(ratings, settings, gram)
     by_title = np.ascontiguousarray(weights.T)
-    strongest = np.sort(np.argsort(-np.abs(by_title), axis=1, kind="stable")[:, : settings.top_k], axis=1)
-    row = np.repeat(np.arange(len(chosen)), strongest.shape[1])
-    column = strongest.ravel()
+    row, column = _strongest(by_title, settings.top_k)
     value = by_title[row, column]
     kept = value != 0
     return ItemWeights(
         chosen[row[kept]].astype(np.int32), chosen[column[kept]].astype(np.int32), value[kept].astype(np.float32)
     )
+
+
+def _strongest(weights: FloatArray, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows and columns of the `most` largest of each row by size, ties to the lower column; sorted by both.
+
+    By partition, some rows at a time: sorting 8,000 rows of 8,000 took a tenth of all of EASE.
+    """
+    most = min(most, weights.shape[1])
+    rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for start in range(0, len(weights) if most else 0, _ROWS_AT_A_TIME):
+        size = np.abs(weights[start : start + _ROWS_AT_A_TIME])
+        least = np.partition(size, -most, axis=1)[:, -most, None]
+        is_above, is_least = size > least, size == least
+        room = most - is_above.sum(axis=1, keepdims=True)
+        row, column = np.nonzero(is_above | (is_least & (is_least.cumsum(axis=1, dtype=np.int32) <= room)))
+        rows.append(row + start)
+        columns.append(column)
+    return np.concatenate(rows), np.concatenate(columns)
 
 
 def most_listed(ratings: Ratings, most: int) -> npt.NDArray[np.int64]:

@@ -51,6 +51,14 @@ def test_the_strongest_weights_by_size_are_kept_signed() -> None:
     assert (kept.weight < 0).any()
 
 
+def test_of_equal_weights_those_of_the_lower_titles_are_kept() -> None:
+    """Everybody lists everything: all weights are the same."""
+    kept = ease_top_weights(of([(u, i) for u in range(3) for i in range(5)], 3, 5), EaseSettings(top_k=2))
+    pairs = list(zip(kept.item.tolist(), kept.neighbour.tolist(), strict=True))
+    # Of title 0 the weight for itself, 0, is the least; it is never stored.
+    assert pairs == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (3, 0), (3, 1), (4, 0), (4, 1)]
+
+
 def test_only_the_most_listed_titles_have_weights() -> None:
     ratings = of([(u, 2) for u in range(4)] + [(0, 0), (1, 0), (0, 1)], 4, 4)
     titles, weights = ease_matrix(ratings, EaseSettings(max_titles=2))
