@@ -7,6 +7,9 @@ In the folder lie `sums` and one file a batch with the ratings that were counted
 taken away again when the batch has changed. Nobody is named in them: titles by number, users by nothing. `sums` says which
 batches, by a hash of their content and of their file, it holds; files are written before it and deleted after it, so
 that a run that is killed leaves the old state. Whatever does not fit is counted anew from all batches.
+
+New batches that are few beside what is kept are not written: each run counts them again, which takes less time than
+writing all the sums, until there are enough of them.
 """
 
 from __future__ import annotations
@@ -33,6 +36,8 @@ from malsugoi_assets.recommend.strongest import Strongest
 _LISTS = "rated lists 1"
 _AT_ONCE = 100_000_000
 """Ratings that are laid out for counting together: 12 bytes each."""
+_FEW = 0.01
+"""New ratings, as a share of those kept, up to which they are counted beside them and not written."""
 _ALWAYS_KEPT, _KEPT_A_RATING = 64 * 2**20, 400
 """Sums are kept where they take at most so many bytes, or so many a rating: else counting anew is quicker."""
 
@@ -100,7 +105,9 @@ class KeptSums:
         except _Anew as reason:
             return self._anew(batches, chosen, threads, str(reason))
         how = f"updated by {done} {'batch' if done == 1 else 'batches'}"
-        return state.save_and_rank(chosen, threads, how) if done else state.rank(chosen, threads, how)
+        if done and state.beside is None:
+            return state.save_and_rank(chosen, threads, how)
+        return state.rank(chosen, threads, how)
 
     def _anew(self, batches: Batches, settings: SimilaritySettings, threads: int | None, why: str) -> Counted:
         counts = _ratings_a_title(batches)
@@ -139,10 +146,14 @@ class _Anew(Exception):
 
 
 class _State:
-    """What the folder holds: `ids` (place → anime_id), the sums, and the batches that they counted."""
+    """What the folder holds: `ids` (place → anime_id), the sums, and the batches that they counted.
+
+    `beside`: lists of few new batches that count as well.
+    """
 
     def __init__(self, folder: Path, ids: IntArray, sums: PairSums, batches: dict[str, _Batch]) -> None:
         self.folder, self.ids, self.sums, self.batches = folder, ids, sums, batches
+        self.beside: Lists | None = None
 
     @classmethod
     def load(cls, folder: Path, allowed: float) -> _State:
@@ -188,9 +199,9 @@ class _State:
     def rank(self, settings: SimilaritySettings, threads: int | None, how: str) -> Counted:
         """The similar titles by what is counted now."""
         found = self.sums.strongest(
-            _order(self.ids), settings.neighbours, settings.shrinkage, settings.min_support, threads
+            _order(self.ids), settings.neighbours, settings.shrinkage, settings.min_support, threads, self.beside
         )
-        return Counted.of(found, self.ids, self.sums.titles.count, how)
+        return Counted.of(found, self.ids, self.sums.with_lists(self.beside).count, how)
 
     def follow(self, batches: Batches, threads: int | None) -> int:
         """Count what has changed since; in how many batches it had. Raises `_Anew` where that is not possible."""
@@ -200,6 +211,10 @@ class _State:
         changed = len({*new, *stale})
         if changed > max(1, len(wanted) // 2):
             raise _Anew(f"{changed:,} of {len(wanted):,} batches are new or changed")
+        if new and not stale:
+            self.beside = self._few(batches, new)
+            if self.beside is not None:
+                return changed
         try:
             for group in _groups((self._read_counted(key) for key in stale), _AT_ONCE):
                 self.sums.take_away(Lists.together(group), threads)
@@ -209,6 +224,18 @@ class _State:
             del self.batches[key]
         self.count(batches, new, threads)
         return changed
+
+    def _few(self, batches: Batches, keys: Iterable[str]) -> Lists | None:
+        """The lists of these batches, where they are few and hold no title that is new; else None."""
+        room = _FEW * self.sums.titles.count.sum()
+        parts = []
+        for key in keys:
+            rows = batches[key].select("username", "anime_id", "rating").collect()
+            room -= rows.height
+            if room < 0 or not np.isin(rows["anime_id"].unique().to_numpy(), self.ids).all():
+                return None
+            parts.append(_lists(rows, self.ids))
+        return Lists.together(parts)
 
     def count(self, batches: Batches, keys: Iterable[str], threads: int | None) -> None:
         """Add batches that are not counted yet, titles that are new at the end."""

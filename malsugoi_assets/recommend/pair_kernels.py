@@ -271,23 +271,6 @@ def add_rows(rows, entries, of_title, begins, first, start, is_wide, words, wide
 
 
 @compiled
-def strongest_of_sums(  # type: ignore[no-untyped-def]
-    rows, order, start, is_wide, words, wide, mean, scale, shrinkage, min_support, size, notes
-):
-    """As `strongest_of_rows`, from kept sums."""
-    n_items = len(start)
-    found, floor = np.empty(n_items), np.zeros(n_items)
-    support = np.empty(n_items, np.int32)
-    for i in rows:
-        row = slice(start[i], start[i] + i)
-        if is_wide[i]:
-            similarities_of_sums(i, wide[:, row], mean, scale, shrinkage, min_support, found, support)
-        else:
-            similarities_of_words(i, words[row], mean, scale, shrinkage, min_support, found, support)
-        offer_row(i, found, support, order, floor, size, notes)
-
-
-@compiled
 def widen(words, sums):  # type: ignore[no-untyped-def]
     """A row of words as int32 (4, n) sums."""
     for j in range(len(words)):
@@ -296,3 +279,38 @@ def widen(words, sums):  # type: ignore[no-untyped-def]
         sums[1, j] = np.int32((word >> np.uint64(13)) & np.uint64(0xFFFF))
         sums[2, j] = np.int32((word >> np.uint64(29)) & np.uint64(0xFFFF))
         sums[3, j] = np.int32(word >> np.uint64(45))
+
+
+@compiled
+def strongest_of_sums(  # type: ignore[no-untyped-def]
+    rows, order, start, is_wide, words, wide, entries, of_title, begins, first, raters, mean, scale, shrinkage,
+    min_support, size, notes,
+):  # fmt: skip
+    """As `strongest_of_rows`, from kept sums and from lists that count as well: what is kept is read, never written.
+
+    `raters`: how many each title has, with those of the lists.
+    """
+    n_items = len(start)
+    found, floor = np.empty(n_items), np.zeros(n_items)
+    support = np.empty(n_items, np.int32)
+    some_words, some_sums = np.empty(n_items, np.uint64), np.empty((4, n_items), np.int32)
+    emptied = np.zeros(n_items, np.uint64)
+    for i in rows:
+        row = slice(start[i], start[i] + i)
+        more = first[i + 1] - first[i]
+        if more == 0 and is_wide[i]:
+            similarities_of_sums(i, wide[:, row], mean, scale, shrinkage, min_support, found, support)
+        elif more == 0:
+            similarities_of_words(i, words[row], mean, scale, shrinkage, min_support, found, support)
+        elif not is_wide[i] and raters[i] <= MOST_RATERS:
+            some_words[:i] = words[row]
+            count_words(first[i], first[i + 1], entries, of_title, begins, some_words, np.uint64(1))
+            similarities_of_words(i, some_words, mean, scale, shrinkage, min_support, found, support)
+        else:
+            if is_wide[i]:
+                some_sums[:, :i] = wide[:, row]
+            else:
+                widen(words[row], some_sums)
+            count_sums(i, first[i], first[i + 1], entries, of_title, begins, emptied, some_sums, 1)
+            similarities_of_sums(i, some_sums, mean, scale, shrinkage, min_support, found, support)
+        offer_row(i, found, support, order, floor, size, notes)

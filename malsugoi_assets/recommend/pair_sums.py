@@ -24,6 +24,7 @@ from malsugoi_assets.recommend.ratings import IntArray
 from malsugoi_assets.recommend.strongest import Rows, Strongest, shares_of, strongest_offered
 
 _KIND = "pair sums 1"
+_NOTHING = Lists(np.empty(0, np.uint32), np.zeros(1, np.int64))
 
 
 class PairSums:
@@ -66,19 +67,37 @@ class PairSums:
         self._count(lists, -1, threads)
 
     def strongest(
-        self, order: IntArray, most: int, shrinkage: float, min_support: int, threads: int | None = None
+        self,
+        order: IntArray,
+        most: int,
+        shrinkage: float,
+        min_support: int,
+        threads: int | None = None,
+        more: Lists | None = None,
     ) -> Strongest:
-        """As `pairs.strongest_pairs` of everything counted; `order`: place → title."""
-        mean, scale = self.titles.centring()
+        """As `pairs.strongest_pairs` of everything counted; `order`: place → title.
+
+        `more`: lists that count as if they had been added, and are not.
+        """
+        layout = lay_out(more or _NOTHING, self.n_items)
+        titles = self.with_lists(more)
+        mean, scale = titles.centring()
 
         def offer(rows: Rows, *notes: npt.NDArray[np.generic]) -> None:
             strongest_of_sums(
-                rows, order, self.start, self.is_wide, self.words, self.wide, mean, scale, float(shrinkage),
-                min_support, *notes,
+                rows, order, self.start, self.is_wide, self.words, self.wide, layout.entries, layout.of_title,
+                layout.begins, layout.first, titles.count, mean, scale, float(shrinkage), min_support, *notes,
             )  # fmt: skip
 
         work = np.arange(self.n_items, dtype=np.float64)
         return strongest_offered(shares_of(work, threads or available_threads()), most, offer)
+
+    def with_lists(self, more: Lists | None) -> TitleSums:
+        """The titles' own sums, as if these lists had been added."""
+        if more is None:
+            return self.titles
+        added = lay_out(more, self.n_items).sums
+        return TitleSums(*(self._titles() + np.stack([added.count, added.total, added.squares])))
 
     def save(self, path: Path, about: dict[str, Any]) -> None:
         """Write the sums, whole or not at all, with what the caller wants to know `about` them (JSON)."""

@@ -90,9 +90,13 @@ def histories(draw: st.DrawFn) -> list[dict[str, Rows]]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(histories(), st.integers(1, 2))
-def test_after_any_history_the_table_is_that_of_a_fresh_count(history: list[dict[str, Rows]], threads: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+@given(histories(), st.integers(1, 2), st.sampled_from([0.01, 0.5, 1e9]))
+def test_after_any_history_the_table_is_that_of_a_fresh_count(
+    history: list[dict[str, Rows]], threads: int, few: float
+) -> None:
+    """However many new ratings count as few, and so are counted beside what is kept."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kept_sums, "_FEW", few)
         for batches in history:
             stored = Stored(batches)
             counted = KeptSums(Path(folder)).similar_titles(stored, EASY, threads)
@@ -113,6 +117,30 @@ def test_only_what_is_new_or_changed_is_read(tmp_path: Path) -> None:
     assert counted.how == "updated by 2 batches"
     assert set(more.read) == {"batch-000001", "batch-000004"}
     assert rows_of(counted) == more.fresh_count(EASY)
+
+
+def test_few_new_ratings_are_counted_beside_what_is_kept_until_there_are_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_sums, "_FEW", 0.3)
+    kept = KeptSums(tmp_path)
+    batches = {f"batch-{n:06}": people(f"abcd{n}", range(6), n) for n in range(4)}
+    kept.similar_titles(Stored(batches))
+    files = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    few = Stored(batches | {"batch-000004": people("z", range(6), 9)})
+    for _ in range(2):
+        counted = kept.similar_titles(few, EASY)
+        assert counted.how == "updated by 1 batch"
+        assert rows_of(counted) == few.fresh_count(EASY)
+        assert counted.raters.sum() == sum(map(len, few.batches.values()))
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == files
+    # Somebody who was counted and goes has to go from the file too, whatever it takes.
+    forgotten = Stored(few.batches | {"batch-000000": people("ab", range(6))})
+    assert rows_of(kept.similar_titles(forgotten, EASY)) == forgotten.fresh_count(EASY)
+    assert kept.similar_titles(forgotten).how == "updated by 0 batches"
+    strangers = Stored(forgotten.batches | {"batch-000005": {("y", 77): 5}})
+    assert rows_of(kept.similar_titles(strangers, EASY)) == strangers.fresh_count(EASY)
+    assert kept.similar_titles(strangers).how == "updated by 0 batches"
 
 
 def test_a_forgotten_user_and_a_batch_that_is_gone_are_taken_away(tmp_path: Path) -> None:

@@ -34,10 +34,14 @@ def empty(n_items: int = N_ITEMS) -> PairSums:
 
 
 def assert_like_all_together(
-    sums: PairSums, everything: Ratings, chosen: SimilaritySettings, order: IntArray | None = None
+    sums: PairSums,
+    everything: Ratings,
+    chosen: SimilaritySettings,
+    order: IntArray | None = None,
+    more: Lists | None = None,
 ) -> None:
     order = np.arange(sums.n_items, dtype=np.int32) if order is None else order
-    kept = as_neighbours(sums.strongest(order, chosen.neighbours, chosen.shrinkage, chosen.min_support))
+    kept = as_neighbours(sums.strongest(order, chosen.neighbours, chosen.shrinkage, chosen.min_support, more=more))
     anew = similar_titles(everything, chosen)
     for left, right in zip(vars(kept).values(), vars(anew).values(), strict=True):
         np.testing.assert_array_equal(left, right)
@@ -81,6 +85,22 @@ def test_users_added_and_fetched_again_and_gone_equal_a_count_from_scratch(
     stays = {pair: rating for pair, rating in (one | two_again).items() if pair not in left}
     chosen = SimilaritySettings(shrinkage=shrinkage, min_support=1, neighbours=4)
     assert_like_all_together(sums, batch(stays), chosen, order)
+
+
+@pytest.mark.parametrize("raters", [0, 6_400, 6_470, 6_480])
+def test_lists_that_are_not_added_count_as_if_they_were(raters: int) -> None:
+    """Also where a word would not hold both, and for titles that only they rate; what is kept stays as it is."""
+    kept = {(u, i): 10 - 9 * (u % 3 > i) for u in range(raters) for i in (0, 1, 3)}
+    kept |= {(u, 4): 1 + u % 10 for u in range(min(raters, 30))}
+    more = {(raters + u, i): 1 + (u * (i + 2)) % 10 for u in range(12) for i in range(4) if u % (i + 1) == 0}
+    sums = empty(5)
+    sums.add(lists(kept, 5))
+    before = (sums.words.copy(), sums.wide.copy(), sums.titles.count.copy())
+    beside = lists({(u - raters, i): rating for (u, i), rating in more.items()}, 5)
+    chosen = SimilaritySettings(min_support=1, shrinkage=2, neighbours=3)
+    assert_like_all_together(sums, batch(kept | more, 5), chosen, more=beside)
+    for old, new in zip(before, (sums.words, sums.wide, sums.titles.count), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 def test_new_titles_go_to_the_end() -> None:
