@@ -59,8 +59,8 @@ def _trees(title: str, data: str, protocol: str) -> Part:
     return Part(f"{title}: the blend and trees", data, protocol, "all", "blend", "blend,lightgbm,lightgbm-gp,bias")
 
 
-def _ranking(title: str, data: str, protocol: str) -> Part:
-    return Part(title, data, protocol, "all", "ranking", f"ranking,slim,ease,popularity,{RANKING_PEERS}")
+def _ranking(title: str, data: str, ours: str = "ranking") -> Part:
+    return Part(title, data, "ranking", "all", ours, f"{ours},slim,ease,popularity,{RANKING_PEERS}")
 
 
 ORIGINAL = "the original project's 46,165 ratings"
@@ -79,9 +79,9 @@ PARTS = {
     "mal_2020-cold-trees": _trees("mal_2020, cold users", "mal_2020", "cold-users"),
     "mal_2016-random-trees": _trees("mal_2016, random folds", "mal_2016", "random5"),
     "mal_2016-cold-trees": _trees("mal_2016, cold users", "mal_2016", "cold-users"),
-    "ranking": _ranking("the original project's lists, the 321 complete ones", "malsugoi", "ranking"),
-    "mal_2020-ranking": _ranking("mal_2020, lists of ratings", "mal_2020", "ranking"),
-    "mal_2016-ranking": _ranking("mal_2016, lists of ratings", "mal_2016", "ranking"),
+    "ranking": _ranking("the original project's lists, the 321 complete ones", "malsugoi"),
+    "mal_2020-ranking": _ranking("mal_2020, lists of ratings", "mal_2020"),
+    "mal_2016-ranking": _ranking("mal_2016, lists of ratings", "mal_2016", "ranking-brief"),
 }
 COLUMNS = {
     **dict.fromkeys(("part", "model", "metric"), pl.String),
@@ -178,7 +178,7 @@ def page(known: pl.DataFrame) -> str:
         mine = known.filter(pl.col("part") == name)
         if mine.is_empty():
             continue
-        ranks = MODELS[part.ours].name == "Ranking"
+        ranks = MODELS[part.ours].module == "ranking"
         first, second = ("ndcg@10", "recall@20") if ranks else ("mse", "mae")
         parts += [f"## {name}: {part.title}", f"`{mine['command'][0]}`, n = {mine['n'][0]:,}"]
         table = [f"| model | {first} | {second} | {first} less `{part.ours}` | seconds |", "|---|---|---|---|---|"]
@@ -190,7 +190,7 @@ def page(known: pl.DataFrame) -> str:
             if row["difference"] is not None:
                 signed = [f"{row[c]:+.3f}" for c in ("difference", "difference_low", "difference_high")]
                 less = f"{signed[0]} [{signed[1]}, {signed[2]}]"
-            own = "**" if MODELS[row["model"]].group == "own" else ""
+            own = "**" if MODELS[row["model"]].group in ("own", "lists") else ""
             second_value = others[row["model"]]["value"]
             table.append(
                 f"| {own}`{row['model']}`{own} | {ends} | {second_value:.3f} | {less} | {row['seconds']:.0f} |"

@@ -17,9 +17,9 @@ from malsugoi_assets.recommend.item_weights import ItemWeightsSettings, learn_it
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.people import not_merely_planned
 from malsugoi_assets.recommend.ranking import (
+    BriefRankingSettings,
     LearntOrder,
     NothingToLearnError,
-    RankingSettings,
     learn_order,
     ranking_memory_gib,
     why_no_order,
@@ -33,16 +33,9 @@ from malsugoi_assets.warehouse.schema import polars_schema
 from malsugoi_assets.warehouse.tables import TABLES
 
 
-class PipelineRankingSettings(RankingSettings):
-    """The learnt order's settings in the pipeline, where a run should not take longer than a person waits."""
+class PipelineRankingSettings(BriefRankingSettings):
+    """The learnt order's settings in the pipeline."""
 
-    hides: int = Field(
-        default=2, ge=1, le=10, description="Times that ratings are hidden and everything is learnt from the rest."
-    )
-    learners: int = Field(default=500, ge=1, description="Users a hide whose hidden titles are learnt from.")
-    epochs: int = Field(default=8, ge=1, description="Times that the network sees every user.")
-    members: int = Field(default=2, ge=1, le=16, description="Networks whose mean ranks.")
-    trees: int = Field(default=120, ge=1, le=5000, description="Trees beside the network.")
     seed: int = Field(default=0, ge=0, description="Seed of what is hidden and of the network's training.")
 
 
@@ -100,7 +93,7 @@ def ranking_model(  # noqa: D103
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
     chosen: PipelineRankingSettings = config.settings  # type: ignore[attr-defined]
-    settings = RankingSettings.model_validate(chosen.model_dump(exclude={"seed"}))
+    settings = BriefRankingSettings.model_validate(chosen.model_dump(exclude={"seed"}))
     ratings, anime_ids = index_batches(lists.filter(not_merely_planned()) for lists in user_lists.values())
     needed = ranking_memory_gib(ratings.n_users, ratings.n_items, len(ratings), settings)
     told = {"gib_needed": previews.rounded(needed, 2), "list_rows": len(ratings)}

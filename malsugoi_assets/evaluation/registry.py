@@ -88,6 +88,7 @@ MODELS = {
     "slim": Entry("slim", "Slim", "own", "sparse linear item weights, for ranking"),
     "blend": Entry("blend", "Blend", "own", "Gaussian process, network and trees", takes_device=True),
     "ranking": Entry("ranking", "Ranking", "own", "the learnt order of the recommendations"),
+    "ranking-brief": Entry("ranking", "BriefRanking", "lists", "`ranking`, learnt as briefly as the pipeline does"),
     "recommendations": Entry("recommended", "Recommended", "lists", "`ranking` after the rules of the list"),
     "global-mean": Entry("baselines", "GlobalMean", "baselines", "the mean of all ratings"),
     "item-mean": Entry("baselines", "ItemMean", "baselines", "a title's mean"),

@@ -88,6 +88,18 @@ class RankingSettings(ScoreSettings, NetworkSettings):
         )
 
 
+class BriefRankingSettings(RankingSettings):
+    """What the pipeline learns by, since a run should not take longer than a person waits."""
+
+    hides: int = Field(
+        2, ge=1, le=10, description="Times that ratings are hidden and everything is learnt from the rest."
+    )
+    learners: int = Field(500, ge=1, description="Users a hide whose hidden titles are learnt from.")
+    epochs: int = Field(8, ge=1, description="Times that the network sees every user.")
+    members: int = Field(2, ge=1, le=16, description="Networks whose mean ranks.")
+    trees: int = Field(120, ge=1, le=5000, description="Trees beside the network.")
+
+
 class NothingToLearnError(ValueError):
     """No order can be learnt from these lists; the message says why."""
 
@@ -232,6 +244,13 @@ class Ranking:
             raise RuntimeError("fit() comes before scores()")
         order, lists = self._learnt
         return order.scores(lists, users)
+
+
+class BriefRanking(Ranking):
+    """The model `ranking-brief`: the order as the pipeline learns it."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__(seed, BriefRankingSettings())
 
 
 def hide(ratings: Ratings, settings: RankingSettings, random: np.random.Generator) -> npt.NDArray[np.bool_]:
