@@ -29,7 +29,7 @@ from malsugoi_assets.machine import memory_bytes
 from malsugoi_assets.recommend.checked_arrays import checksum, read_arrays, write_arrays
 from malsugoi_assets.recommend.pair_sums import PairSums, bytes_needed
 from malsugoi_assets.recommend.pairs import Lists, by_popularity, lay_out, lists_of, strongest_pairs
-from malsugoi_assets.recommend.ratings import IntArray, Ratings, places_of, user_numbers
+from malsugoi_assets.recommend.ratings import IntArray, Ratings, one_ahead, places_of, user_numbers
 from malsugoi_assets.recommend.similarity import Neighbours, SimilaritySettings, as_neighbours
 from malsugoi_assets.recommend.strongest import Strongest
 
@@ -241,8 +241,9 @@ class _State:
         """Add batches that are not counted yet, titles that are new at the end."""
 
         def lists() -> Iterator[Lists]:
-            for key in keys:
-                rows = batches[key].select("username", "anime_id", "rating").collect()
+            wanted = list(keys)
+            read = one_ahead(batches[key].select("username", "anime_id", "rating") for key in wanted)
+            for key, rows in zip(wanted, read, strict=True):
                 # A batch that was written again meanwhile counts as what was read, under no name: next time it differs.
                 content = batches.contents[key] if batches.is_unchanged(key) else ""
                 strangers = np.setdiff1d(rows["anime_id"].unique().to_numpy(), self.ids)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsugoi_assets.recommend.ratings import index_batches, index_ratings, nobody, places_of, user_numbers
+from malsugoi_assets.recommend.ratings import Ratings, index_batches, index_ratings, nobody, places_of, user_numbers
 
 SCHEMA = {"username": pl.String, "anime_id": pl.Int32, "score": pl.Int8}
 scores = st.one_of(st.none(), st.integers(1, 10))
@@ -63,3 +65,28 @@ def test_places_are_where_a_value_stands(values: list[int], among: list[int], fa
     expected = [among.index(v) if v in among else -1 for v in values]
     scaled = np.array(values, np.int32) * np.int32(factor)
     assert places_of(scaled, np.array(among, np.int32) * np.int32(factor)).tolist() == expected
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.integers(0, 4), st.integers(0, 5)), st.sampled_from([np.nan, 1.0, 7.0]), max_size=20
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_the_matrices_hold_the_rows_in_whatever_order_they_come(
+    rows: dict[tuple[int, int], float], dice: Any
+) -> None:
+    """Sorted rows take a shorter way to the same matrix; what is done to it does nothing to the rows."""
+    in_order = sorted(rows.items())
+    listed, rated = np.zeros((5, 6), np.float32), np.zeros((5, 6), np.float32)
+    for (user, item), rating in in_order:
+        listed[user, item], rated[user, item] = 1, np.nan_to_num(rating)
+    for some in (in_order, dice.sample(in_order, len(in_order))):
+        user, item = (np.array([pair[k] for pair, _ in some], np.int32) for k in (0, 1))
+        ratings = Ratings(user, item, np.array([rating for _, rating in some], np.float32), 5, 6)
+        for matrix, expected in ((ratings.listed_matrix, listed), (ratings.rated_matrix, rated)):
+            np.testing.assert_array_equal(matrix.toarray(), expected)
+            assert matrix.has_canonical_format
+            matrix.data[:] = 3
+        assert ratings.user.tolist() == [pair[0] for pair, _ in some]
+        assert [str(r) for r in ratings.rating.tolist()] == [str(rating) for _, rating in some]
