@@ -49,7 +49,7 @@ def make_recommendations(settings: Settings, username: str, wanted: Recommendati
     """By `wanted`, in the columns of the table, and with `title` and `gave_way`. Raises `UserError`."""
     state = Published(published_file(settings))
     stored = _read(settings, state, username)
-    return _recommended(stored, _ratings(settings, state, stored), wanted)
+    return _recommended(stored, _ratings(settings, state, _person(state, stored)), wanted)
 
 
 def recommend_list(
@@ -59,7 +59,7 @@ def recommend_list(
     state = Published(published_file(settings))
     rows = ((username, e.anime_id, e.title or "", e.score, e.status) for e in entries)
     stored = _with_models(settings, state, username, list_frame(rows))
-    return _recommended(stored, _ratings(settings, state, stored, is_user=False), wanted)
+    return _recommended(stored, _ratings(settings, state, _person(state, stored, is_user=False)), wanted)
 
 
 def has_marks(settings: Settings, username: str) -> bool:
@@ -85,7 +85,7 @@ def explain_title(settings: Settings, username: str, title: str, wanted: Recomme
 
     `why_not`: the first rule that keeps it off, '' where none does; `place`: where it would stand if the list were long
     enough, None where a rule keeps it off; `listed`: whether the list has it; `score`, `predicted_rating`; `because`, `though`: entries of the list that
-    add to the score and that take from it. Raises `UserError`.
+    add to the score, and that were liked less than most and take from it. Raises `UserError`.
     """
     state = Published(published_file(settings))
     stored = _read(settings, state, username)
@@ -100,6 +100,8 @@ def explain_title(settings: Settings, username: str, title: str, wanted: Recomme
     scorer = stored.recommender.ranker.over(counting(stored.lists, wanted))
     at = titles.place(anime_id)
     asked = [(stored.username, [at] if at is not None else [])]
+    whole = _person(state, stored)
+    against = _entries(stored, scorer.objections(asked, wanted.reasons))
     why_not = verdict(person, anime_id, titles, wanted)
     if not why_not and not len(place):
         why_not = _what_stands_before(stored, listed, anime_id)
@@ -113,10 +115,10 @@ def explain_title(settings: Settings, username: str, title: str, wanted: Recomme
         "listed": anime_id in person.listed,
         "place": int(place[0]) if len(place) else None,
         "score": float(scorer.scores([stored.username])[0, at]) if at is not None else None,
-        "predicted_rating": _ratings(settings, state, stored)([anime_id])[0],
+        "predicted_rating": _ratings(settings, state, whole)([anime_id])[0],
         "ranked_by": stored.ranked_by,
         "because": _entries(stored, scorer.reasons(asked, wanted.reasons)),
-        "though": _entries(stored, scorer.objections(asked, wanted.reasons)),
+        "though": [entry for entry in against if entry["anime_id"] in whole.liked_less],
     }
 
 
@@ -191,13 +193,10 @@ def _ranking(root: Path, state: Published) -> tuple[Any, str]:
         raise UserError(str(error)) from error
 
 
-def _ratings(
-    settings: Settings, state: Published, stored: _Stored, *, is_user: bool = True
-) -> Callable[[Iterable[int]], pl.Series]:
-    """What rates titles for the list, as the page does; NULL where nothing can be said. `is_user`: of the data dir."""
-    knowledge = Knowledge(state, settings.root, Parts(), Lru(0), None)
+def _person(state: Published, stored: _Stored, *, is_user: bool = True) -> Person:
+    """The person as the page knows them; `is_user`: of the data dir."""
     batch = state.rows("SELECT user_batch FROM users WHERE username = ?", stored.username) if is_user else []
-    person = Person(
+    return Person(
         stored.username,
         OwnList(stored.lists),
         stored.username,
@@ -205,6 +204,11 @@ def _ratings(
         batch=batch[0]["user_batch"] if batch else "",
         answers=Lru(8),
     )
+
+
+def _ratings(settings: Settings, state: Published, person: Person) -> Callable[[Iterable[int]], pl.Series]:
+    """What rates titles for the person, as the page does; NULL where nothing can be said."""
+    knowledge = Knowledge(state, settings.root, Parts(), Lru(0), None)
 
     def rate(anime_ids: Iterable[int]) -> pl.Series:
         wanted = list(anime_ids)

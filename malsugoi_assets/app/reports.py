@@ -142,7 +142,11 @@ def known_user(settings: Settings, ask: Ask, username: str, *, needs_list: bool 
     )
     if not known:
         close = [row["username"] for row in ask(_NAMES_LIKE, username, _ALIKE)]
-        hint = f"did you mean {', '.join(close)}?" if close else "the table `users` lists who there is"
+        hint = (
+            f"did you mean {', '.join(close)}?"
+            if close
+            else "the table `users` lists who there is, `malsugoi import-list` adds your own list"
+        )
         raise UserError(f"{username}: no such user in {settings.root}; {hint}")
     if needs_list and known[0]["list_status"] != "ok":
         state = known[0]["list_status"] or "not read yet"

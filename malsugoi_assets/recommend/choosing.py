@@ -8,7 +8,7 @@ franchise's entry point is offered instead, between the two scores); what exceed
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -62,7 +62,8 @@ def choose(person: Person, score: Scores, titles: Catalogue, settings: Recommend
     chosen: list[Choice] = []
     spare: list[tuple[int, str]] = []
     per_franchise: Counter[int] = Counter()
-    for place in _offered(person, score, titles, settings):
+    offered = _offered(person, score, titles, settings)
+    for place in _in_watch_order(offered, titles) if settings.next_in_series else offered:
         franchise = titles.franchises.franchise(int(titles.ids[place]))
         if not strict[place]:
             spare.append((place, _first_to_give_way(place, titles.allowed)))
@@ -142,6 +143,17 @@ def _offered(person: Person, score: Scores, titles: Catalogue, settings: Recomme
         if place not in offered:
             offered.add(place)
             yield place
+
+
+def _in_watch_order(offered: Iterator[int], titles: Catalogue) -> Iterator[int]:
+    """The same places, where those of each franchise come as they aired, specials and the like after all else."""
+    order = list(offered)
+    waiting: dict[int, list[int]] = defaultdict(list)
+    for place in order:
+        waiting[titles.franchises.franchise(int(titles.ids[place]))].append(place)
+    for places in waiting.values():
+        places.sort(key=lambda place: titles.franchises.in_watch_order(int(titles.ids[place])), reverse=True)
+    return (waiting[titles.franchises.franchise(int(titles.ids[place]))].pop() for place in order)
 
 
 def _may_stand(

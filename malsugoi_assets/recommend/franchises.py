@@ -39,10 +39,16 @@ class Franchises:
     recaps: frozenset[int]
     aired: dict[int, date]
     """The first day of airing, where it is known."""
+    extras: frozenset[int] = frozenset()
+    """Specials and the like, by their type; by their name where that is not known."""
 
     def franchise(self, anime_id: int) -> int:
         """The title's franchise; a title without relations is its own."""
         return self.group.get(anime_id, anime_id)
+
+    def in_watch_order(self, anime_id: int) -> tuple[bool, date, int]:
+        """What sorts a franchise's titles as one would watch them: as they aired, extras after all else."""
+        return anime_id in self.extras, self.aired.get(anime_id, date.max), anime_id
 
     def in_release_order(self) -> Franchises:
         """The same where only what aired before a title is to be seen first: a prequel made later does not bar it."""
@@ -101,7 +107,13 @@ def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchi
         needs[title].add(before)
     # A special inside the chain of sequels does not bar the way: what it needs itself is needed in its place.
     bridged = {title: _without_extras(title, needs, extras) for title in needs}
-    return Franchises({title: _root(parent, title) for title in parent}, bridged, frozenset(recaps), _aired(features))
+    return Franchises(
+        {title: _root(parent, title) for title in parent},
+        bridged,
+        frozenset(recaps),
+        _aired(features),
+        frozenset(title for title in parent if extras.by_itself(title)),
+    )
 
 
 def _aired(features: pl.DataFrame) -> dict[int, date]:
@@ -125,14 +137,16 @@ class _Extras:
         """Whether it is of a type of extras."""
         return (self._kind.get(title) or "").lower() in _EXTRA_TYPES
 
+    def by_itself(self, title: int) -> bool:
+        """Whether its type says so; where that is not known, its name."""
+        return self.by_type(title) if self._kind.get(title) else is_extra_name(self._name.get(title) or "")
+
     def before(self, other: int, title: int) -> bool:
         """Whether what comes before a title is one: by its type; where that is not known, by its name, and where far fewer
         people have it than the title.
         """
-        if self._kind.get(other):
-            return self.by_type(other)
-        if is_extra_name(self._name.get(other) or ""):
-            return True
+        if self._kind.get(other) or self.by_itself(other):
+            return self.by_itself(other)
         few, many = self._members.get(other), self._members.get(title)
         return few is not None and many is not None and few < _FAR_FEWER * many
 

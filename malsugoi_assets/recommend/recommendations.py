@@ -173,7 +173,8 @@ def chosen_titles(person: Person, score: Scores, titles: Catalogue, settings: Re
     if settings.gems:
         place = np.empty(len(titles.ids), dtype=np.float32)
         place[titles.by_popularity] = -np.log1p(np.arange(len(titles.ids), dtype=np.float32))
-        adjusted = adjusted - np.float32(settings.gems) * _in_spreads(place, best)
+        # By the square: well known titles lie far from the others, so that the first step would turn the whole list over.
+        adjusted = adjusted - np.float32(settings.gems * abs(settings.gems)) * _in_spreads(place, best)
     if not settings.diversity:
         return choose(person, adjusted, titles, settings)
     wide = choose(person, adjusted, titles, settings.model_copy(update={"length": _WIDER * settings.length}))

@@ -219,3 +219,29 @@ def test_next_in_series_is_what_follows_something_completed_and_liked() -> None:
 def test_what_is_on_hold_does_not_open_its_sequel() -> None:
     assert 3 not in made([(2, None, "on_hold")])["anime_id"].to_list()
     assert 3 in made([(2, None, "watching")])["anime_id"].to_list()
+
+
+def test_what_is_next_of_one_series_comes_as_it_aired_and_extras_last() -> None:
+    year = {1: 2001, 2: 2004, 3: 2006, 4: 2003}
+    features = pl.DataFrame(
+        {
+            "anime_id": pl.Series([1, 2, 3, 4], dtype=pl.Int32),
+            "title": ["Series", "First Film", "Second Film", "An Extra"],
+            "type": ["TV", "Movie", "Movie", "Special"],
+            "status": ["Finished Airing"] * 4,
+            "age_rating": [None] * 4,
+            "genres": [[]] * 4,
+            "members": [9, 8, 7, 6],
+            "aired_from": [date(y, 1, 1) for y in year.values()],
+        },
+        schema_overrides={"age_rating": pl.String, "genres": pl.List(pl.String)},
+    )
+    found = recommend(
+        lists_frame([("a", 1, 9, "completed")]),
+        weights_frame([(4, 1, 3.0), (3, 1, 2.0), (2, 1, 1.0)]),
+        features,
+        relations_frame([(other, "Parent story", "anime", 1) for other in (2, 3, 4)]),
+        lambda pairs: pl.Series([7.0] * pairs.height),
+        RecommendationSettings(next_in_series=True, per_franchise=3),
+    )
+    assert found["anime_id"].to_list() == [2, 3, 4]
