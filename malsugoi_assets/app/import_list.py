@@ -132,8 +132,10 @@ def _publish(settings: Settings, data_dir: DataDir, username: str, console: Cons
     warnings.filterwarnings("ignore", module="dagster")
     from malsugoi_assets.app.instance import open_instance
     from malsugoi_assets.app.pipeline import Step, execute_step, quiet_logger
+    from malsugoi_assets.automation.jobs import JOB_ASSETS
     from malsugoi_assets.automation.partitions import register_batches
     from malsugoi_assets.definitions import build_definitions
+    from malsugoi_assets.warehouse.io_manager import LakeIOManager
 
     ledger = data_dir.ledger
     ledger.add([username], batch_size=settings.batch_size)
@@ -145,11 +147,14 @@ def _publish(settings: Settings, data_dir: DataDir, username: str, console: Cons
     register_batches(instance, [batch])
     source = _Imports(settings=settings.model_dump(mode="json", exclude_none=True))
     predicted = all(data_dir.lake.provenance(table) is not None for table in _MODELS)
+    jobs = ("user_batch", "batch_predictions") if predicted else ("user_batch",)
+    # One database for all that is new of one person, not one a table.
+    lake = LakeIOManager(data_dir=str(settings.root), publishes_after=list(JOB_ASSETS[jobs[-1]][-1:]))
     with console.status("…") as spinner:
         definitions: dg.Definitions = build_definitions(
-            settings, loggers={"console": quiet_logger(lambda text: spinner.update(text))}, source=source
+            settings, loggers={"console": quiet_logger(lambda text: spinner.update(text))}, source=source, lake=lake
         )
-        for job in ("user_batch", "batch_predictions") if predicted else ("user_batch",):
+        for job in jobs:
             execute_step(instance, definitions, Step(job, batch, batch))
     return predicted
 

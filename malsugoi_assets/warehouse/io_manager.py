@@ -34,6 +34,10 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     data_dir: str
     accepted_changes: list[str] = Field(default_factory=list)
+    publishes_after: list[str] | None = Field(
+        default=None,
+        description="Tables after which the database is published; None = after each. Another's file waits for theirs.",
+    )
     _loaded: dict[tuple[str, str], dict[str, dict[str, tuple[str, str]]]] = PrivateAttr(default_factory=dict)
 
     @property
@@ -85,7 +89,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         return batches_of(step.dagster_run.tags, registered, self._dir.batches())
 
     def handle_output(self, context: dg.OutputContext, obj: Frames) -> None:
-        """Write the asset's partitions, then publish. Nothing is published that breaks a declaration."""
+        """Write the asset's partitions, then publish (see `publishes_after`). Nothing is published that breaks a declaration."""
         name = context.asset_key.to_python_identifier()
         loaded = self._loaded.pop((context.run_id, context.step_key), {})
         data_dir = self._dir
@@ -99,6 +103,8 @@ class LakeIOManager(dg.ConfigurableIOManager):
                 # Companions first: the asset's own table is what makes a partition count as done.
                 for table_name in sorted(frames, key=lambda n: n == name):
                     self._write(data_dir, context, TABLES[table_name], frames[table_name], loaded)
+            if self.publishes_after is not None and name not in self.publishes_after:
+                return
             published = data_dir.publisher.publish()
         except (GuardError, SchemaError, LakeError, PublishError, OSError) as error:
             raise dg.Failure(f"{name}: {str(error)[:2000]}") from error

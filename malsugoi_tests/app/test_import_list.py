@@ -30,7 +30,9 @@ from malsugoi_assets.warehouse.marks import Marks
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_tests.warehouse.frames import frame
 
-CATALOGUE = "anime_id,title,type,genres\n" + "".join(f"{n},Title {n},TV,Action\n" for n in range(1, 9))
+# No name looks like that of another's sequel.
+NAMES = dict(enumerate(("Amber", "Birch", "Cedar", "Daisy", "Elder", "Fern", "Ginger", "Hazel"), start=1))
+CATALOGUE = "anime_id,title,type,genres\n" + "".join(f"{n},{name},TV,Action\n" for n, name in NAMES.items())
 RATINGS = "username,anime_id,score\n" + "".join(
     f"{user},{n},{(n + place) % 10 + 1}\n" for place, user in enumerate(("bea", "cem", "dee")) for n in range(1, 7)
 )
@@ -39,7 +41,7 @@ RATINGS = "username,anime_id,score\n" + "".join(
 def export(path: Path, name: str | None, scores: dict[int, int]) -> Path:
     who = f"<myinfo><user_name>{name}</user_name></myinfo>" if name else ""
     entries = "".join(
-        f"<anime><series_animedb_id>{n}</series_animedb_id><series_title><![CDATA[Title {n}]]></series_title>"
+        f"<anime><series_animedb_id>{n}</series_animedb_id><series_title><![CDATA[{NAMES.get(n, n)}]]></series_title>"
         f"<my_score>{score}</my_score><my_status>Completed</my_status></anime>"
         for n, score in scores.items()
     )
@@ -64,6 +66,12 @@ def run_stages(settings: Settings, *stages: str) -> None:
             for step in getattr(pipeline, f"_{stage}")(instance, data_dir, source):
                 pipeline.execute_step(instance, definitions, step)
     source.mark_read()
+
+
+def generation(settings: Settings) -> int:
+    """How many databases were published so far."""
+    current = DataDir(settings.root).publisher.current()
+    return int(current.name.split("-")[1]) if current else 0
 
 
 @pytest.fixture
@@ -129,7 +137,9 @@ def test_recommendations_are_there_at_once_where_there_are_models_and_go_by_mark
     settings: Settings, tmp_path: Path
 ) -> None:
     run_stages(settings, "collaborative", "deep")
+    before = generation(settings)
     import_export(settings, export(tmp_path / "ann.xml", None, {1: 9, 2: 3}), "ann", Console(quiet=True))
+    assert generation(settings) == before + 1
     found = read_recommendations(settings, "ann")
     assert found
     assert {1, 2}.isdisjoint(row["anime_id"] for row in found)
