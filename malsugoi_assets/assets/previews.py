@@ -56,6 +56,11 @@ class TitleCounts:
     def __len__(self) -> int:
         return self._sums.height
 
+    @property
+    def anime_ids(self) -> pl.Series:
+        """The titles so far, in any order."""
+        return self._sums["anime_id"]
+
     def add(self, rows: pl.DataFrame) -> None:
         """Count rows with anime_id, title and rating (1–10, null = not rated)."""
         new = rows.select(

@@ -53,13 +53,13 @@ def user_lists(  # noqa: D103
     keys = sorted(context.partition_keys)
     members = members.filter(pl.col("user_batch").is_in(keys))
     opened, catalogue = source.open(), anime_features.select("anime_id").collect()
-    counted = _Counted(len(keys))
+    counted = _Counted(len(keys), catalogue)
 
     def lists_of(some: pl.DataFrame) -> dict[str, pl.DataFrame]:
         harvest = opened.lists(some["username"].to_list(), context.log.info)
         lists = _with_batches(harvest.frame, some)
         outcomes = harvest.companions["list_outcomes"].join(some, on="username")
-        counted.add(lists, outcomes, catalogue, harvest.metadata)
+        counted.add(lists, outcomes, harvest.metadata)
         return {"user_lists": lists, "list_outcomes": outcomes}
 
     if opened.in_parts:
@@ -85,22 +85,18 @@ def _with_batches(lists: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
 class _Counted:
     """What a person may want to know of the lists that were read, summed over the batches."""
 
-    def __init__(self, batches: int) -> None:
-        self.batches, self.read = batches, 0
+    def __init__(self, batches: int, catalogue: pl.DataFrame) -> None:
+        self.batches, self.read, self.catalogue = batches, 0, catalogue
         self.numbers: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
         self.states: Counter[str] = Counter()
         self.titles = previews.TitleCounts()
-        self.strange: set[int] = set()
 
-    def add(
-        self, lists: pl.DataFrame, outcomes: pl.DataFrame, catalogue: pl.DataFrame, metadata: Mapping[str, Any]
-    ) -> None:
+    def add(self, lists: pl.DataFrame, outcomes: pl.DataFrame, metadata: Mapping[str, Any]) -> None:
         self.read += 1
         self.outcomes.update(dict(outcomes["list_status"].value_counts().iter_rows()))
         self.states.update(dict(lists["status"].fill_null("not said").value_counts().iter_rows()))
         self.titles.add(lists.select("anime_id", "title", rating="score"))
-        self.strange |= set(lists.select("anime_id").unique().join(catalogue, on="anime_id", how="anti")["anime_id"])
         self.numbers.update({name: count for name, count in metadata.items() if isinstance(count, int)})
 
     def progress(self) -> str:
@@ -111,7 +107,7 @@ class _Counted:
             "preview": dg.MetadataValue.md(previews.table(self.titles.most_rated())),
             "users_by_list_status": bars(dict(self.outcomes.most_common()), "how reading the list ended", "users"),
             "entries_by_status": bars(dict(self.states.most_common()), "where on the list", "entries"),
-            "titles_not_in_the_catalogue": len(self.strange),
+            "titles_not_in_the_catalogue": len(set(self.titles.anime_ids) - set(self.catalogue["anime_id"])),
             **self.numbers,
         }
 

@@ -179,6 +179,7 @@ def violations(
     reaches across.
     """
     found: dict[str, int] = {}
+    places = _Places(con)
     for table in tables:
         loaded = {schema.orphans(table, r) for r in table.references if not r.unnest}
         rules = [r for r in schema.rules(table) if r.at_rest == at_rest and r.sql not in loaded]
@@ -186,13 +187,15 @@ def violations(
         if not table.partitioned:
             _count(con, table, rules, found)
             continue
-        keys = _batches_in(con, table) if batches is None else list(batches)
+        keys = list(places.of(table.name)) if batches is None else list(batches)
+        together = [t.name for t in TABLES.values() if t.published and (t.partitioned or t.name == "users")]
+        mentioned = [name for name in together if name in {table.name, *_mentioned(table)}]
         for group in batched_keys(keys):
-            with _only(con, group):
+            with _only(con, places, group, mentioned):
                 _count(con, table, [rule for rule in rules if rule.sql not in apart], found)
             across = [rule for rule in rules if rule.sql in apart]
             if across:
-                with _only(con, group, [table.name]):
+                with _only(con, places, group, [table.name]):
                     _count(con, table, across, found)
     return [f"{name} ({rows} rows do not)" for name, rows in found.items()]
 
@@ -225,26 +228,51 @@ def _rows(con: duckdb.DuckDBPyConnection, source: str) -> int:
     return int(row[0]) if row else 0
 
 
+class _Places:
+    """Where each batch's rows stand in the tables of the current database (or of `schema`).
+
+    Rows are looked for by their place, since DuckDB's notes on what a stretch of rows holds begin with eight letters,
+    which all batches share: by name alone each look at a batch would read the whole column.
+    """
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, schema: str | None = None) -> None:
+        row = con.execute("SELECT current_database(), current_schema()").fetchone()
+        self._con = con
+        self.schema = schema or ".".join(f'"{part}"' for part in row or ())
+        self._found: dict[str, dict[str, tuple[int, int]]] = {}
+
+    def of(self, table: str) -> dict[str, tuple[int, int]]:
+        """Batch → its first and its last row."""
+        if table not in self._found:
+            rows = self._con.execute(
+                f"SELECT user_batch, min(rowid), max(rowid) FROM {self.schema}.{table} GROUP BY 1 ORDER BY 1"
+            ).fetchall()
+            self._found[table] = {str(batch): (first, last) for batch, first, last in rows}
+        return self._found[table]
+
+    def where(self, table: str, batches: Sequence[str]) -> str:
+        """The condition that is true of the batches' rows."""
+        spans = [self.of(table)[batch] for batch in batches if batch in self.of(table)]
+        if not spans:
+            return "false"
+        listed = ", ".join(map(schema.literal, batches))
+        first, last = min(first for first, _ in spans), max(last for _, last in spans)
+        return f"rowid BETWEEN {first} AND {last} AND user_batch IN ({listed})"
+
+
 @contextmanager
-def _only(con: duckdb.DuckDBPyConnection, batches: Sequence[str], names: Sequence[str] = ()) -> Iterator[None]:
-    """Let the tables of people (or those of `names`) show these batches only, by views of their names before them."""
-    hidden = names or [t.name for t in TABLES.values() if t.published and (t.partitioned or t.name == "users")]
-    row = con.execute("SELECT current_database(), current_schema()").fetchone()
-    place = ".".join(f'"{part}"' for part in row or ())
-    first, last = schema.literal(batches[0]), schema.literal(batches[-1])
-    listed = ", ".join(map(schema.literal, batches))
-    where = f"user_batch BETWEEN {first} AND {last} AND user_batch IN ({listed})"
-    for name in hidden:
-        con.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM {place}.{name} WHERE {where}")
+def _only(
+    con: duckdb.DuckDBPyConnection, places: _Places, batches: Sequence[str], names: Sequence[str]
+) -> Iterator[None]:
+    """Let the tables `names` show these batches only, by views of their names before them."""
+    for name in names:
+        where = places.where(name, batches)
+        con.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM {places.schema}.{name} WHERE {where}")
     try:
         yield
     finally:
-        for name in hidden:
+        for name in names:
             con.execute(f"DROP VIEW temp.{name}")
-
-
-def _batches_in(con: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
-    return [str(row[0]) for row in con.execute(f"SELECT DISTINCT user_batch FROM {table.name}").fetchall()]
 
 
 def _mentioned(table: Table) -> set[str]:
@@ -303,18 +331,24 @@ def _load(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table) -> int:
     con.execute(schema.create_table(table, "next"))
     if not table.partitioned:
         return _insert(con, table, f"({table.select})" if table.select else f"stored.{table.name}", None)
-    left_out = 0
+    left_out, places = 0, _Places(con, "next")
     for group in batched_keys(lake.partitions(table.name)):
         _view(con, lake, table, "some_batches", group)
-        left_out += _insert(con, table, "stored.some_batches", group)
+        left_out += _insert(con, table, "stored.some_batches", group, places)
     return left_out
 
 
-def _insert(con: duckdb.DuckDBPyConnection, table: Table, source: str, batches: Sequence[str] | None) -> int:
+def _insert(
+    con: duckdb.DuckDBPyConnection,
+    table: Table,
+    source: str,
+    batches: Sequence[str] | None,
+    places: _Places | None = None,
+) -> int:
     """Insert the rows of `source` that have their parents; returns how many do not."""
     names = ", ".join(f"c.{name}" for name in table.column_names)
     order = ", ".join(f"c.{name}" for name in table.sort_key)
-    parents = [(_parents(r, batches), _same(r)) for r in table.references if not r.unnest]
+    parents = [(_parents(r, batches, places), _same(r)) for r in table.references if not r.unnest]
     if batches is not None:
         # Partition files are sorted, and rarely hold a row without its parents: then they are copied as they are.
         counts = [_rows(con, f"{source} c ANTI JOIN {p} ON {on}") for p, on in parents]
@@ -330,13 +364,12 @@ def _insert(con: duckdb.DuckDBPyConnection, table: Table, source: str, batches: 
     return _rows(con, f"{source} c") - int(inserted[0])
 
 
-def _parents(reference: Reference, batches: Sequence[str] | None) -> str:
+def _parents(reference: Reference, batches: Sequence[str] | None, places: _Places | None) -> str:
     """The parents that rows may refer to; for the rows of some batches, a user's are among the same batches."""
     alias = "_".join(("p", reference.table, *reference.columns))
     where = reference.where
-    if batches is not None and "username" in reference.columns:
-        first, last = schema.literal(batches[0]), schema.literal(batches[-1])
-        where = f"({where}) AND user_batch BETWEEN {first} AND {last}"
+    if batches is not None and places is not None and "username" in reference.columns:
+        where = f"({where}) AND {places.where(reference.table, batches)}"
     # What is a key already need not be made distinct.
     distinct = "" if set(TABLES[reference.table].key) <= set(reference.to) else "DISTINCT "
     return f"(SELECT {distinct}{', '.join(reference.to)} FROM next.{reference.table} WHERE {where}) {alias}"

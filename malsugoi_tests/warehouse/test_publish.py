@@ -300,3 +300,21 @@ def test_rules_are_held_batch_by_batch_however_many_there_are(data_dir: DataDir)
     with pytest.raises(PublishError, match=r"user_lists unique by username, anime_id \(2 rows do not\)"):
         data_dir.publisher.publish()
     assert data_dir.publisher.current() == before
+
+
+def test_a_batchs_rows_are_found_by_their_place_also_where_they_lie_among_others() -> None:
+    with duckdb.connect() as con:
+        con.execute(
+            "CREATE TABLE user_lists AS SELECT 'batch-' || lpad((range % 5)::VARCHAR, 6, '0') AS user_batch FROM range(23)"
+        )
+        places = publish._Places(con)
+        assert places.of("user_lists")["batch-000001"] == (1, 21)
+        for batches in (
+            ["batch-000000"],
+            ["batch-000001", "batch-000003"],
+            ["batch-000004", "batch-000009"],
+            ["batch-9"],
+        ):
+            expected = sum(f"batch-{n % 5:06}" in batches for n in range(23))
+            where = places.where("user_lists", batches)
+            assert con.execute(f"SELECT count(*) FROM user_lists WHERE {where}").fetchone() == (expected,)
