@@ -49,6 +49,7 @@ log = logging.getLogger("malsugoi.web")
 MAPPED_TITLES = 1_000
 STARTERS = 40
 _LIKE = 256
+_USERS = 64
 _RELATIONS = ("anime_id", "relation", "related_kind", "related_id")
 
 
@@ -83,6 +84,7 @@ class Knowledge:
         self.answers = answers
         self.marks = Marks(root)
         self.like = Lru(_LIKE)
+        self.users = Lru(_USERS)
 
     def make_ready(self) -> None:
         """Make every part now instead of when it is first asked for, and keep no answer about people who are gone."""

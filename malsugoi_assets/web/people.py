@@ -70,6 +70,17 @@ class OwnList:
 
 
 @dataclass(frozen=True)
+class StoredUser:
+    """A user of a published state; `status`: of the list, None where it was not read yet."""
+
+    name: str
+    batch: str
+    status: str | None
+    own: OwnList
+    key: StoredKey
+
+
+@dataclass(frozen=True)
 class Person:
     """`name`: whose list it is, where that is known; `key`: whose and which list answers are kept for; `stored`: a user of
     the data dir; `marks`: what the person said of titles, of which `own` holds the seen ones.
@@ -118,12 +129,8 @@ def find_user(knowledge: Knowledge, name: str, limits: Limits) -> Person:
     """The user of the data dir who is meant, however the case is written. `Problem` (404, 409) where there is no list."""
     if len(name) > limits.text:
         raise Problem(400, f"No name has more than {limits.text} characters.", "Type the name as the site shows it.")
-    known = knowledge.published.rows(
-        "SELECT username, user_batch, list_status FROM users WHERE lower(username) = lower(?) ORDER BY username <> ? LIMIT 1",
-        name,
-        name,
-    )
-    if not known:
+    user: StoredUser | None = knowledge.users.get(name, lambda: _stored_user(knowledge, name))
+    if user is None:
         close = similar_names(knowledge, name)
         hint = (
             f"Did you mean {', '.join(close)}?"
@@ -131,29 +138,35 @@ def find_user(knowledge: Knowledge, name: str, limits: Limits) -> Person:
             else "Only people whose lists are in this database are known here."
         )
         raise Problem(404, f"Nobody is called {name} here.", f"{hint} Or bring your own list: upload an export.")
-    user = known[0]
-    if user["list_status"] != "ok":
-        state = user["list_status"] or "not read yet"
-        raise Problem(409, f"There is nothing to go by: the list of {user['username']} is {state}.")
-    entries = knowledge.published.table(
-        "user_lists", _COLUMNS, "user_batch = ? AND username = ?", user["user_batch"], user["username"]
-    )
+    if user.status != "ok":
+        raise Problem(409, f"There is nothing to go by: the list of {user.name} is {user.status or 'not read yet'}.")
     try:
-        marks = knowledge.marks.of(user["username"])
+        marks = knowledge.marks.of(user.name)
     except MarksError as error:
         raise Problem(500, f"{error}.") from error
-    entries = _with_marks(knowledge, entries, user["username"], marks)
-    key = StoredKey(user["username"], entries.height, int(entries.hash_rows().sum()))
-    own: OwnList = knowledge.answers.get((key, "own list"), lambda: OwnList(entries))
-    return Person(
-        user["username"],
-        own,
-        key,
-        stored=True,
-        answers=knowledge.answers,
-        batch=user["user_batch"],
-        marks=marks,
+    own, key = user.own, user.key
+    if "seen" in marks.values():
+        own = OwnList(_with_marks(knowledge, own.entries, user.name, marks))
+        key = _key_of(user.name, own.entries)
+    return Person(user.name, own, key, stored=True, answers=knowledge.answers, batch=user.batch, marks=marks)
+
+
+def _stored_user(knowledge: Knowledge, name: str) -> StoredUser | None:
+    """The user of the published state who is called so, or so but for the case; None where nobody is."""
+    known = knowledge.published.rows(
+        "SELECT username, user_batch, list_status FROM users WHERE lower(username) = lower(?) ORDER BY username <> ? LIMIT 1",
+        name,
+        name,
     )
+    if not known:
+        return None
+    username, batch, status = known[0].values()
+    entries = knowledge.published.table("user_lists", _COLUMNS, "user_batch = ? AND username = ?", batch, username)
+    return StoredUser(username, batch, status, OwnList(entries), _key_of(username, entries))
+
+
+def _key_of(username: str, entries: pl.DataFrame) -> StoredKey:
+    return StoredKey(username, entries.height, int(entries.hash_rows().sum()))
 
 
 def similar_names(knowledge: Knowledge, name: str) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from lxml import html
 from starlette.testclient import TestClient
 
+from malsugoi_assets.web.published import Published
 from malsugoi_tests.web.world import (
     EVIL_ID,
     EVIL_NAME,
@@ -62,6 +63,27 @@ def test_every_link_of_every_page_leads_somewhere(client: TestClient, path: str)
     answers = {link: client.get(link).status_code for link in links}
     without_person = {"/recommendations", "/profile", "/season"}
     assert {link for link, code in answers.items() if code != 200} <= without_person
+
+
+def test_a_stored_list_is_read_once_of_a_state_however_often_it_is_asked_about(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    read = Published.table
+
+    def counting(self: Published, name: str, *rest: object) -> object:
+        asked.append(name)
+        return read(self, name, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Published, "table", counting)
+    for path in (
+        "/recommendations",
+        "/recommendations?least_score=6.125",
+        "/profile",
+        "/recommendations?least_score=6.25",
+    ):
+        assert client.get(of_user(path)).status_code == 200
+    assert asked.count("user_lists") <= 1
 
 
 def test_from_an_export_to_recommendations_and_a_title_page(client: TestClient) -> None:
