@@ -6,9 +6,7 @@ symmetric up to the cut of its weakest entries, 1 on the diagonal.
 
 from __future__ import annotations
 
-import heapq
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -134,7 +132,7 @@ def prefix_kernel(names: list[list[str]]) -> sp.csr_matrix:
     """
     leading = [{tuple(kept) for name in known if (kept := prefix_words(name))} for known in names]
     size = len(names)
-    best: dict[tuple[int, int], float] = {}
+    best = sp.csr_matrix((size, size), dtype=np.float32)
     for length, value in zip((1, 2, 3, 4, None), (*PREFIX_LIKENESS, 1.0), strict=True):
         groups: dict[tuple[str, ...], set[int]] = defaultdict(set)
         for row, sequences in enumerate(leading):
@@ -144,13 +142,14 @@ def prefix_kernel(names: list[list[str]]) -> sp.csr_matrix:
                         groups[sequence].add(row)
                 elif len(sequence) >= length and (length > 1 or len(sequence[0]) >= 4):
                     groups[sequence[:length]].add(row)
-        for members in groups.values():
-            if 2 <= len(members) < LARGEST_PREFIX_GROUP:
-                for first in members:
-                    for second in members:
-                        if first != second:
-                            best[first, second] = max(value, best.get((first, second), 0.0))
-    return with_diagonal(_from_pairs(best, size))
+        alike = [sorted(members) for members in groups.values() if 2 <= len(members) < LARGEST_PREFIX_GROUP]
+        member = np.array([row for members in alike for row in members], dtype=np.int32)
+        group = np.repeat(np.arange(len(alike)), [len(members) for members in alike])
+        is_in = sp.csr_matrix((np.ones(len(member), np.float32), (member, group)), shape=(size, len(alike)))
+        shared = sp.csr_matrix(is_in @ is_in.T)
+        shared.data[:] = value
+        best = best.maximum(shared)
+    return with_diagonal(sp.csr_matrix(best))
 
 
 def relation_kernel(anime_id: npt.NDArray[np.int32], relations: pl.DataFrame) -> sp.csr_matrix:
@@ -159,48 +158,33 @@ def relation_kernel(anime_id: npt.NDArray[np.int32], relations: pl.DataFrame) ->
     Paths may lead through titles outside the catalogue and through manga; products below
     `FAINTEST_RELATION` count as none. Titles that mean the same anime are alike by 1.
     """
-    edges: dict[tuple[int, int], dict[tuple[int, int], float]] = defaultdict(dict)
-    for source, relation, kind, target in relations.select(
-        "anime_id", "relation", "related_kind", "related_id"
-    ).iter_rows():
-        if source is None or target is None:
-            continue
-        value = RELATION_LIKENESS.get(str(relation).lower(), OTHER_RELATION)
-        one, other = (0, int(source)), (int(kind == "manga"), int(target))
-        edges[one][other] = max(value, edges[one].get(other, 0.0))
-        edges[other][one] = max(value, edges[other].get(one, 0.0))
-    places: dict[int, list[int]] = defaultdict(list)
-    for row, identity in enumerate(anime_id.tolist()):
-        places[identity].append(row)
-    best: dict[tuple[int, int], float] = {}
-    for identity, rows in places.items():
-        for (manga, related), product in _reach((0, identity), edges).items():
-            if not manga:
-                for row in rows:
-                    for column in places.get(related, []):
-                        if row != column:
-                            best[row, column] = product
-    return with_diagonal(_from_pairs(best, len(anime_id)))
+    from malsugoi_assets.recommend.path_kernels import best_products  # compiled code takes a moment to load
 
-
-def _reach(
-    start: tuple[int, int], edges: dict[tuple[int, int], dict[tuple[int, int], float]]
-) -> dict[tuple[int, int], float]:
-    """Dijkstra on products: every node reachable from `start` with its best product, `start` with 1."""
-    best = {start: 1.0}
-    if start not in edges:
-        return best
-    queue = [(-1.0, 0, start)]
-    while queue:
-        negative, hops, node = heapq.heappop(queue)
-        if -negative < best[node]:
-            continue
-        for neighbour, value in edges[node].items():
-            product = -negative * value * (HOP if hops else 1.0)
-            if product >= FAINTEST_RELATION and product > best.get(neighbour, 0.0):
-                best[neighbour] = product
-                heapq.heappush(queue, (-product, hops + 1, neighbour))
-    return best
+    size = len(anime_id)
+    known = relations.select("anime_id", "relation", "related_kind", "related_id").drop_nulls(
+        ["anime_id", "related_id"]
+    )
+    likeness = [RELATION_LIKENESS.get(str(name).lower(), OTHER_RELATION) for name in known["relation"]]
+    value = np.array(likeness, dtype=np.float64)
+    one = 2 * known["anime_id"].to_numpy().astype(np.int64)
+    other = (
+        2 * known["related_id"].to_numpy().astype(np.int64)
+        + (known["related_kind"] == "manga").fill_null(False).to_numpy()
+    )
+    # Every node of the graph, the catalogue's titles first of all: a title's is twice its id, a manga's one more.
+    own, place = np.unique(2 * anime_id.astype(np.int64), return_inverse=True)
+    nodes = np.concatenate([own, np.setdiff1d(np.concatenate([one, other]), own)])
+    order = np.argsort(nodes)
+    ends = [order[np.searchsorted(nodes, side, sorter=order)] for side in (one, other)]
+    source, target = np.concatenate(ends), np.concatenate(ends[::-1])
+    by_source = np.lexsort((target, source))
+    starts = np.searchsorted(source[by_source], np.arange(len(nodes) + 1))
+    row, column, product = best_products(
+        len(own), starts, target[by_source], np.concatenate([value, value])[by_source], HOP, FAINTEST_RELATION
+    )
+    between = sp.csr_matrix((product.astype(np.float32), (row, column)), shape=(len(own), len(own)))
+    means = sp.csr_matrix((np.ones(size, np.float32), (np.arange(size), place)), shape=(size, len(own)))
+    return with_diagonal(sp.csr_matrix(means @ between @ means.T))
 
 
 def prefix_words(name: str) -> list[str]:
@@ -217,12 +201,3 @@ def dense_block(
     block = np.zeros((len(rows), width), dtype=np.float32)
     fill_block(matrix.indptr, matrix.indices, matrix.data, rows.astype(np.int32, copy=False), place, block)
     return block
-
-
-def _from_pairs(pairs: dict[tuple[int, int], float], size: int) -> sp.csr_matrix:
-    if not pairs:
-        return sp.csr_matrix((size, size), dtype=np.float32)
-    keys: Iterable[tuple[int, int]] = pairs.keys()
-    index = np.array(list(keys), dtype=np.int64)
-    values = np.fromiter(pairs.values(), dtype=np.float32, count=len(pairs))
-    return sp.csr_matrix((values, (index[:, 0], index[:, 1])), shape=(size, size))

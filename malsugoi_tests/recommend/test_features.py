@@ -222,3 +222,11 @@ def test_a_title_effect_rests_on_content_where_few_have_rated() -> None:
     others = np.delete(np.arange(36), lowest)
     assert np.corrcoef(state.effect[others], score[others])[0, 1] > 0.99
     assert state.content_effect[lowest] < state.effect[lowest] < np.median(state.effect)
+
+
+def test_without_relations_a_title_is_like_itself_and_what_means_the_same() -> None:
+    nothing = pl.DataFrame(
+        schema={"anime_id": pl.Int32, "relation": pl.String, "related_kind": pl.String, "related_id": pl.Int32}
+    )
+    kernel = relation_kernel(np.array([7, -3, 7], dtype=np.int32), nothing).toarray()
+    assert kernel.tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
