@@ -53,8 +53,10 @@ def _flag(name: str) -> str:
 
 
 def _told(info: FieldInfo) -> str:
-    """The description, with the names of other settings as their options."""
-    return re.sub(r"`(\w+)`", lambda name: _flag(name[1]), info.description or "")
+    """The description, with the names of other settings as their options, and the default of numbers."""
+    told = re.sub(r"`(\w+)`", lambda name: _flag(name[1]), info.description or "")
+    is_number = isinstance(info.default, int | float) and not isinstance(info.default, bool)
+    return f"{told} [default: {info.default:g}]" if is_number else told
 
 
 def _without_none(annotation: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.app.reports import known_user, published_file
 from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.recommend.choosing import verdict
+from malsugoi_assets.recommend.filters import spelling, words_of
 from malsugoi_assets.recommend.people import counting, people, with_seen
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import Recommender
@@ -135,11 +137,23 @@ def _what_stands_before(stored: _Stored, listed: pl.DataFrame, anime_id: int) ->
 def _recommended(
     stored: _Stored, rate: Callable[[Iterable[int]], pl.Series], wanted: RecommendationSettings
 ) -> list[dict[str, Any]]:
+    _refuse_unknown_words(stored.features, wanted)
     made = stored.recommender.recommend(
         stored.lists, lambda pairs: rate(pairs["anime_id"].to_list()), wanted, stored.barred
     )
     titles = stored.features.select("anime_id", "title")
     return made.join(titles, on="anime_id", how="left", maintain_order="left").to_dicts()
+
+
+def _refuse_unknown_words(features: pl.DataFrame, wanted: RecommendationSettings) -> None:
+    """`UserError` with what may have been meant, where a filter names what no title here is."""
+    for name, known in words_of(features).items():
+        by_spelling = {spelling(word): word for word in known}
+        for word in getattr(wanted, name):
+            if known and spelling(word) not in by_spelling:
+                close = difflib.get_close_matches(spelling(word), by_spelling, n=3, cutoff=0.5)
+                meant = ", ".join(by_spelling[key] for key in close) or ", ".join(known[:12])
+                raise UserError(f"--{name.replace('_', '-')}: no title here is {word}; did you mean {meant}?")
 
 
 def _entries(stored: _Stored, found: list[list[list[tuple[int, float]]]]) -> list[dict[str, Any]]:

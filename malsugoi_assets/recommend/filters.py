@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from malsugoi_assets.recommend.recommendation_settings import SHORTS, RecommendationSettings
+from malsugoi_assets.recommend.recommendation_settings import AGES, SHORTS, RecommendationSettings
 
 Mask = npt.NDArray[np.bool_]
 
@@ -199,6 +199,18 @@ def _has_any(frame: pl.DataFrame, genres: tuple[str, ...]) -> pl.Expr:
             for name in columns
         ),
     )
+
+
+def words_of(features: pl.DataFrame) -> dict[str, list[str]]:
+    """What the settings of these names may name: types (the most frequent first) and genres of the catalogue, age ratings.
+
+    A genre that a catalogue spells in several ways is there once: "Sci-Fi" before "sci_fi".
+    """
+    types = features["type"].drop_nulls().value_counts(sort=True)["type"].to_list()
+    columns = [column for column in ("genres", "themes", "demographics") if column in features.columns]
+    spelt = pl.concat([features[column].explode() for column in columns]).drop_nulls().unique().sort().to_list()
+    genres = sorted({spelling(genre): genre for genre in reversed(spelt)}.values(), key=str.lower)
+    return {"types": types, "genres": genres, "without_genres": genres, "ages": list(AGES)}
 
 
 def spelling(genre: str) -> str:

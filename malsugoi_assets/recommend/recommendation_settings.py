@@ -89,7 +89,9 @@ class RecommendationSettings(BaseModel):
         json_schema_extra={"ends": ["what fits best", "something of everything"]},
     )
     types: tuple[str, ...] = Field(
-        (), title="Types", description=f"Only these. Without a choice all but {', '.join(SHORTS)}."
+        (),
+        title="Types",
+        description=f"Only these types (TV, Movie, OVA …). Without a choice all but {', '.join(SHORTS)}.",
     )
     genres: tuple[str, ...] = Field(
         (), title="Genres", description="Only titles that have all of these genres, themes or demographics."
@@ -103,16 +105,30 @@ class RecommendationSettings(BaseModel):
         description="Only titles that have finished, are airing, or are to come.",
     )
     ages: tuple[str, ...] = Field(
-        (), title="Age ratings", description=f"Only these of {', '.join(AGES)}. Without a choice all but Rx."
+        (),
+        title="Age ratings",
+        description=f"Only these age ratings: {', '.join(AGES)}. Without a choice all but Rx.",
     )
     first_year: int | None = Field(
-        None, ge=1900, le=2200, title="From the year", description="Only titles that began to air in it or later."
+        None,
+        ge=1900,
+        le=2200,
+        title="From the year",
+        description="Only titles that began to air in this year or later.",
     )
     last_year: int | None = Field(
-        None, ge=1900, le=2200, title="Up to the year", description="Only titles that began to air in it or before."
+        None,
+        ge=1900,
+        le=2200,
+        title="Up to the year",
+        description="Only titles that began to air in this year or before.",
     )
     least_score: float | None = Field(
-        None, ge=1, le=10, title="Score on MyAnimeList, from", description="Only titles that have this score or more."
+        None,
+        ge=1,
+        le=10,
+        title="Score on MyAnimeList, from",
+        description="Only titles that have this score on MyAnimeList or more.",
     )
     least_members: int = Field(
         0,
@@ -120,25 +136,27 @@ class RecommendationSettings(BaseModel):
         title="Members, from",
         description="Only titles on the lists of so many people on MyAnimeList, or more.",
     )
-    least_episodes: int = Field(0, ge=0, title="Episodes, from", description="Only titles with so many, or more.")
+    least_episodes: int = Field(
+        0, ge=0, title="Episodes, from", description="Only titles with so many episodes or more."
+    )
     most_episodes: int | None = Field(
-        None, ge=1, title="Episodes, up to", description="Only titles with so many, or fewer."
+        None, ge=1, title="Episodes, up to", description="Only titles with so many episodes or fewer."
     )
     least_minutes: float = Field(
         0,
         ge=0,
         title="Minutes an episode, from",
-        description="Only titles whose episodes (or the film) last so long, or longer.",
+        description="Only titles whose episodes (or the film) last so many minutes or longer.",
     )
     most_minutes: float | None = Field(
         None,
         gt=0,
         title="Minutes an episode, up to",
-        description="Only titles whose episodes (or the film) last so long at most.",
+        description="Only titles whose episodes (or the film) last so many minutes at most.",
     )
     least_hours: float = Field(
-        0, ge=0, title="Hours in all, from", description="Only titles that take so long to watch, or longer."
+        0, ge=0, title="Hours in all, from", description="Only titles that take so many hours to watch or longer."
     )
     most_hours: float | None = Field(
-        None, gt=0, title="Hours in all, up to", description="Only titles that take so long to watch at most."
+        None, gt=0, title="Hours in all, up to", description="Only titles that take so many hours to watch at most."
     )

@@ -20,14 +20,14 @@ import polars as pl
 
 from malsugoi_assets.recommend.catalogue_map import CatalogueMap, draw_map
 from malsugoi_assets.recommend.content_taste import TitleWords
-from malsugoi_assets.recommend.filters import spelling
+from malsugoi_assets.recommend.filters import words_of
 from malsugoi_assets.recommend.franchises import learn_franchises
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.joint import JointNeighbourhood
 from malsugoi_assets.recommend.ranking import LearntOrder
 from malsugoi_assets.recommend.ranking_file import load_order
 from malsugoi_assets.recommend.ratings import IntArray, nobody
-from malsugoi_assets.recommend.recommendation_settings import AGES, RecommendationSettings
+from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import Recommender
 from malsugoi_assets.recommend.scoring import preferred_method
 from malsugoi_assets.recommend.search import TitleSearch
@@ -211,12 +211,9 @@ class Knowledge:
         }
 
     def _vocabulary(self) -> dict[str, list[str]]:
-        types = self.features["type"].drop_nulls().value_counts(sort=True)["type"].to_list()
-        named = pl.concat([self.features[column].explode() for column in ("genres", "themes", "demographics")])
-        spelt = named.drop_nulls().unique().sort().to_list()
-        # Some catalogues spell them otherwise, which makes no difference to the filters: "Sci-Fi" before "sci_fi".
-        genres = sorted({spelling(genre): word(genre) for genre in reversed(spelt)}.values(), key=str.lower)
-        return {"types": types, "genres": genres, "without_genres": genres, "ages": list(AGES)}
+        known = words_of(self.features)
+        genres = [word(genre) for genre in known["genres"]]
+        return known | {"genres": genres, "without_genres": genres}
 
     def _url(self, anime_id: int) -> str | None:
         return f"{self._site}/anime/{anime_id}" if self._site and anime_id > 0 else None

@@ -184,6 +184,21 @@ def test_a_setting_out_of_bounds_is_one_line(world: Path, arguments: tuple[str, 
     assert words in said(world, "recommend", USER, *arguments, status=2)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--genres", "Dramma"), "--genres: no title here is Dramma; did you mean Drama?"),
+        (("--without-genres", "Comdy"), "did you mean Comedy?"),
+        (("--types", "Film"), "--types: no title here is Film; did you mean"),
+        (("--ages", "18"), "did you mean G, PG, PG-13, R, R+, Rx?"),
+    ],
+)
+def test_a_word_that_no_title_has_is_told_with_what_may_be_meant(
+    world: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    assert words in said(world, "recommend", USER, *arguments, status=2)
+
+
 def test_explain_names_the_place_or_the_rule(root: Path) -> None:
     # Of a title that the numbers speak for more than the list there is no reason.
     first = next(row for row in rows(root, "--gems", "0.001") if row["because"])
