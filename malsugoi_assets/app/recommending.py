@@ -119,7 +119,7 @@ def explain_title(settings: Settings, username: str, title: str, wanted: Recomme
         "score": float(scorer.scores([stored.username])[0, at]) if at is not None else None,
         "predicted_rating": _ratings(settings, state, whole)([anime_id])[0],
         "ranked_by": stored.ranked_by,
-        "because": _entries(stored, scorer.reasons(asked, wanted.reasons)),
+        "because": _entries(stored, [[person.worth_naming(r) for r in scorer.reasons(asked, wanted.reasons)[0]]]),
         "though": [entry for entry in against if entry["anime_id"] in whole.liked_less],
     }
 

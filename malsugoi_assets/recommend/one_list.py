@@ -120,7 +120,8 @@ class OneListsRecommender(Recommender):
             return {}
         scorer, asked = self.scorer(lists, settings), self._asked(lists, anime_ids)
         [adding], taking = scorer.reasons(asked, settings.reasons), self.objections(lists, anime_ids, settings)
-        return {i: (for_it, taking[i]) for i, for_it in zip(anime_ids, adding, strict=True)}
+        (person,) = self.everybody(lists, settings)
+        return {i: (person.worth_naming(for_it), taking[i]) for i, for_it in zip(anime_ids, adding, strict=True)}
 
     def objections(
         self, lists: pl.DataFrame, anime_ids: Sequence[int], settings: RecommendationSettings

@@ -30,6 +30,10 @@ class Person:
     disliked: set[int]
     shunned: dict[int, int]
 
+    def worth_naming(self, reasons: list[tuple[int, float]]) -> list[tuple[int, float]]:
+        """Without what was dropped or scored low: also that adds to scores, but nobody watches a title because of it."""
+        return [reason for reason in reasons if reason[0] not in self.disliked]
+
 
 def people(lists: pl.DataFrame, franchises: Franchises, settings: RecommendationSettings) -> Iterator[Person]:
     """Everybody with a row in `lists` (username, anime_id, title, score, status), by name.

@@ -156,7 +156,10 @@ def _rows_of(
             int(titles.ids[choice.place]),
             rank,
             float(score[choice.place]),
-            [{"anime_id": i, "title": person.listed[i] or names.get(i), "weight": w} for i, w in reasons],
+            [
+                {"anime_id": i, "title": person.listed[i] or names.get(i), "weight": w}
+                for i, w in person.worth_naming(reasons)
+            ],
             choice.gave_way,
         )
         for rank, (choice, reasons) in enumerate(zip(chosen, because, strict=True), start=1)

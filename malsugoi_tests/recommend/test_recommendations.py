@@ -188,6 +188,12 @@ def test_an_entry_that_hardly_weighs_beside_another_is_no_reason() -> None:
     assert [reason["anime_id"] for reason in found["because"][0]] == [1, 10]
 
 
+def test_what_was_dropped_or_scored_low_is_no_reason() -> None:
+    rows = [("a", 1, 8, "completed"), ("a", 10, 2, "completed"), ("a", 12, None, "dropped")]
+    found = made(rows, [(11, 1, 1.0), (11, 10, 2.0), (11, 12, 1.5)], reasons=3).filter(anime_id=11)
+    assert [reason["anime_id"] for reason in found["because"][0]] == [1]
+
+
 def test_relations_in_a_circle_and_prequels_nobody_knows_recommend_nothing() -> None:
     circle = [(10, "Prequel", "anime", 11), (11, "Prequel", "anime", 10), (12, "Prequel", "anime", 777)]
     # Of the series, whose relations are not given here, the names say that III and the recap come after II.
