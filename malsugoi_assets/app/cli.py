@@ -18,6 +18,7 @@ _FIRST = ("run", "status", "recommend", "similar")
 # Commands with a module of their own, imported when they are called.
 _ELSEWHERE = {
     "dev": "malsugoi_assets.app.dev",
+    "doctor": "malsugoi_assets.app.doctor",
     "evaluate": "malsugoi_assets.app.evaluate",
     "explain": "malsugoi_assets.app.recommend",
     "forget": "malsugoi_assets.app.forget",

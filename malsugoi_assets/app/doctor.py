@@ -1,0 +1,305 @@
+"""`malsugoi doctor`: what is fine and what is wrong with this installation and data dir, each in a sentence.
+
+What belongs here: looking, and saying what to do. Nothing is written or mended, nobody is asked on the network.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from malsugoi_assets.settings import Settings, SettingsError
+from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError, check_dagster_home
+
+LEAST_FREE = 2**30
+"""Bytes below which a run may not end: the replica's data take a tenth of it, the 2016 lists half."""
+PORTS = {3000: "`make dev`", 8000: "`malsugoi serve`"}
+PINS = Path(__file__).resolve().parents[2] / "constraints.txt"
+State = Literal["fine", "note", "wrong"]
+_SIGNS = {"fine": "[green]✓[/]", "note": "[yellow]·[/]", "wrong": "[red]✗[/]"}
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, how it is (`wrong`: something will not work), and that in words with what to do."""
+
+    what: str
+    state: State
+    words: str
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def doctor(as_json: bool) -> None:
+    """Say what is fine and what is wrong with this installation and data dir; exit status 1 where something is wrong."""
+    from malsugoi_assets.app.cli import console
+
+    found = examine()
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in found], indent=2, ensure_ascii=False))
+    else:
+        for finding in found:
+            console.print(_SIGNS[finding.state], finding.what + ":", finding.words, soft_wrap=True, highlight=False)
+    if any(finding.state == "wrong" for finding in found):
+        raise SystemExit(1)
+    if not as_json:
+        console.print("Nothing is wrong.")
+
+
+def examine(environ: dict[str, str] | None = None) -> list[Finding]:
+    """Everything that is looked at, in order; where the settings are wrong, only what does not hang on them."""
+    found = [python(), packages()]
+    try:
+        settings = Settings.load(environ)
+    except SettingsError as error:
+        return [*found, Finding("settings", "wrong", str(error))]
+    checks: dict[str, Callable[[Settings], Finding]] = {
+        "settings": sources,
+        "data dir": data_dir,
+        "disk": disk,
+        "instance": instance,
+        "device": device,
+        "browser": browser,
+        "ports": lambda _: ports(),
+        "database": database,
+        "runs": runs,
+    }
+    for what, look in checks.items():
+        try:
+            found.append(look(settings))
+        except Exception as error:  # what cannot even be looked at is a finding
+            found.append(Finding(what, "wrong", f"cannot be looked at ({error})"))
+    return found
+
+
+def python() -> Finding:
+    """The interpreter."""
+    from packaging.specifiers import SpecifierSet
+
+    have = platform.python_version()
+    words = f"{have} ({sys.executable})"
+    try:
+        known = metadata("malsugoi")
+        needed = known["Requires-Python"] if "Requires-Python" in known else ""  # noqa: SIM401
+    except PackageNotFoundError:
+        needed = ""
+    if not SpecifierSet(needed).contains(have, prereleases=True):
+        return Finding("python", "wrong", f"{words}: {needed} is needed")
+    return Finding("python", "fine", words)
+
+
+def packages(pins: Path = PINS) -> Finding:
+    """What is needed and not there or of a version that does not do; else what differs from those tested together."""
+    from packaging.requirements import Requirement
+
+    try:
+        needed = [Requirement(line) for line in requires("malsugoi") or []]
+    except PackageNotFoundError:
+        return Finding(
+            "packages", "note", "malsugoi itself is not installed here, only its code is: `make run` installs it"
+        )
+    wrong = []
+    for one in needed:
+        if one.marker is None or one.marker.evaluate({"extra": ""}):
+            have = _installed(one.name)
+            if have is None or not one.specifier.contains(have, prereleases=True):
+                wrong.append(f"{one.name} {have or 'missing'} (needed: {one.specifier or 'any'})")
+    if wrong:
+        return Finding(
+            "packages", "wrong", f"{', '.join(wrong)}: install them anew, with `pip install -c constraints.txt -e .`"
+        )
+    tested = dict(re.findall(r"^([\w.-]+)==(\S+)", pins.read_text(), re.MULTILINE)) if pins.exists() else {}
+    # A build of the same version for another device ("+cpu") is the same version.
+    other = [
+        f"{name} {have}"
+        for name, pin in tested.items()
+        if (have := _installed(name)) is not None and have.split("+")[0] != pin
+    ]
+    if other:
+        return Finding("packages", "note", f"all are there; others than those tested together: {', '.join(other)}")
+    return Finding("packages", "fine", f"{len(needed)} requirements are met")
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def sources(settings: Settings) -> Finding:
+    """Where titles and lists come from."""
+    words = f"source {settings.source} ({settings.site})"
+    if settings.source == "files":
+        folder = Path(settings.site)
+        if not folder.is_dir():
+            return Finding("settings", "wrong", f"MALSUGOI_FILES_DIR={folder}: there is no such folder")
+        if not os.access(folder, os.R_OK | os.X_OK):
+            return Finding("settings", "wrong", f"MALSUGOI_FILES_DIR={folder} cannot be read")
+    return Finding("settings", "fine", words)
+
+
+def data_dir(settings: Settings) -> Finding:
+    """Whether it can be written, and belongs to this source."""
+    place = _nearest(settings.root)
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        return Finding(
+            "data dir", "wrong", f"{place} cannot be written: set MALSUGOI_DATA_DIR to a folder of your own"
+        )
+    try:
+        DataDir(settings.root).check(settings)
+    except DataDirError as error:
+        return Finding("data dir", "wrong", str(error))
+    made = "can be written" if settings.root.exists() else "is not there yet, and can be made"
+    return Finding("data dir", "fine", f"{settings.root} {made}")
+
+
+def disk(settings: Settings) -> Finding:
+    """Room for another run."""
+    free = shutil.disk_usage(_nearest(settings.root)).free
+    words = f"{free / 2**30:.1f} GiB free for {settings.root}"
+    if free < LEAST_FREE:
+        return Finding("disk", "wrong", f"{words}: a run needs {LEAST_FREE / 2**30:.0f} GiB, make room")
+    return Finding("disk", "fine", words)
+
+
+def instance(settings: Settings) -> Finding:
+    """Whether Dagster sees the same data dir as the commands, by DAGSTER_HOME and `.env`."""
+    try:
+        check_dagster_home(settings)
+    except DataDirError as error:
+        return Finding("dagster", "wrong", str(error))
+    file = Path(".env")
+    if not file.exists():
+        return Finding(
+            "dagster", "fine", f"{settings.dagster_home}; no .env here, the first `malsugoi run` writes it"
+        )
+    homes = re.findall(r"^\s*(?:export\s+)?DAGSTER_HOME\s*=\s*[\"']?([^\"'\n]+)", file.read_text(), re.MULTILINE)
+    home = homes[-1].strip() if homes else None
+    if home is not None and Path(home).resolve() != settings.dagster_home.resolve():
+        return Finding(
+            "dagster",
+            "note",
+            f"`dagster …` started here uses {home} (.env outranks the shell), the commands {settings.dagster_home}: "
+            "change DAGSTER_HOME in .env, or unset MALSUGOI_DATA_DIR",
+        )
+    return Finding("dagster", "fine", f"{settings.dagster_home}{', as .env says' if home else ''}")
+
+
+def device(settings: Settings) -> Finding:
+    """Whether the device that is asked for is there."""
+    from malsugoi_assets.recommend.devices import DeviceError, resolve_device
+
+    try:
+        return Finding("device", "fine", f"{resolve_device(settings.device)} (asked for: {settings.device})")
+    except DeviceError as error:
+        return Finding("device", "wrong", f"MALSUGOI_DEVICE={settings.device}: {error}")
+
+
+def browser(settings: Settings) -> Finding:
+    """Whether Chromium and its driver are there, where pages may need them."""
+    from malsugoi_assets.mal.browser import MISSING, installed
+
+    found = installed()
+    if found:
+        return Finding("browser", "fine", found[0])
+    if settings.browser == "always":
+        return Finding("browser", "wrong", f"MALSUGOI_BROWSER=always: {MISSING}")
+    if settings.browser == "off":
+        return Finding("browser", "fine", "none, and MALSUGOI_BROWSER=off asks for none")
+    return Finding("browser", "fine", "none; only pages that scripts fill would need one")
+
+
+def ports() -> Finding:
+    """Whether somebody listens where ours would."""
+    taken = [f"{port} ({what})" for port, what in PORTS.items() if _is_taken(port)]
+    if taken:
+        return Finding(
+            "ports", "note", f"in use: {', '.join(taken)}; if not by MALSugoi itself, choose another by --port"
+        )
+    return Finding("ports", "fine", f"{' and '.join(map(str, PORTS))} are free")
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def database(settings: Settings) -> Finding:
+    """The published database: there, readable, how old, and what it lags behind."""
+    import duckdb
+
+    place = DataDir(settings.root)
+    current = place.publisher.current()
+    if current is None:
+        if place.publisher.link.is_symlink():
+            return Finding("database", "wrong", f"{place.publisher.link} leads nowhere: `malsugoi run` makes it anew")
+        return Finding("database", "note", "nothing was published yet: `malsugoi run`")
+    try:
+        with duckdb.connect(str(current), read_only=True) as con:
+            con.execute("SELECT count(*) FROM users").fetchone()
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        return Finding("database", "wrong", f"{current} cannot be read ({reason}): delete it, then `malsugoi run`")
+    hours = (time.time() - current.stat().st_mtime) / _HOUR
+    age = f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours" if hours >= 1.5 else "less than two hours"
+    stale = _stale(place)
+    if stale:
+        return Finding(
+            "database", "note", f"{age} old; made from what has changed: {', '.join(stale)}; `malsugoi run`"
+        )
+    return Finding("database", "fine", f"{age} old, and up to date with what was read")
+
+
+def _stale(place: DataDir) -> list[str]:
+    """Tables of which a file was made from other files than there are."""
+    return [
+        name
+        for name, files in place.lake.snapshot().items()
+        if any(not place.lake.is_current(name, partition) for partition in files)
+    ]
+
+
+def runs(settings: Settings) -> Finding:
+    """Whether somebody works on the data dir, and whether somebody died at it."""
+    from malsugoi_assets.warehouse.run_marks import is_dead, marks
+
+    root = settings.root
+    alive = sum(not is_dead(root, run) for run in marks(root))
+    words = f"{alive} under way" if alive else "none under way"
+    if dead := [run for run in _under_way(settings.dagster_home) if is_dead(root, run)]:
+        gone = f"{len(dead)} still shown as under way whose process died (nothing is lost, nothing held up)"
+        return Finding("runs", "note", f"{words}; {gone}: `malsugoi run` goes on where it was")
+    return Finding("runs", "fine", words)
+
+
+def _under_way(home: Path) -> list[str]:
+    """Ids of the runs that Dagster takes for queued or at work."""
+    if not (home / "dagster.yaml").exists():
+        return []
+    import dagster as dg
+
+    from malsugoi_assets.automation.state import UNDER_WAY
+
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        return [run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY))]
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the first folder above it that exists."""
+    return next(place for place in (path, *path.parents) if place.exists())

@@ -1,0 +1,156 @@
+"""`malsugoi doctor`: each thing that can be wrong is named with what to do, and nothing is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from malsugoi_assets.app import doctor
+from malsugoi_assets.app.cli import main
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.data_dir import DataDir
+
+
+def settings_of(root: Path, **more: object) -> Settings:
+    return Settings.load({}, data_dir=str(root / "data"), device="cpu", **more)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("MALSUGOI_") or name == "DAGSTER_HOME"]:
+        monkeypatch.delenv(name)
+
+
+def test_a_fresh_folder_is_fine_and_stays_as_it_was(tmp_path: Path) -> None:
+    found = doctor.examine({"MALSUGOI_DATA_DIR": str(tmp_path / "data"), "MALSUGOI_DEVICE": "cpu"})
+    assert [finding.words for finding in found if finding.state == "wrong"] == []
+    assert "nothing was published yet" in next(f.words for f in found if f.what == "database")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_settings_are_named_and_the_rest_is_not_guessed() -> None:
+    found = doctor.examine({"MALSUGOI_SOURCE": "nowhere"})
+    assert [f.what for f in found] == ["python", "packages", "settings"]
+    assert found[-1].state == "wrong"
+    assert "MALSUGOI_SOURCE=nowhere" in found[-1].words
+
+
+def test_the_exit_status_says_whether_something_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALSUGOI_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("MALSUGOI_DEVICE", "cpu")
+    fine = CliRunner().invoke(main, ["doctor"])
+    assert (fine.exit_code, "Nothing is wrong" in fine.output) == (0, True)
+    monkeypatch.setenv("MALSUGOI_DEVICE", "abacus")
+    wrong = CliRunner().invoke(main, ["doctor", "--json"])
+    assert wrong.exit_code == 1
+    rows = {row["what"]: row for row in json.loads(wrong.output)}
+    assert rows["device"]["state"] == "wrong"
+    assert "abacus" in rows["device"]["words"]
+
+
+def test_a_data_dir_of_another_source_or_that_cannot_be_one_is_wrong(tmp_path: Path) -> None:
+    DataDir(tmp_path / "data").claim(settings_of(tmp_path))
+    (tmp_path / "folder").mkdir()
+    other = settings_of(tmp_path, source="files", files_dir=str(tmp_path / "folder"))
+    assert doctor.data_dir(settings_of(tmp_path)).state == "fine"
+    assert "holds data of replica" in doctor.data_dir(other).words
+    (tmp_path / "file").write_text("")
+    assert doctor.data_dir(Settings.load({}, data_dir=str(tmp_path / "file" / "data"))).state == "wrong"
+
+
+def test_a_folder_of_files_that_is_not_there_is_wrong(tmp_path: Path) -> None:
+    found = doctor.sources(settings_of(tmp_path, source="files", files_dir=str(tmp_path / "gone")))
+    assert (found.state, "no such folder" in found.words) == ("wrong", True)
+
+
+def test_a_full_disk_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LEAST_FREE", 2**80)
+    assert "make room" in doctor.disk(settings_of(tmp_path)).words
+
+
+def test_a_package_that_is_missing_or_of_another_version_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        doctor, "requires", lambda _: ["no-such-package>=2", "click>=8.1", 'pytest>=999; extra == "dev"']
+    )
+    assert doctor.packages().words.startswith("no-such-package missing (needed: >=2): install")
+    monkeypatch.setattr(doctor, "requires", lambda _: ["click>=8.1"])
+    pins = tmp_path / "constraints.txt"
+    pins.write_text("# tested\nclick==0.1\nnot-installed==3\n")
+    found = doctor.packages(pins)
+    assert (found.state, "click" in found.words, "not-installed" in found.words) == ("note", True, False)
+
+
+def test_a_port_that_is_taken_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        monkeypatch.setattr(doctor, "PORTS", {port: "`malsugoi serve`"})
+        assert (doctor.ports().state, str(port) in doctor.ports().words) == ("note", True)
+    assert doctor.ports().state == "fine"
+
+
+def test_an_env_file_of_another_data_dir_is_noted(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    (tmp_path / ".env").write_text(f"DAGSTER_HOME={settings.dagster_home}\n")
+    assert doctor.instance(settings).state == "fine"
+    (tmp_path / ".env").write_text("DAGSTER_HOME=/somewhere/else\n")
+    assert (doctor.instance(settings).state, "/somewhere/else" in doctor.instance(settings).words) == ("note", True)
+
+
+def test_a_database_that_cannot_be_read_or_is_gone_is_wrong(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    link, generation = settings.root / "malsugoi.duckdb", settings.root / "generations" / "malsugoi-1.duckdb"
+    generation.parent.mkdir(parents=True)
+    generation.write_bytes(b"no database")
+    link.symlink_to(generation)
+    assert (doctor.database(settings).state, "cannot be read" in doctor.database(settings).words) == ("wrong", True)
+    generation.unlink()
+    assert (doctor.database(settings).state, "leads nowhere" in doctor.database(settings).words) == ("wrong", True)
+
+
+def test_a_run_whose_process_died_is_told_from_one_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_under_way", lambda _: ["one"])
+    settings = settings_of(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from malsugoi_assets.warehouse.run_marks import hold_run; "
+        f"hold_run(Path({str(settings.root)!r}), 'one'); print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert doctor.runs(settings).words == "1 under way"
+        process.kill()
+        process.wait()
+    assert doctor.runs(settings).state == "note"
+    assert "1 still shown as under way" in doctor.runs(settings).words
+    assert "goes on where it was" in doctor.runs(settings).words
+    monkeypatch.setattr(doctor, "_under_way", lambda _: [])
+    assert doctor.runs(settings).words == "none under way"
+
+
+def test_dagsters_runs_are_read_where_there_is_an_instance(tmp_path: Path) -> None:
+    import dagster as dg
+    from dagster import DagsterRunStatus
+    from dagster._core.test_utils import create_run_for_test
+
+    home = tmp_path / "dagster"
+    assert doctor._under_way(home) == []
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        run = create_run_for_test(instance, job_name="catalogue", status=DagsterRunStatus.STARTED)
+        create_run_for_test(instance, job_name="catalogue", status=DagsterRunStatus.SUCCESS)
+    assert doctor._under_way(home) == [run.run_id]
