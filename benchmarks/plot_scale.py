@@ -4,16 +4,17 @@
 
 On the left with the users, at one number of titles; on the right with the titles, at one number of list rows: processor
 seconds, since the machine may have done other work too, and peak memory. Prints both as Markdown tables, with the power of
-users or titles by which the processor seconds of a stage grow (least squares over the logarithms).
+users or titles by which a stage's processor seconds grow between the two largest sizes, where what every run costs weighs
+least.
 """
 
 from __future__ import annotations
 
 import argparse
+from math import log
 from pathlib import Path
 
 import matplotlib as mpl
-import numpy as np
 import polars as pl
 
 mpl.use("svg")
@@ -25,6 +26,7 @@ _TOGETHER = "all of it"
 def over(figures: pl.DataFrame, by: str) -> pl.DataFrame:
     """The lines that differ in `by` (users or titles) and have the commonest titles (or rows), with their sums."""
     same = "titles" if by == "users" else "rows"
+    figures = figures.filter(~pl.col("stage").str.contains("new users|similarity: "))
     sizes = figures.select("rows", "titles").unique()
     common = sizes.group_by(same).len().sort("len", same, descending=True)[same][0]
     lines = figures.filter(pl.col(same) == common)
@@ -36,8 +38,8 @@ def over(figures: pl.DataFrame, by: str) -> pl.DataFrame:
 
 
 def power(x: pl.Series, y: pl.Series) -> float:
-    """p of the y = c · x^p that fits best."""
-    return float(np.polyfit(np.log(x.to_numpy()), np.log(y.to_numpy()), 1)[0])
+    """p of the y = c · x^p through the last two points."""
+    return log(y[-1] / y[-2]) / log(x[-1] / x[-2])
 
 
 def draw(figures: pl.DataFrame, path: Path) -> None:
@@ -74,7 +76,7 @@ def table(figures: pl.DataFrame, by: str) -> str:
         line = lines.filter(pl.col("stage") == stage)
         found = dict(line.select(by, "cpu_seconds").iter_rows())
         seconds = [f"{found[size]:.0f}" if size in found else "" for size in sizes]
-        grows = f"{power(line[by], line['cpu_seconds']):.2f}" if len(line) > 2 else ""
+        grows = f"{power(line[by], line['cpu_seconds']):.2f}" if len(line) > 1 else ""
         rows.append([f"`{stage}`" if stage != _TOGETHER else f"**{stage}**", *seconds, grows])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 

@@ -34,9 +34,10 @@ class BatchedEventLog(SqliteEventLogStorage):
         return cls(inst_data=inst_data, **config_value)
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """Store all of them, or none in a file."""
-        if not all(event.dagster_event_type in ASSET_EVENTS for event in events):
-            super().store_event_batch(events)
+        """Store all of them, or none in a file; events of another kind, of which there are few, one by one."""
+        super().store_event_batch([event for event in events if event.dagster_event_type not in ASSET_EVENTS])
+        events = [event for event in events if event.dagster_event_type in ASSET_EVENTS]
+        if not events:
             return
         inserts = [self.prepare_insert_event(event) for event in events]
         latest = {event.get_dagster_event().asset_key: place for place, event in enumerate(events)}

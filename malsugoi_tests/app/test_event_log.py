@@ -20,9 +20,16 @@ def lists() -> int:
     return 1
 
 
+@dg.asset_check(asset=LISTS)
+def looked_at() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=True)
+
+
 def materialize(instance: dg.DagsterInstance) -> Any:
     instance.add_dynamic_partitions("user_batches", KEYS)
-    job = dg.Definitions(assets=[lists], jobs=[dg.define_asset_job("all", [lists])]).resolve_job_def("all")
+    job = dg.Definitions(
+        assets=[lists], asset_checks=[looked_at], jobs=[dg.define_asset_job("all", [lists])]
+    ).resolve_job_def("all")
     tags = {"dagster/asset_partition_range_start": KEYS[0], "dagster/asset_partition_range_end": KEYS[-1]}
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     return job.execute_in_process(
@@ -59,16 +66,25 @@ def test_dagster_reads_what_was_written_together_as_it_reads_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stores: list[int] = []
-    one_by_one = BatchedEventLog.store_event_batch
+    singly: list[str] = []
+    together, alone = BatchedEventLog.store_event_batch, BatchedEventLog.store_event
 
     def counted(self: BatchedEventLog, events: Any) -> None:
         stores.append(len(events))
-        one_by_one(self, events)
+        together(self, events)
+
+    def noted(self: BatchedEventLog, event: Any) -> None:
+        singly.append(str(event.dagster_event_type))
+        alone(self, event)
 
     monkeypatch.setattr(BatchedEventLog, "store_event_batch", counted)
+    monkeypatch.setattr(BatchedEventLog, "store_event", noted)
     ours = open_batched(home(tmp_path / "ours"))
     run = materialize(ours)
-    assert stores == [3, 2, 3, 2]
+    # What is planned for five batches and one check; then what was made of five batches.
+    assert stores == [3, 3, 3, 2]
+    assert not [kind for kind in singly if "MATERIALIZATION" in kind]
+    assert singly.count("DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED") == 1
     own = dg.DagsterInstance.from_config(str(home(tmp_path / "own")))
     expected = said(own, materialize(own).run_id)
     assert said(ours, run.run_id) == expected
