@@ -28,7 +28,7 @@ from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.people import OwnList, Person, list_frame
 from malsugoi_assets.web.published import Parts, Published
 from malsugoi_assets.web.ranking_tables import lists_a_title, methods_of, weights_of
-from malsugoi_assets.web.recommending import expected_values
+from malsugoi_assets.web.recommending import expected_values, worth_objecting
 from malsugoi_assets.web.sessions import Lru
 
 _LOOKED_AT = 1_000
@@ -103,7 +103,9 @@ def explain_title(settings: Settings, username: str, title: str, wanted: Recomme
     at = titles.place(anime_id)
     asked = [(stored.username, [at] if at is not None else [])]
     whole = _person(state, stored)
-    against = _entries(stored, scorer.objections(asked, wanted.reasons))
+    [adding], [taking] = scorer.reasons(asked, wanted.reasons), scorer.objections(asked, wanted.reasons)
+    because = [person.worth_naming(entries) for entries in adding]
+    though = [worth_objecting(whole, *sides) for sides in zip(because, taking, strict=True)]
     why_not = verdict(person, anime_id, titles, wanted)
     if not why_not and not len(place):
         why_not = _what_stands_before(stored, listed, anime_id)
@@ -119,8 +121,8 @@ def explain_title(settings: Settings, username: str, title: str, wanted: Recomme
         "score": float(scorer.scores([stored.username])[0, at]) if at is not None else None,
         "predicted_rating": _ratings(settings, state, whole)([anime_id])[0],
         "ranked_by": stored.ranked_by,
-        "because": _entries(stored, [[person.worth_naming(r) for r in scorer.reasons(asked, wanted.reasons)[0]]]),
-        "though": [entry for entry in against if entry["anime_id"] in whole.liked_less],
+        "because": _entries(stored, [because]),
+        "though": _entries(stored, [though]),
     }
 
 

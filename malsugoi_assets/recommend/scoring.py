@@ -26,7 +26,7 @@ Reason = tuple[int, float]
 Asked = tuple[str, Sequence[int]]
 """A user's name, and titles (places in the catalogue's sorted ids)."""
 Matrix = FloatArray
-_LEAST_SHARE = 0.15
+LEAST_SHARE = 0.15
 """What an entry has to weigh beside the weightiest one to be named with it: a list's favourites add a little to everything."""
 _LEAST = 1e-4
 """What an entry has to add to be a reason: more than rounding may."""
@@ -268,7 +268,7 @@ def _proposals(order: LearntOrder, names: Sequence[str]) -> sp.csc_matrix:
 def _weightiest(entries: list[Reason], most: int) -> list[Reason]:
     """The largest, all being of one sign, and no others beside which they are nothing; ties go to the lower id."""
     first = sorted(entries, key=lambda reason: (-abs(reason[1]), reason[0]))[:most]
-    return [reason for reason in first if abs(reason[1]) >= _LEAST_SHARE * abs(first[0][1])]
+    return [reason for reason in first if abs(reason[1]) >= LEAST_SHARE * abs(first[0][1])]
 
 
 def preferred_method(methods: Sequence[str]) -> str:

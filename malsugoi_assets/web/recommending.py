@@ -12,6 +12,7 @@ from malsugoi_assets.recommend.neighbourhood import PredictionSettings
 from malsugoi_assets.recommend.one_list import OneListsRecommender, for_one_list
 from malsugoi_assets.recommend.ratings import index_ratings
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
+from malsugoi_assets.recommend.scoring import LEAST_SHARE
 from malsugoi_assets.recommend.scoring import Reason as Entry
 from malsugoi_assets.web.knowledge import Knowledge, Rater
 from malsugoi_assets.web.people import Person
@@ -152,14 +153,21 @@ def _item(
         anime=anime,
         rating=rating,
         because=[_reason(knowledge, person, *reason) for reason in reasons],
-        though=_objections(knowledge, person, against),
+        though=_objections(knowledge, person, reasons, against),
         gave_way=row.get("gave_way") or "",
     )
 
 
-def _objections(knowledge: Knowledge, person: Person, against: list[Entry]) -> list[Reason]:
-    """What speaks against a title in words a person would say: an entry that was liked less than most."""
-    said = [(i, weight) for i, weight in against if i in person.liked_less][:_MOST_OBJECTIONS]
+def worth_objecting(person: Person, adding: list[Entry], taking: list[Entry]) -> list[Entry]:
+    """Of the entries that take from a title's score those that a person would name against it: liked less than most, and
+    not next to nothing beside the weightiest that adds to it.
+    """
+    least = LEAST_SHARE * max((weight for _, weight in adding), default=0.0)
+    return [(i, weight) for i, weight in taking if i in person.liked_less and -weight >= least]
+
+
+def _objections(knowledge: Knowledge, person: Person, adding: list[Entry], taking: list[Entry]) -> list[Reason]:
+    said = worth_objecting(person, adding, taking)[:_MOST_OBJECTIONS]
     return [_reason(knowledge, person, i, weight) for i, weight in said]
 
 
@@ -169,7 +177,7 @@ def speaks(knowledge: Knowledge, person: Person, anime_id: int) -> tuple[list[Re
     found = recommender.reasons(person.entries, [anime_id], RecommendationSettings()) if recommender else {}
     adding, taking = found.get(anime_id, ([], []))
     reasons = [_reason(knowledge, person, i, weight) for i, weight in adding]
-    return reasons, _objections(knowledge, person, taking)
+    return reasons, _objections(knowledge, person, adding, taking)
 
 
 def _reason(knowledge: Knowledge, person: Person, anime_id: int, weight: float) -> Reason:
