@@ -23,6 +23,7 @@ from malsugoi_assets.assets.plots import curves
 from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.disk import sweep_drafts
 from malsugoi_assets.evaluation.segments import hold_out_segments
+from malsugoi_assets.recommend.blend_settings import KIND as BLEND_KIND
 from malsugoi_assets.recommend.blend_settings import BlendSettings
 from malsugoi_assets.recommend.devices import forget_memory_peak, memory_peak_bytes
 from malsugoi_assets.recommend.dnn_settings import KIND, DnnSettings
@@ -54,8 +55,10 @@ class PipelineDnnSettings(DnnSettings):
     )
 
 
-_CODE_VERSION = "5"
-"""Part of a build's name too: what another version of the code learnt of the same data is another build, to be judged."""
+_CODE_VERSION = f"5 {KIND} {BLEND_KIND}"
+"""Part of a build's name too: what another version of the code learnt of the same data is another build, to be judged. What a
+file is said to hold belongs to it: a build that the code cannot read any more has to count as outdated.
+"""
 _NOT_LEARNT_WITH = {"tolerance", "kept_builds"}
 """Settings that change nothing in what is learnt."""
 

@@ -315,3 +315,12 @@ def test_the_name_of_a_build_hangs_on_data_titles_and_settings_but_not_on_the_ga
     world.data_dir.lake.write(TABLES["anime_features"], features.with_columns(score=pl.col("score") + 0.5))
     assert world.train(tolerance=1).success
     assert world.builds()[0]["model_id"] != name
+
+
+def test_another_kind_of_file_is_another_version_of_the_code() -> None:
+    """Kinds were once raised without it: builds that could not be read any more counted as current, and nothing was learnt."""
+    from malsugoi_assets.assets.deep import dnn_model
+    from malsugoi_assets.recommend import blend_settings, dnn_settings
+
+    version = next(iter(dnn_model.specs)).code_version or ""
+    assert {dnn_settings.KIND, blend_settings.KIND} <= set(version.split())
