@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -25,9 +25,15 @@ from malsugoi_assets.warehouse.guards import accepted_tables
 from malsugoi_assets.warehouse.io_manager import LakeIOManager
 from malsugoi_assets.warehouse.lake import CODE_VERSIONS
 
+CHECKS = (*DECLARED, gate, *PLAUSIBLE)
+
 
 def build_definitions(
-    settings: Settings | None = None, *, loggers: Mapping[str, dg.LoggerDefinition] | None = None, **resources: Any
+    settings: Settings | None = None,
+    *,
+    loggers: Mapping[str, dg.LoggerDefinition] | None = None,
+    checks: Sequence[dg.AssetChecksDefinition] = CHECKS,
+    **resources: Any,
 ) -> dg.Definitions:
     """The whole project for these settings (those of the environment); `resources` replace single parts.
 
@@ -46,7 +52,7 @@ def build_definitions(
     CODE_VERSIONS.update({spec.key.to_python_identifier(): spec.code_version or "" for spec in specs})
     return dg.Definitions(
         assets=assets,
-        asset_checks=[*DECLARED, gate, *PLAUSIBLE],
+        asset_checks=checks,
         jobs=list(JOBS.values()),
         sensors=[new_users, catch_up],
         schedules=SCHEDULES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
 import warnings
@@ -20,6 +21,7 @@ from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, Wit
 from malsugoi_assets.resources.source import Source, SourceResource
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
+from malsugoi_assets.warehouse.publish import PublishError
 from malsugoi_assets.warehouse.tables import TABLES
 
 MOST_BYTES = 256 * 2**20
@@ -152,11 +154,38 @@ def _publish(settings: Settings, data_dir: DataDir, username: str, console: Cons
     lake = LakeIOManager(data_dir=str(settings.root), publishes_after=list(JOB_ASSETS[jobs[-1]][-1:]))
     with console.status("…") as spinner:
         definitions: dg.Definitions = build_definitions(
-            settings, loggers={"console": quiet_logger(lambda text: spinner.update(text))}, source=source, lake=lake
+            settings,
+            loggers={"console": quiet_logger(lambda text: spinner.update(text))},
+            checks=(),  # they look at what is published, which is what was there before until the last table is made
+            source=source,
+            lake=lake,
         )
-        for job in jobs:
-            execute_step(instance, definitions, Step(job, batch, batch))
+        try:
+            for job in jobs:
+                execute_step(instance, definitions, Step(job, batch, batch))
+        except WorkError:
+            # The list itself is not lost with the predictions.
+            with contextlib.suppress(PublishError, OSError):
+                data_dir.publisher.publish()
+            raise
+        execute_step(instance, _checks(settings, jobs), Step("checks", batch, batch))
     return predicted
+
+
+def _checks(settings: Settings, jobs: tuple[str, ...]) -> dg.Definitions:
+    """A job `checks`: what each table that these jobs make is declared to be, looked at once all of them are published."""
+    from malsugoi_assets.automation.jobs import JOB_ASSETS
+    from malsugoi_assets.automation.partitions import USER_BATCHES
+    from malsugoi_assets.checks.declared import DECLARED
+    from malsugoi_assets.resources.warehouse import Warehouse
+
+    made = {dg.AssetKey(name) for job in jobs for name in JOB_ASSETS[job]}
+    checks = [check for check in DECLARED if check.check_key.asset_key in made]
+    return dg.Definitions(
+        asset_checks=checks,
+        jobs=[dg.define_asset_job("checks", dg.AssetSelection.checks(*checks), partitions_def=USER_BATCHES)],
+        resources={"warehouse": Warehouse(database="", data_dir=str(settings.root))},
+    )
 
 
 def _tell(console: Console, username: str, export: ListExport, predicted: bool, seconds: float) -> None:

@@ -78,7 +78,7 @@ def item_weights(  # noqa: D103
             frame.filter(pl.col("method") == list(learnt.weights)[-1]),
             "weight",
             known,
-            previews.names_of(user_lists.values(), frame["anime_id"].unique()),
+            previews.names_of(user_lists.values(), pl.concat([frame["anime_id"], frame["neighbour_id"]]).unique()),
         ),
     )
 

@@ -63,7 +63,7 @@ def choose(person: Person, score: Scores, titles: Catalogue, settings: Recommend
     spare: list[tuple[int, str]] = []
     per_franchise: Counter[int] = Counter()
     offered = _offered(person, score, titles, settings)
-    for place in _in_watch_order(offered, titles) if settings.next_in_series else offered:
+    for place in in_watch_order(offered, titles) if settings.next_in_series else offered:
         franchise = titles.franchises.franchise(int(titles.ids[place]))
         if not strict[place]:
             spare.append((place, _first_to_give_way(place, titles.allowed)))
@@ -145,7 +145,7 @@ def _offered(person: Person, score: Scores, titles: Catalogue, settings: Recomme
             yield place
 
 
-def _in_watch_order(offered: Iterator[int], titles: Catalogue) -> Iterator[int]:
+def in_watch_order(offered: Iterator[int], titles: Catalogue) -> Iterator[int]:
     """The same places, where those of each franchise come as they aired, specials and the like after all else."""
     order = list(offered)
     waiting: dict[int, list[int]] = defaultdict(list)

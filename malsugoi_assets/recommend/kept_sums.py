@@ -209,12 +209,12 @@ class _State:
         stale = [key for key, batch in self.batches.items() if wanted.get(key) != batch.content]
         new = [key for key in wanted if key not in self.batches or key in stale]
         changed = len({*new, *stale})
-        if changed > max(1, len(wanted) // 2):
-            raise _Anew(f"{changed:,} of {len(wanted):,} batches are new or changed")
         if new and not stale:
             self.beside = self._few(batches, new)
             if self.beside is not None:
                 return changed
+        if changed > max(1, len(wanted) // 2):
+            raise _Anew(f"{changed:,} of {len(wanted):,} batches are new or changed")
         try:
             for group in _groups((self._read_counted(key) for key in stale), _AT_ONCE):
                 self.sums.take_away(Lists.together(group), threads)

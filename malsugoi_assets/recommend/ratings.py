@@ -46,10 +46,19 @@ class Ratings:
         """Boolean mask over the rows: which of them carry a rating."""
         return ~np.isnan(self.rating)
 
-    @cached_property
+    @property
     def rated(self) -> Ratings:
         """Only the rows with a rating."""
-        return self if self.is_rated.all() else self.take(self.is_rated)
+        return self if self._is_all_rated else self._rated_rows
+
+    @cached_property
+    def _is_all_rated(self) -> bool:
+        return bool(self.is_rated.all())
+
+    @cached_property
+    def _rated_rows(self) -> Ratings:
+        # Kept here only where it is another object: one that holds itself would stay in memory until a full collection.
+        return self.take(self.is_rated)
 
     @cached_property
     def listed_matrix(self) -> sp.csr_matrix:

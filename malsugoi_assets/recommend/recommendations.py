@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from malsugoi_assets.recommend.choosing import Catalogue, Choice, Scores, choose
+from malsugoi_assets.recommend.choosing import Catalogue, Choice, Scores, choose, in_watch_order
 from malsugoi_assets.recommend.filters import Masks, allowed
 from malsugoi_assets.recommend.franchises import Franchises, learn_franchises
 from malsugoi_assets.recommend.people import Person, counting, people
@@ -181,7 +181,12 @@ def chosen_titles(person: Person, score: Scores, titles: Catalogue, settings: Re
     if not settings.diversity:
         return choose(person, adjusted, titles, settings)
     wide = choose(person, adjusted, titles, settings.model_copy(update={"length": _WIDER * settings.length}))
-    return _varied(wide, adjusted, titles.genres, settings)
+    varied = _varied(wide, adjusted, titles.genres, settings)
+    if not settings.next_in_series:
+        return varied
+    fit = {choice.place: choice for choice in varied if not choice.gave_way}
+    ordered = [fit[place] for place in in_watch_order(iter(fit), titles)]
+    return ordered + [choice for choice in varied if choice.gave_way]
 
 
 def _varied(wide: list[Choice], score: Scores, genres: Scores, settings: RecommendationSettings) -> list[Choice]:

@@ -47,11 +47,13 @@ class _Titled:
     is_extra: bool
     """Whether it is more likely to stand beside the story than in it."""
 
+    when: tuple[date, int]
+    """One order of all titles, so that none comes before itself by way of others: the day, or where none is known that of
+    the title whose id is the next lower (the site counts up), and the id after it."""
+
     def before(self, other: _Titled) -> bool:
-        """Whether it came earlier; by the id, which the site counts up, where a day is not known."""
-        if self.aired and other.aired:
-            return self.aired < other.aired
-        return self.anime_id < other.anime_id
+        """Whether it came earlier."""
+        return self.when < other.when
 
 
 def is_extra_name(name: str) -> bool:
@@ -86,7 +88,7 @@ def named_prequels(features: pl.DataFrame, relations: pl.DataFrame) -> dict[int,
                 other for other in series.get(key, ()) if other.anime_id != title.anime_id and other.before(title)
             ]
             if earlier:
-                last = max(earlier, key=lambda t: (not t.is_extra, t.aired or date.min, t.anime_id))
+                last = max(earlier, key=lambda t: (not t.is_extra, t.when, t.anime_id))
                 found[title.anime_id] = last.anime_id
                 break
     return found
@@ -125,8 +127,12 @@ def _titled(features: pl.DataFrame) -> list[_Titled]:
         (pl.col("type") if "type" in features.columns else pl.lit(None, pl.String)).fill_null("").str.to_lowercase(),
     ).rows()
     extras = {"ova", "special", "tv special", "music", "pv", "cm"}
+    when, last = {}, date.min
+    for i, _, aired, _ in sorted(rows):
+        last = aired or last
+        when[i] = (last, 0 if aired else i)
     return [
-        _Titled(i, name, aired, kind in extras or not {"movie", "ona", *_EXTRAS}.isdisjoint(_words(name)))
+        _Titled(i, name, aired, kind in extras or not {"movie", "ona", *_EXTRAS}.isdisjoint(_words(name)), when[i])
         for i, name, aired, kind in rows
     ]
 

@@ -11,15 +11,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 from rich.console import Console
 
 from malsugoi_assets.app import pipeline
-from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.app.import_list import import_export
 from malsugoi_assets.app.instance import open_instance
 from malsugoi_assets.app.reports import read_recommendations
+from malsugoi_assets.checks import declared
 from malsugoi_assets.definitions import build_definitions
 from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, WithImports, is_name
@@ -27,7 +29,7 @@ from malsugoi_assets.resources.source import Source, open_source
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.marks import Marks
-from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_assets.warehouse.tables import TABLES, Table
 from malsugoi_tests.warehouse.frames import frame
 
 # No name looks like that of another's sequel.
@@ -147,6 +149,40 @@ def test_recommendations_are_there_at_once_where_there_are_models_and_go_by_mark
     Marks(settings.root).put("ann", unwanted, "not interested")
     run_stages(settings, "predictions")
     assert unwanted not in {row["anime_id"] for row in read_recommendations(settings, "ann")}
+
+
+@pytest.mark.slow
+def test_a_list_is_published_also_where_its_predictions_fail(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_stages(settings, "collaborative", "deep")
+    real = pipeline.execute_step
+
+    def execute_step(instance: dg.DagsterInstance, definitions: dg.Definitions, step: pipeline.Step) -> float:
+        if step.job == "batch_predictions":
+            raise WorkError("batch_predictions: no room")
+        return real(instance, definitions, step)
+
+    monkeypatch.setattr(pipeline, "execute_step", execute_step)
+    with pytest.raises(WorkError, match="no room"):
+        import_export(settings, export(tmp_path / "ann.xml", None, {1: 9, 2: 3}), "ann", Console(quiet=True))
+    assert rows(settings, ANNS) == [(1, 9, "completed"), (2, 3, "completed")]
+
+
+def test_what_an_import_publishes_is_looked_at_once_it_is_there(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checks look at the published database: within the run they saw the one before, and passed whatever came."""
+    looked: list[tuple[str, bool]] = []
+
+    def violations(con: duckdb.DuckDBPyConnection, tables: list[Table], **how: object) -> list[str]:
+        found = con.execute("SELECT count(*) > 0 FROM user_lists WHERE username = 'ann'").fetchall()[0][0]
+        looked.append((tables[0].name, found))
+        return []
+
+    monkeypatch.setattr(declared, "violations", violations)
+    import_export(settings, export(tmp_path / "ann.xml", None, {1: 9}), "ann", Console(quiet=True))
+    assert sorted(looked) == [("rating_matrix", True), ("user_lists", True)]
 
 
 @pytest.mark.parametrize(

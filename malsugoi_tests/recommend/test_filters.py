@@ -221,7 +221,8 @@ def test_what_is_on_hold_does_not_open_its_sequel() -> None:
     assert 3 in made([(2, None, "watching")])["anime_id"].to_list()
 
 
-def test_what_is_next_of_one_series_comes_as_it_aired_and_extras_last() -> None:
+@pytest.mark.parametrize("diversity", [0.0, 0.3])
+def test_what_is_next_of_one_series_comes_as_it_aired_and_extras_last(diversity: float) -> None:
     year = {1: 2001, 2: 2004, 3: 2006, 4: 2003}
     features = pl.DataFrame(
         {
@@ -242,6 +243,6 @@ def test_what_is_next_of_one_series_comes_as_it_aired_and_extras_last() -> None:
         features,
         relations_frame([(other, "Parent story", "anime", 1) for other in (2, 3, 4)]),
         lambda pairs: pl.Series([7.0] * pairs.height),
-        RecommendationSettings(next_in_series=True, per_franchise=3),
+        RecommendationSettings(next_in_series=True, per_franchise=3, diversity=diversity),
     )
     assert found["anime_id"].to_list() == [2, 3, 4]

@@ -143,6 +143,19 @@ def test_few_new_ratings_are_counted_beside_what_is_kept_until_there_are_more(
     assert kept.similar_titles(strangers).how == "updated by 0 batches"
 
 
+def test_many_batches_that_hold_few_ratings_are_counted_beside_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_sums, "_FEW", 0.5)
+    kept = KeptSums(tmp_path)
+    batches = {f"batch-{n:06}": people(f"abcdefgh{n}", range(6), n) for n in range(4)}
+    kept.similar_titles(Stored(batches))
+    more = Stored(batches | {f"batch-{n:06}": {(f"z{n}", n % 6): 7} for n in range(4, 10)})
+    counted = kept.similar_titles(more, EASY)
+    assert counted.how == "updated by 6 batches"
+    assert rows_of(counted) == more.fresh_count(EASY)
+
+
 def test_a_forgotten_user_and_a_batch_that_is_gone_are_taken_away(tmp_path: Path) -> None:
     kept = KeptSums(tmp_path)
     batches = {f"batch-{n:06}": people(f"abcd{n}", range(6), n) for n in range(4)}

@@ -63,6 +63,16 @@ def test_the_last_part_of_the_story_before_it_counts() -> None:
     assert named_prequels(titles, NOTHING) == {2: 1, 3: 2, 4: 2, 5: 2, 6: 5}
 
 
+def test_no_title_comes_before_itself_by_way_of_others() -> None:
+    """The second had no day: it came after the first by its id, and the first after the third by its day."""
+    titles = catalogue(
+        (1, "Kaze no Uta 2nd Season", None, 2010),
+        (2, "Kaze no Uta 3rd Season", None, None),
+        (3, "Kaze no Uta Movie", "Movie", 2009),
+    )
+    assert named_prequels(titles, NOTHING) == {1: 3, 2: 1}
+
+
 def test_relations_speak_for_themselves_up_to_where_they_end() -> None:
     titles = catalogue(
         (1, "Kaze no Uta", "TV", 2018),
