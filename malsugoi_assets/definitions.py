@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -11,6 +11,7 @@ import dagster as dg
 from malsugoi_assets.assets import catalogue, collaborative, deep, ranking, recommendations, users
 from malsugoi_assets.automation.executor import in_process
 from malsugoi_assets.automation.jobs import JOBS
+from malsugoi_assets.automation.partitions import USER_BATCHES
 from malsugoi_assets.automation.schedules import SCHEDULES
 from malsugoi_assets.automation.sensors import catch_up, new_users
 from malsugoi_assets.checks.declared import DECLARED
@@ -65,6 +66,17 @@ def build_definitions(
         },
         loggers=loggers,
         executor=in_process(DataDir(settings.root)),
+    )
+
+
+def checks_of_a_batch(settings: Settings, tables: Iterable[str]) -> dg.Definitions:
+    """A job `checks` over a batch: whether these tables are as declared, for who makes them first and publishes then."""
+    wanted = {dg.AssetKey(table) for table in tables}
+    found = [check for check in DECLARED if check.check_key.asset_key in wanted]
+    return dg.Definitions(
+        asset_checks=found,
+        jobs=[dg.define_asset_job("checks", dg.AssetSelection.checks(*found), partitions_def=USER_BATCHES)],
+        resources={"warehouse": Warehouse(database="", data_dir=str(settings.root))},
     )
 
 

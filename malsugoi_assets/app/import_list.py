@@ -136,7 +136,7 @@ def _publish(settings: Settings, data_dir: DataDir, username: str, console: Cons
     from malsugoi_assets.app.pipeline import Step, execute_step, quiet_logger
     from malsugoi_assets.automation.jobs import JOB_ASSETS
     from malsugoi_assets.automation.partitions import register_batches
-    from malsugoi_assets.definitions import build_definitions
+    from malsugoi_assets.definitions import build_definitions, checks_of_a_batch
     from malsugoi_assets.warehouse.io_manager import LakeIOManager
 
     ledger = data_dir.ledger
@@ -168,24 +168,9 @@ def _publish(settings: Settings, data_dir: DataDir, username: str, console: Cons
             with contextlib.suppress(PublishError, OSError):
                 data_dir.publisher.publish()
             raise
-        execute_step(instance, _checks(settings, jobs), Step("checks", batch, batch))
+        made = [name for job in jobs for name in JOB_ASSETS[job]]
+        execute_step(instance, checks_of_a_batch(settings, made), Step("checks", batch, batch))
     return predicted
-
-
-def _checks(settings: Settings, jobs: tuple[str, ...]) -> dg.Definitions:
-    """A job `checks`: what each table that these jobs make is declared to be, looked at once all of them are published."""
-    from malsugoi_assets.automation.jobs import JOB_ASSETS
-    from malsugoi_assets.automation.partitions import USER_BATCHES
-    from malsugoi_assets.checks.declared import DECLARED
-    from malsugoi_assets.resources.warehouse import Warehouse
-
-    made = {dg.AssetKey(name) for job in jobs for name in JOB_ASSETS[job]}
-    checks = [check for check in DECLARED if check.check_key.asset_key in made]
-    return dg.Definitions(
-        asset_checks=checks,
-        jobs=[dg.define_asset_job("checks", dg.AssetSelection.checks(*checks), partitions_def=USER_BATCHES)],
-        resources={"warehouse": Warehouse(database="", data_dir=str(settings.root))},
-    )
 
 
 def _tell(console: Console, username: str, export: ListExport, predicted: bool, seconds: float) -> None:
