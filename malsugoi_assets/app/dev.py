@@ -44,7 +44,9 @@ def dev(port: int) -> None:
 
 def _workspace(here: Path) -> Path:
     """workspace.yaml of this folder, or of the clone that is installed, so that the command works in any folder."""
+    from malsugoi_assets.app.instance import has_our_workspace
+
     for folder in (here, Path(__file__).parents[2]):
-        if (folder / "workspace.yaml").exists():
+        if has_our_workspace(folder):
             return folder / "workspace.yaml"
-    raise UserError("there is no workspace.yaml here: start this in the folder of your clone of MALSugoi")
+    raise UserError("no workspace.yaml of MALSugoi is here: start this in the folder of your clone of MALSugoi")

@@ -6,9 +6,16 @@ import errno
 
 import click
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 """Why a file cannot be written where there is no room for it."""
 SPACE = "free some space, mostly the disk is full"
+
+_RECORDS = {
+    "disk I/O error": SPACE,
+    "database or disk is full": SPACE,
+    "database is locked": "another process is at them, wait until it is done",
+}
+"""What SQLite says, and what to do about it."""
 
 
 class UserError(click.ClickException):
@@ -31,7 +38,15 @@ def short_of_space(error: BaseException | None) -> str:
     while error is not None:
         if isinstance(error, OSError) and error.errno in FULL:
             return f"{error}: {SPACE}; run the same command again to go on, what was finished is kept"
+        if isinstance(error, OSError) and error.errno == errno.EROFS:
+            return f"{error}: nothing can be written there; choose another MALSUGOI_DATA_DIR"
         if type(error).__module__.startswith("sqlalchemy") and type(error).__name__ == "OperationalError":
-            return f"Dagster's records in the data dir can't be read or written ({getattr(error, 'orig', error)}): {SPACE}; run the same command again to go on, what was finished is kept"
+            said = str(getattr(error, "orig", error))
+            for cause, advice in _RECORDS.items():
+                if cause in said:
+                    return (
+                        f"Dagster's records in the data dir can't be read or written ({said}): {advice}; run the same "
+                        "command again to go on, what was finished is kept"
+                    )
         error = error.__cause__
     return ""

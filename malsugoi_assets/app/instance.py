@@ -52,10 +52,18 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     return instance
 
 
+def has_our_workspace(folder: Path) -> bool:
+    """Whether the folder's workspace.yaml is this project's, not that of somebody else's Dagster project."""
+    try:
+        return "malsugoi_assets.definitions" in (folder / "workspace.yaml").read_text()
+    except (OSError, ValueError):
+        return False
+
+
 def write_dot_env(settings: Settings, folder: Path) -> None:
     """Write `.env` beside workspace.yaml, once, for the data dir that is used without any setting."""
     file = folder / ".env"
-    if "MALSUGOI_DATA_DIR" not in os.environ and (folder / "workspace.yaml").exists() and not file.exists():
+    if "MALSUGOI_DATA_DIR" not in os.environ and has_our_workspace(folder) and not file.exists():
         file.write_text(f"DAGSTER_HOME={settings.dagster_home}\n")
 
 

@@ -33,7 +33,7 @@ def print_csv(settings: Settings, found: Iterable[Row]) -> None:
 
 def print_table(console: Console, settings: Settings, username: str, found: list[Row]) -> None:
     """For reading, with a line on what gave way."""
-    table = Table(title=f"For {username}", title_justify="left")
+    table = Table(title=Text(f"For {username}", style="table.title"), title_justify="left")
     for column in ("#", "title", "rating", "because you know"):
         table.add_column(column, justify="right" if column in ("#", "rating") else "left")
     for row in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.app.next_steps import called
 from malsugoi_assets.recommend.search import find_title
 from malsugoi_assets.recommend.similar import SimilarTitles
 from malsugoi_assets.settings import Settings
@@ -86,13 +88,14 @@ def read_status(settings: Settings) -> dict[str, Any]:
 
 def show_status(found: dict[str, Any], console: Console) -> None:
     """The status for a person."""
-    console.print(f"{found['source']} in {found['data_dir']}")
+    console.print(f"{found['source']} in {found['data_dir']}", markup=False, soft_wrap=True)
     if found["replica"]:
         console.print(f"replica at {found['replica']}")
     show_tables(found, console)
     console.print("users: " + ", ".join(f"{n} {status}" for status, n in found["users_by_status"].items()))
     if found["example_user"]:
-        console.print(f"try: malsugoi recommend {found['example_user']}", markup=False)
+        command = f"{called()} recommend {shlex.quote(found['example_user'])}"
+        console.print(f"try: {command}", markup=False, soft_wrap=True)
 
 
 def show_tables(found: dict[str, Any], console: Console) -> None:

@@ -135,7 +135,8 @@ def _rules(frame: pl.DataFrame, settings: RecommendationSettings, recaps: frozen
     if settings.ages:
         rules[f"it is not rated {_listed(settings.ages)}"] = age.is_in([*settings.ages])
     if settings.without_genres:
-        rules[f"it is {_listed(settings.without_genres)}"] = ~_has_any(frame, settings.without_genres)
+        # No other rule begins so: what somebody types cannot stand in for one.
+        rules[f"you avoid {_listed(settings.without_genres)}"] = ~_has_any(frame, settings.without_genres)
     return rules
 
 

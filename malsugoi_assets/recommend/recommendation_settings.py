@@ -26,6 +26,7 @@ class RecommendationSettings(BaseModel):
     per_franchise: int = Field(
         1,
         ge=1,
+        le=1_000,
         title="Titles of one series",
         description="At most so many of a series with all its seasons, films and spin-offs; the first rule to give way.",
     )
@@ -133,30 +134,41 @@ class RecommendationSettings(BaseModel):
     least_members: int = Field(
         0,
         ge=0,
+        le=1_000_000_000,
         title="Members, from",
         description="Only titles on the lists of so many people on MyAnimeList, or more.",
     )
     least_episodes: int = Field(
-        0, ge=0, title="Episodes, from", description="Only titles with so many episodes or more."
+        0, ge=0, le=100_000, title="Episodes, from", description="Only titles with so many episodes or more."
     )
     most_episodes: int | None = Field(
-        None, ge=1, title="Episodes, up to", description="Only titles with so many episodes or fewer."
+        None, ge=1, le=100_000, title="Episodes, up to", description="Only titles with so many episodes or fewer."
     )
     least_minutes: float = Field(
         0,
         ge=0,
+        le=100_000,
         title="Minutes an episode, from",
         description="Only titles whose episodes (or the film) last so many minutes or longer.",
     )
     most_minutes: float | None = Field(
         None,
         gt=0,
+        le=100_000,
         title="Minutes an episode, up to",
         description="Only titles whose episodes (or the film) last so many minutes at most.",
     )
     least_hours: float = Field(
-        0, ge=0, title="Hours in all, from", description="Only titles that take so many hours to watch or longer."
+        0,
+        ge=0,
+        le=100_000,
+        title="Hours in all, from",
+        description="Only titles that take so many hours to watch or longer.",
     )
     most_hours: float | None = Field(
-        None, gt=0, title="Hours in all, up to", description="Only titles that take so many hours to watch at most."
+        None,
+        gt=0,
+        le=100_000,
+        title="Hours in all, up to",
+        description="Only titles that take so many hours to watch at most.",
     )

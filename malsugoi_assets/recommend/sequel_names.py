@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -33,6 +34,7 @@ _PARTS = (
 _ROMANS = ("ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
 _OF_A_PART = frozenset((*_PARTS, *_ROMANS, "fifth", "sixth", "s2", "s3", "s4", "s5", "s6"))
 _NUMBER = re.compile(r"\d|1\d|\d+(st|nd|rd|th)")
+_IN_FRONT = frozenset(("gekijouban", "eiga"))
 _TELLS_NOTHING = frozenset(("the", "tv"))
 _NEW = 0.99
 """The share of the titles with relations that are older than where relations end."""
@@ -75,23 +77,29 @@ def named_prequels(features: pl.DataFrame, relations: pl.DataFrame) -> dict[int,
     known = sorted(title.aired for title in titles if title.anime_id in related and title.aired)
     end = known[int(len(known) * _NEW)] if known else date.min
     series: dict[tuple[str, ...], list[_Titled]] = defaultdict(list)
+    parts: dict[tuple[str, ...], list[_Titled]] = defaultdict(list)
     for title, other_name in zip(titles, _english(features), strict=True):
         for name in {title.name, other_name} - {""}:
             if key := _series(name):
                 series[key].append(title)
+        for key in _begins_with(title.name):
+            parts[key].append(title)
     found = {}
     for title in titles:
         if title.anime_id in related or (known and (title.aired is None or title.aired <= end)):
             continue
         for key in _begins_with(title.name):
-            earlier = [
-                other for other in series.get(key, ()) if other.anime_id != title.anime_id and other.before(title)
-            ]
-            if earlier:
-                last = max(earlier, key=lambda t: (not t.is_extra, t.when, t.anime_id))
-                found[title.anime_id] = last.anime_id
-                break
+            if not _earlier(series.get(key, ()), title):
+                continue
+            # "X: Z" goes on with "X: Y" where that came between.
+            earlier = _earlier((*series[key], *parts[key]), title)
+            found[title.anime_id] = max(earlier, key=lambda t: (not t.is_extra, t.when, t.anime_id)).anime_id
+            break
     return found
+
+
+def _earlier(titles: Iterable[_Titled], than: _Titled) -> list[_Titled]:
+    return [title for title in titles if title.anime_id != than.anime_id and title.before(than)]
 
 
 def _begins_with(name: str) -> list[tuple[str, ...]]:
@@ -104,9 +112,14 @@ def _begins_with(name: str) -> list[tuple[str, ...]]:
 
 @lru_cache(65_536)
 def _series(name: str) -> tuple[str, ...]:
-    """The words of a name without those that number a part of a series."""
-    left_out = _OF_A_PART | _EXTRAS | _TELLS_NOTHING
-    return tuple(word for word in _words(name) if word not in left_out and not _NUMBER.fullmatch(word))
+    """The words of a name without those that number a part of a series; the first word numbers nothing ("First Love")."""
+    words = [word for word in _words(name) if word not in _TELLS_NOTHING]
+    if words and words[0] in _IN_FRONT:
+        del words[0]
+    left_out = _OF_A_PART | _EXTRAS
+    return tuple(
+        word for place, word in enumerate(words) if place == 0 or not (word in left_out or _NUMBER.fullmatch(word))
+    )
 
 
 def _numbered(name: str) -> set[str]:

@@ -20,6 +20,7 @@ from malsugoi_assets.web.problems import Problem
 
 Pairs = Sequence[tuple[str, str]]
 _WORD_LENGTH = 100
+_MOST_WORDS = 100
 _FEW = 12
 _MANY = (tuple, list, set, frozenset)
 
@@ -77,6 +78,8 @@ def read(model: type[BaseModel], pairs: Pairs) -> BaseModel:
         if _is_many(info.annotation):
             words = [word.strip() for word in value.split(",")]
             given.setdefault(name, []).extend(word for word in words if word)
+            if len(given[name]) > _MOST_WORDS:
+                raise Problem(400, f"{label_of(model, name)} ({name}): at most {_MOST_WORDS} can be named.")
         else:
             given[name] = value.strip()
     if too_long := [
@@ -115,8 +118,10 @@ def _control(
         step = "1" if annotation is int else "any"
         more = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         if isinstance(ends := more.get("ends"), list):
+            # A browser moves what is off the steps: what an address says has to stay until somebody moves it.
+            step = "0.1" if round(value, 1) == value else "any"
             return Control(
-                name, label, told, "dial", _text(value), tuple(map(str, ends)), low=low, high=high, step="0.1"
+                name, label, told, "dial", _text(value), tuple(map(str, ends)), low=low, high=high, step=step
             )
         return Control(name, label, told, "number", _text(value), low=low, high=high, step=step)
     if get_origin(annotation) is Literal:
@@ -174,4 +179,4 @@ def _text(value: Any) -> str:
         return ", ".join(sorted(str(word) for word in value))
     if isinstance(value, tuple | list):
         return ", ".join(str(word) for word in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value + 0.0:g}" if isinstance(value, float) else str(value)  # no "-0"

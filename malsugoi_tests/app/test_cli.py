@@ -112,7 +112,7 @@ def test_dev_on_another_data_dir_starts_where_the_folders_dot_env_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dagster lets `.env` outrank the environment, so the other data dir was refused."""
-    (tmp_path / "workspace.yaml").write_text("load_from: []\n")
+    (tmp_path / "workspace.yaml").write_text("load_from: [python_module: malsugoi_assets.definitions]\n")
     (tmp_path / ".env").write_text(f"DAGSTER_HOME={tmp_path / 'data' / 'dagster'}\n")
     monkeypatch.setenv("MALSUGOI_DATA_DIR", "other")
     monkeypatch.chdir(tmp_path)
@@ -127,6 +127,8 @@ def test_dev_on_another_data_dir_starts_where_the_folders_dot_env_is_not_read(
 def test_dev_in_a_folder_without_workspace_opens_that_of_the_clone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One of another project is no more ours than none."""
+    (tmp_path / "workspace.yaml").write_text("load_from: [python_file: theirs.py]\n")
     monkeypatch.setenv("MALSUGOI_DATA_DIR", "mine")
     monkeypatch.chdir(tmp_path)
     command, more, _ = started_by_dev(monkeypatch)

@@ -44,6 +44,22 @@ def test_dagsters_records_on_a_full_disk_are_named(monkeypatch: pytest.MonkeyPat
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (OperationalError("x", {}, sqlite3.OperationalError("database is locked")), "another process is at them"),
+        (OSError(errno.EROFS, "Read-only file system", "/data/x"), "choose another MALSUGOI_DATA_DIR"),
+    ],
+)
+def test_what_is_not_for_want_of_space_is_not_said_to_be(error: Exception, advice: str) -> None:
+    assert advice in short_of_space(error)
+    assert "space" not in short_of_space(error)
+
+
+def test_other_mistakes_in_records_keep_their_traceback() -> None:
+    assert short_of_space(OperationalError("x", {}, sqlite3.OperationalError("no such table: runs"))) == ""
+
+
 def test_it_is_found_behind_what_was_raised_from_it() -> None:
     outer = RuntimeError("the work failed")
     outer.__cause__ = FULL

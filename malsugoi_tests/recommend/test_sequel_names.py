@@ -63,6 +63,29 @@ def test_the_last_part_of_the_story_before_it_counts() -> None:
     assert named_prequels(titles, NOTHING) == {2: 1, 3: 2, 4: 2, 5: 2, 6: 5}
 
 
+def test_a_part_with_a_name_of_its_own_goes_on_with_the_one_before_it() -> None:
+    titles = catalogue(
+        (1, "Kaze no Uta", "TV", 2019),
+        (2, "Kaze no Uta: Yuki-hen", "TV", 2020),
+        (3, "Kaze no Uta: Hana-hen", "TV", 2022),
+        (4, "Kaze no Uta: Hana-hen Specials", "Special", 2022),
+        (5, "Kaze no Uta: Tsuki-hen", None, 2024),
+        (6, "Umi: Hana-hen", "TV", 2020),
+        (7, "Umi: Yuki-hen", "TV", 2021),
+    )
+    found = named_prequels(titles, NOTHING)
+    assert (found[2], found[3], found[5]) == (1, 2, 3)
+    assert not {6, 7} & set(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "part_of_it"),
+    [("First Love", "Love"), ("Final Fantasy", "Fantasy"), ("5 Centimeters per Second", "Centimeters per Second")],
+)
+def test_a_number_in_front_is_a_name(name: str, part_of_it: str) -> None:
+    assert named_prequels(catalogue((1, part_of_it, "TV", 2000), (2, name, "TV", 2001)), NOTHING) == {}
+
+
 def test_no_title_comes_before_itself_by_way_of_others() -> None:
     """The second had no day: it came after the first by its id, and the first after the third by its day."""
     titles = catalogue(
