@@ -28,7 +28,7 @@ def ordered(world: Path, tmp_path: Path) -> tuple[Path, Path]:
 def test_the_learnt_order_ranks_and_gives_reasons(ordered: tuple[Path, Path]) -> None:
     with browsing(ordered[0]) as client:
         page = send(client, export(LIKES))
-        assert "Ranked by the learnt order" in page.text
+        assert "ranked by the learnt order" in page.text
         answer = client.get("/api/recommendations").json()
         assert answer["items"]
         for item in answer["items"]:
@@ -43,4 +43,4 @@ def test_another_file_is_not_used_and_the_weights_rank(ordered: tuple[Path, Path
     if harm == "another":
         file.write_bytes(b"not the file")
     with browsing(root) as client:
-        assert "Ranked by the weights of ease (" in send(client, export(LIKES)).text
+        assert "ranked by the weights of ease (" in send(client, export(LIKES)).text

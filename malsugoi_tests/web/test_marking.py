@@ -62,11 +62,12 @@ def test_marks_go_with_the_list_and_stay_while_more_is_rated(visiting: TestClien
 def test_a_users_marks_last_and_the_list_is_made_anew_by_them(visiting: TestClient, root: Path) -> None:
     page = visiting.get(f"/recommendations?user={USER}")
     before = shown(page)
-    assert "Ranked by the published list" in words(page)
+    assert "ranked by the published list" in words(page)
     page = press(visiting, first_form(page), "not interested")
     assert Marks(root).of(USER) == {before[0]: "not interested"}
     assert str(page.url).endswith(f"?user={USER}#rank-1")  # type: ignore[attr-defined]
     assert before[0] not in shown(page)
+    assert shown(page)
     for title, badge in zip(shown(page), tree(page).xpath("//p[@class='rating']"), strict=True):
         [own] = tree(visiting.get(f"/title/{title}?user={USER}")).xpath("//p[@class='rating']")
         assert own.text_content() == badge.text_content(), "the same rating on the list under marks and by itself"

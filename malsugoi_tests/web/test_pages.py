@@ -104,10 +104,10 @@ def test_from_an_export_to_recommendations_and_a_title_page(client: TestClient) 
 def test_a_users_page_is_the_published_list(client: TestClient) -> None:
     page = client.get(f"/person?name={USER.upper()}")
     assert page.url.path == "/recommendations"
-    assert "Ranked by the published list" in words(page)
+    assert "ranked by the published list" in words(page)
     cards = len(tree(page).xpath("//li[@class='card']"))
     changed = client.get(f"/recommendations?user={USER}&per_franchise=2&length=5")
-    assert "Ranked by the weights of ease" in words(changed)
+    assert "ranked by the weights of ease" in words(changed)
     assert 0 < len(tree(changed).xpath("//li[@class='card']")) <= min(5, cards)
     assert "Filters: " in words(changed), "what is set is said without opening them"
 
