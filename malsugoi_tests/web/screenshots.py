@@ -36,6 +36,8 @@ SHOTS = {
 def main(url: str, user: str, folder: Path) -> None:
     """Make all of them; a title is marked before and taken back after, to show what that looks like."""
     from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.expected_conditions import staleness_of
+    from selenium.webdriver.support.wait import WebDriverWait
 
     browser = _browser()
     try:
@@ -53,7 +55,9 @@ def main(url: str, user: str, folder: Path) -> None:
         browser.find_element(By.CSS_SELECTOR, ".marks button[value='not interested']").click()
         browser.execute_script("document.getElementById('rank-1').scrollIntoView()")
         _take(browser, folder / "marked-desk.png")
-        browser.find_element(By.CSS_SELECTOR, ".marked button").click()
+        taken_back = browser.find_element(By.CSS_SELECTOR, ".marked button")
+        taken_back.click()
+        WebDriverWait(browser, 10).until(staleness_of(taken_back))  # else the browser may be gone before the answer
     finally:
         browser.quit()
 
