@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from malsugoi_assets.app.errors import UserError, WorkError, short_of_space
+from malsugoi_assets.app.errors import UserError, WorkError, fault_of_the_machine
 from malsugoi_assets.settings import Settings, SettingsError
 
 _FIRST = ("run", "status", "recommend", "similar")
@@ -49,7 +49,7 @@ class _Ordered(click.Group):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            if said := short_of_space(error):
+            if said := fault_of_the_machine(error):
                 raise WorkError(said) from error
             raise
 

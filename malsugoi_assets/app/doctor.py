@@ -10,7 +10,6 @@ import os
 import platform
 import re
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +20,8 @@ from typing import Literal
 
 import click
 
+from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.app.ports import listen
 from malsugoi_assets.settings import Settings, SettingsError
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError, check_dagster_home
 
@@ -183,14 +184,15 @@ def instance(settings: Settings) -> Finding:
         check_dagster_home(settings)
     except DataDirError as error:
         return Finding("dagster", "wrong", str(error))
-    file = Path(".env")
-    if not file.exists():
+    from malsugoi_assets.app.instance import dot_env_names_another, home_in_dot_env
+
+    here = Path.cwd()
+    if not (here / ".env").exists():
         return Finding(
             "dagster", "fine", f"{settings.dagster_home}; no .env here, the first `malsugoi run` writes it"
         )
-    homes = re.findall(r"^\s*(?:export\s+)?DAGSTER_HOME\s*=\s*[\"']?([^\"'\n]+)", file.read_text(), re.MULTILINE)
-    home = homes[-1].strip() if homes else None
-    if home is not None and Path(home).resolve() != settings.dagster_home.resolve():
+    home = home_in_dot_env(here)
+    if dot_env_names_another(settings, here):
         return Finding(
             "dagster",
             "note",
@@ -235,9 +237,11 @@ def ports() -> Finding:
 
 
 def _is_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    try:
+        listen(port).close()
+    except UserError:
+        return True
+    return False
 
 
 def database(settings: Settings) -> Finding:

@@ -30,8 +30,9 @@ class WorkError(click.ClickException):
     exit_code = 1
 
 
-def short_of_space(error: BaseException | None) -> str:
-    """What to say where a file could not be written for want of space, or Dagster's own records could not; '' for all else.
+def fault_of_the_machine(error: BaseException | None) -> str:
+    """What to say where the machine stood in the way: a full or read-only disk, Dagster's records that are locked; '' for
+    all else.
 
     These may be met anywhere. Dagster keeps its records in SQLite, which says "disk I/O error" of a full disk.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import dagster as dg
@@ -67,11 +68,17 @@ def write_dot_env(settings: Settings, folder: Path) -> None:
         file.write_text(f"DAGSTER_HOME={settings.dagster_home}\n")
 
 
+def home_in_dot_env(folder: Path) -> Path | None:
+    """The DAGSTER_HOME that the folder's `.env` sets, which outranks the shell for `dagster …` started there."""
+    try:
+        text = (folder / ".env").read_text()
+    except FileNotFoundError:
+        return None
+    homes = re.findall(r"^\s*(?:export\s+)?DAGSTER_HOME\s*=\s*[\"']?([^\"'\n]+)", text, re.MULTILINE)
+    return Path(homes[-1].strip()) if homes else None
+
+
 def dot_env_names_another(settings: Settings, folder: Path) -> bool:
     """Whether the folder's `.env` sets a DAGSTER_HOME that isn't this data dir's."""
-    try:
-        lines = (folder / ".env").read_text().splitlines()
-    except FileNotFoundError:
-        return False
-    homes = [line.partition("=")[2].strip().strip("\"'") for line in lines if line.startswith("DAGSTER_HOME=")]
-    return any(Path(home) != settings.dagster_home for home in homes)
+    home = home_in_dot_env(folder)
+    return home is not None and home.resolve() != settings.dagster_home.resolve()

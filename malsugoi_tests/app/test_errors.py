@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from malsugoi_assets.app import run
 from malsugoi_assets.app.cli import main
-from malsugoi_assets.app.errors import short_of_space
+from malsugoi_assets.app.errors import fault_of_the_machine
 
 FULL = OSError(errno.ENOSPC, "No space left on device", "/data/x")
 RECORDS = OperationalError("PRAGMA …", {}, sqlite3.OperationalError("disk I/O error"))
@@ -52,25 +52,25 @@ def test_dagsters_records_on_a_full_disk_are_named(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_what_is_not_for_want_of_space_is_not_said_to_be(error: Exception, advice: str) -> None:
-    assert advice in short_of_space(error)
-    assert "space" not in short_of_space(error)
+    assert advice in fault_of_the_machine(error)
+    assert "space" not in fault_of_the_machine(error)
 
 
 def test_other_mistakes_in_records_keep_their_traceback() -> None:
-    assert short_of_space(OperationalError("x", {}, sqlite3.OperationalError("no such table: runs"))) == ""
+    assert fault_of_the_machine(OperationalError("x", {}, sqlite3.OperationalError("no such table: runs"))) == ""
 
 
 def test_it_is_found_behind_what_was_raised_from_it() -> None:
     outer = RuntimeError("the work failed")
     outer.__cause__ = FULL
-    assert "No space left on device" in short_of_space(outer)
+    assert "No space left on device" in fault_of_the_machine(outer)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a mistake"), FileNotFoundError(errno.ENOENT, "no such file"), None])
 def test_all_else_is_left_as_it_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException | None
 ) -> None:
-    assert short_of_space(error) == ""
+    assert fault_of_the_machine(error) == ""
     monkeypatch.setenv("MALSUGOI_DATA_DIR", str(tmp_path))
     monkeypatch.setattr(run, "run_all", lambda *_: (_ for _ in ()).throw(RuntimeError("a mistake")))
     assert isinstance(CliRunner().invoke(main, ["run"]).exception, RuntimeError)
