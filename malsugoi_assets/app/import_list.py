@@ -10,11 +10,13 @@ from pathlib import Path
 
 import click
 import dagster as dg
+import polars as pl
 from rich.console import Console
 
 from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.app.next_steps import called
 from malsugoi_assets.disk import LockedError
+from malsugoi_assets.files.folder import complete_catalogue
 from malsugoi_assets.mal import PageError, parse_list_export
 from malsugoi_assets.mal.records import ListEntry, ListExport
 from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, WithImports, is_name
@@ -59,7 +61,8 @@ def import_export(settings: Settings, file: Path, name: str | None, console: Con
             "add --as NAME"
         )
     kept, predicted = keep_list(settings, username, export.entries, console)
-    _tell(console, kept, export, predicted, time.monotonic() - begun)
+    unknown = _unknown_titles(DataDir(settings.root), export)
+    _tell(console, kept, export, unknown, predicted, time.monotonic() - begun)
 
 
 def keep_list(
@@ -82,6 +85,7 @@ def keep_list(
     try:
         with data_dir.alone():
             imported.put(kept, entries)
+            _list_titles(data_dir, imported)
             return kept, _publish(settings, data_dir, kept, console)
     except LockedError as error:
         raise UserError(f"{error}; nothing was changed: wait for it, then try again") from error
@@ -173,12 +177,36 @@ def _publish(settings: Settings, data_dir: DataDir, username: str, console: Cons
     return predicted
 
 
-def _tell(console: Console, username: str, export: ListExport, predicted: bool, seconds: float) -> None:
+def _list_titles(data_dir: DataDir, imported: ImportedLists) -> None:
+    """In a data dir of files each listed title has its row: add those that only imported lists have.
+
+    They make nothing of others' old: no model knows these titles before it is learnt anew.
+    """
+    features = TABLES["anime_features"]
+    claimed = data_dir.claimed_by()
+    if claimed is None or claimed[0] != "files":
+        return
+    known = data_dir.lake.read(features.name).collect()
+    new = complete_catalogue(known, imported.titles()).join(known, on="anime_id", how="anti")
+    if new.height:
+        data_dir.lake.append(features, new)
+
+
+def _unknown_titles(data_dir: DataDir, export: ListExport) -> int:
+    """How many titles of the list the catalogue tells nothing of but a name at most."""
+    told = pl.any_horizontal(pl.exclude("anime_id", "title").is_not_null())
+    known = data_dir.lake.read("anime_features").filter(told).select("anime_id").collect()
+    return len({entry.anime_id for entry in export.entries} - set(known["anime_id"]))
+
+
+def _tell(console: Console, username: str, export: ListExport, unknown: int, predicted: bool, seconds: float) -> None:
     rated = sum(entry.score is not None for entry in export.entries)
     mended = f" ({export.repaired} broken characters mended)" if export.repaired else ""
     console.print(
         f"{username}: {len(export.entries)} titles, {rated} rated{mended}, in {seconds:.1f} s", markup=False
     )
+    if unknown:
+        console.print(f"Of {unknown} of them nothing but the name is known here.")
     if not export.entries:
         console.print("The list is empty: nothing to go by.")
     elif predicted:

@@ -24,6 +24,7 @@ class FolderSource(Source):
     """Everything comes from the files; there are no pages, and all is due when a file changes."""
 
     ignores_case = False
+    titles_all_listed = True
 
     def __init__(self, settings: Settings, say: Log = lambda _: None) -> None:
         """Read the folder, or find it read. Raises `FilesError`, naming file and line, where it cannot be used."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
 from malsugoi_assets.disk import replace_file
+from malsugoi_assets.files.folder import complete_catalogue
 from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.resources.source import Harvest, Log, Source, silent
 from malsugoi_assets.warehouse.ledger import canonical
@@ -71,6 +72,12 @@ class ImportedLists:
             {"list_outcomes": pl.concat([pl.DataFrame(schema=_OUTCOMES), *outcomes])},
         )
 
+    def titles(self) -> pl.DataFrame:
+        """anime_id and title of every row of every imported list."""
+        paths = sorted(self._folder.glob("*-rows.parquet"))
+        rows = [pl.read_parquet(path, columns=["anime_id", "title"], memory_map=False) for path in paths]
+        return pl.concat([pl.DataFrame(schema=_LISTS).select("anime_id", "title"), *rows]).unique()
+
     def _path(self, username: str, part: str) -> Path:
         digest = hashlib.blake2b(canonical(username).encode(), digest_size=12).hexdigest()
         return self._folder / f"{digest}-{part}.parquet"
@@ -83,6 +90,7 @@ class WithImports(Source):
         self.source = source
         self.imported = imported
         self.in_parts = source.in_parts
+        self.titles_all_listed = source.titles_all_listed
         self.ignores_case = source.ignores_case
 
     def pages(self, log: Log) -> Harvest:
@@ -90,8 +98,12 @@ class WithImports(Source):
         return self.source.pages(log)
 
     def features(self, pages: pl.DataFrame, log: Log = silent) -> Harvest:
-        """As the source."""
-        return self.source.features(pages, log)
+        """As the source; where each listed title has its row, those of the imported lists too."""
+        found = self.source.features(pages, log)
+        if not self.titles_all_listed:
+            return found
+        complete = complete_catalogue(found.frame, self.imported.titles())
+        return replace(found, frame=complete)
 
     def relations(self, pages: pl.DataFrame, log: Log = silent) -> Harvest:
         """As the source."""

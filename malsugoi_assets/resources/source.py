@@ -74,6 +74,11 @@ class Source(ABC):
     ignores_case: bool = True
     """Whether two names that differ in case only are one user, as on the site."""
 
+    titles_all_listed: bool = False
+    """Whether each listed title has its row in the features, be it with a name alone. A site's pages are another matter:
+    there a row says that the page was read.
+    """
+
     in_parts: str = ""
     """Where lists lie at hand, and may be more than memory holds: a name for the state of all of them. They are then
     asked for one batch at a time. Empty where asking costs, and one call should see all users."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -116,11 +116,26 @@ class Lake:
             run_id=run_id,
             written_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        with replace_file(path) as draft:
-            typed.write_parquet(
-                draft, compression="zstd", metadata={_METADATA_KEY: json.dumps(asdict(provenance), sort_keys=True)}
-            )
+        self._put(path, typed, provenance)
         return provenance
+
+    def _put(self, path: Path, rows: pl.DataFrame, provenance: Provenance) -> None:
+        metadata = {_METADATA_KEY: json.dumps(asdict(provenance), sort_keys=True)}
+        with replace_file(path) as draft:
+            rows.write_parquet(draft, compression="zstd", metadata=metadata)
+
+    def append(self, table: Table, rows: pl.DataFrame) -> None:
+        """Add rows to a table without partitions; it goes on counting as the content that it was.
+
+        For rows that tell nothing to what was made from the others: that stays current. Raises `LakeError` where there
+        is no file yet.
+        """
+        before, frame = self.provenance(table.name), self.read(table.name, [WHOLE]).collect()
+        assert before is not None
+        typed = conform(table, pl.concat([frame, rows.select(frame.columns)]))
+        # To the microsecond, since for the publisher this alone tells the file from the one before.
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        self._put(self.path(table.name), typed, replace(before, rows=typed.height, written_at=now))
 
     def remove(self, table: str, partition: str) -> None:
         """Delete one partition, where it exists."""

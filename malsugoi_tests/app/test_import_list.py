@@ -7,12 +7,14 @@ names and files that mean harm.
 from __future__ import annotations
 
 import gzip
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import duckdb
+import polars as pl
 import pytest
 from rich.console import Console
 
@@ -134,6 +136,34 @@ def test_an_imported_list_is_a_user_that_stays_through_later_runs_and_is_replace
     assert rows(settings, "SELECT list_status, entries FROM users WHERE username = 'zoe'") == [("empty", 0)]
 
 
+def test_titles_that_no_catalogue_knows_have_a_row_with_their_name_and_make_nothing_old(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """CONTRACT "Files": an anime that is listed but has no catalogue row gets one. contract_check.py failed here."""
+    lake = DataDir(settings.root).lake
+    before = lake.content("anime_features")
+    said = Console(record=True, width=200, quiet=False, file=io.StringIO())
+    import_export(settings, export(tmp_path / "ann.xml", "ann", {1: 9, 98: 0, 99: 5}), None, said)
+    assert "Of 2 of them nothing but the name is known here" in said.export_text()
+    new = "SELECT * FROM anime_features WHERE anime_id > 8 ORDER BY 1"
+    assert [row[:2] for row in rows(settings, new)] == [(98, "98"), (99, "99")]
+    assert {value for row in rows(settings, new) for value in row[2:]} == {None}
+    assert lake.content("anime_features") == before
+    # Once more, with another catalogue: it is read anew, and knows one of the two.
+    (tmp_path / "folder" / "anime.csv").write_text(CATALOGUE + "99,Ivy,TV,Action\n")
+    run_stages(settings, "catalogue", "discovery", "lists")
+    assert [row[:2] for row in rows(settings, new)] == [(98, "98"), (99, "Ivy")]
+
+
+def test_a_site_s_features_are_its_pages_and_no_list_adds_to_them(tmp_path: Path) -> None:
+    lists = ImportedLists(tmp_path)
+    lists.put("ann", [ListEntry(1, "A", score=7)])
+    source = NobodysSource()
+    assert WithImports(source, lists).features(pl.DataFrame()).frame.is_empty()
+    source.titles_all_listed = True
+    assert WithImports(source, lists).features(pl.DataFrame()).frame.select("anime_id", "title").rows() == [(1, "A")]
+
+
 @pytest.mark.slow
 def test_recommendations_are_there_at_once_where_there_are_models_and_go_by_marks_at_the_next_run(
     settings: Settings, tmp_path: Path
@@ -239,7 +269,7 @@ def test_the_replicas_invented_titles_take_no_real_list(tmp_path: Path) -> None:
 def test_whatever_a_source_offers_is_passed_on_past_the_imports() -> None:
     """A method that is added to `Source` and not here would be answered by its default, silently."""
     public = {name for name in vars(Source) if not name.startswith("_")}
-    assert public - vars(WithImports).keys() == {"in_parts", "ignores_case"}
+    assert public - vars(WithImports).keys() == {"in_parts", "ignores_case", "titles_all_listed"}
 
 
 @pytest.mark.parametrize(("ignores_case", "asked"), [(True, []), (False, ["ANN"])])

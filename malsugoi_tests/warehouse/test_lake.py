@@ -10,6 +10,7 @@ import pytest
 
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.lake import EVERY, Lake, LakeError
+from malsugoi_assets.warehouse.publish import table_states
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_tests.warehouse.frames import NOON, frame, rows, write_lists
 
@@ -55,6 +56,20 @@ def test_the_content_hash_does_not_see_when_something_was_fetched(lake: Lake) ->
     first = lake.write(TABLES["users"], frame("users", user))
     second = lake.write(TABLES["users"], frame("users", {**user, "discovered_at": NOON.replace(hour=13)}))
     assert first.content == second.content
+
+
+def test_rows_that_are_appended_make_nothing_old_and_are_published(lake: Lake) -> None:
+    features, ratings = TABLES["anime_features"], rating()
+    lake.write(features, frame("anime_features", {"anime_id": 2}), code_version="7")
+    content = lake.content("anime_features", "all") or ""
+    lake.write(RATINGS, ratings, "batch-000000", inputs={"anime_features": ("all", content)})
+    state = table_states(lake)
+    lake.append(features, frame("anime_features", {"anime_id": 1}))
+    assert lake.read("anime_features").collect()["anime_id"].to_list() == [1, 2]
+    assert lake.rows("anime_features") == 2
+    assert lake.is_current("rating_matrix", "batch-000000")
+    assert table_states(lake)["anime_features"] != state["anime_features"]
+    assert table_states(lake)["users"] == state["users"]
 
 
 def test_a_file_is_current_until_what_it_was_made_from_changes(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
