@@ -11,7 +11,14 @@ import polars as pl
 
 from malsugoi_assets.files import values
 from malsugoi_assets.files.errors import FilesError
-from malsugoi_assets.files.shapes import AIRED, CATALOGUE_FIELDS, CATALOGUE_SHAPES, shape_of
+from malsugoi_assets.files.shapes import (
+    AIRED,
+    CATALOGUE_FIELDS,
+    CATALOGUE_SHAPES,
+    describes_itself,
+    is_of_users,
+    shape_of,
+)
 from malsugoi_assets.files.tables import Table, read_table
 from malsugoi_assets.files.titles import title_ids
 
@@ -50,9 +57,13 @@ def read_catalogue(path: Path, crosswalk: pl.DataFrame) -> tuple[pl.DataFrame, d
     """(rows with the columns of `FEATURES`, one an anime_id, sorted; counts).
 
     A row without an id gets that of its title in `crosswalk`, else one made from the title. Of several rows with
-    one id the last wins. Columns that the file lacks are NULL.
+    one id the last wins. Columns that the file lacks are NULL. A file of users is a `FilesError`: the ids of
+    people would pass for those of titles.
     """
-    return features_of(read_table(path), crosswalk)
+    table = read_table(path)
+    if is_of_users(table.frame.columns) and not describes_itself(table.frame.columns):
+        raise FilesError(path, "describes users, not titles; a catalogue is needed here", line=1)
+    return features_of(table, crosswalk)
 
 
 def features_of(table: Table, crosswalk: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
@@ -187,6 +198,9 @@ def _column(table: Table, name: str) -> pl.Series:
         return values.minutes(table, column)
     if name in LEAST:
         return values.counts(table, column, LEAST[name])
+    if name == "season":
+        # 2023 writes 'spring 1998' where the site has 'Spring 1998'.
+        return values.known_text(table, column).str.to_titlecase()
     if name in ("title", "title_english", "title_japanese"):
         return values.names(table, column, unknown=name != "title")
     return values.known_text(table, column)

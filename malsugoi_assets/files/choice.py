@@ -77,7 +77,9 @@ def choose(folder: Path) -> Chosen:
     if not catalogues and not itself:
         raise broken[0] if broken else FilesError(folder, NO_CATALOGUE)
     _of_one_origin(folder, [*lists, *catalogues])
-    chosen = max(lists if catalogues else itself, key=lambda found: found.fullness)
+    # Beside a catalogue, lists that were joined with one are another dump's: 2023's folder has 2018's so.
+    of_the_dump = [found for found in lists if found not in itself] or lists
+    chosen = max(of_the_dump if catalogues else itself, key=lambda found: found.fullness)
     catalogue = max(catalogues, key=lambda found: found.fullness) if catalogues else None
     used = {chosen.path, catalogue.path if catalogue else chosen.path}
     others = [path.name for path in every - used]

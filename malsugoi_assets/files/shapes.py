@@ -98,15 +98,20 @@ def fields_of(names: Sequence[str], fields: dict[str, tuple[str, ...]]) -> dict[
     return {field: place for field, place in found.items() if place is not None}
 
 
+def is_of_users(names: Sequence[str]) -> bool:
+    """Whether a file with these columns names users."""
+    return bool(set(fields_of(names, LIST_FIELDS)) & {"username", "user_id"})
+
+
 def is_lists(names: Sequence[str]) -> bool:
     """Whether a file with these columns holds users' list rows."""
     found = set(fields_of(names, LIST_FIELDS))
-    return "score" in found and bool(found & {"username", "user_id"}) and bool(found & {"anime_id", "title"})
+    return "score" in found and is_of_users(names) and bool(found & {"anime_id", "title"})
 
 
 def is_catalogue(names: Sequence[str]) -> bool:
     """Whether a file with these columns describes titles: more than an id and a name, and no user."""
-    if set(fields_of(names, LIST_FIELDS)) & {"username", "user_id"}:
+    if is_of_users(names):
         return False
     found = set(fields_of(names, CATALOGUE_FIELDS))
     return bool(found & {"anime_id", "title"}) and bool(found - {"anime_id", "title", "status"})

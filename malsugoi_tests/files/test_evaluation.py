@@ -47,6 +47,15 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         load_evaluation(tmp_path / "r.csv", [tmp_path / "a.csv"])
 
 
+@pytest.mark.parametrize("users", ["Mal ID,Username,Gender\n1,Xinil,Male\n", "username,user_id,location\nXinil,1,x\n"])
+def test_a_file_of_users_is_no_catalogue(tmp_path: Path, users: str) -> None:
+    """Their ids would pass for those of titles."""
+    (tmp_path / "r.csv").write_text("user_id,anime_id,score\nu,1,5\n")
+    (tmp_path / "users.csv").write_text(users)
+    with pytest.raises(FilesError, match=r"users\.csv, line 1: describes users, not titles"):
+        load_evaluation(tmp_path / "r.csv", [tmp_path / "users.csv"])
+
+
 def test_the_originals_titles_meet_their_catalogue_rows_through_the_crosswalks() -> None:
     folder = shared_path("malsugoi")
     data = load_evaluation(folder / "anime_info.csv", [folder / "anime_data.csv"])

@@ -139,7 +139,7 @@ def test_the_dump_of_2023_by_score(tmp_path: Path) -> None:
     assert found.report["left_alone"] == ["user-filtered.csv"]
     bebop, odd = found.catalogue.rows(named=True)
     assert (bebop["scored_by"], bebop["ranked"], bebop["episodes"]) == (914193, 41, 26)
-    assert bebop["episode_minutes"] == 24
+    assert (bebop["episode_minutes"], bebop["season"]) == (24, "Spring 1998")
     assert (odd["title_english"], odd["score"], odd["aired_from"]) == (None, None, None)
 
 
@@ -153,6 +153,14 @@ def test_lists_that_carry_their_catalogue_need_no_other_file(tmp_path: Path) -> 
     assert (chobits["title"], chobits["score"], chobits["ranked"], chobits["genres"]) == (
         "Chobits", 7.53, 1546, ["Comedy"],
     )  # fmt: skip
+
+
+def test_beside_a_catalogue_lists_of_their_own_dump_come_before_joined_ones(tmp_path: Path) -> None:
+    """2023's folder also has a file of older lists joined with an older catalogue, which is the largest."""
+    dump = {"anime-dataset-2023": NEW_ANIME, "users-score-2023": NEW_SCORES, "final_animedataset": FINAL}
+    found, _ = read(write(tmp_path / "f", **dump))
+    assert found.report["lists_read_from"] == "users-score-2023.csv (2023, users-score)"
+    assert found.report["left_alone"] == ["final_animedataset.csv"]
 
 
 def test_names_of_files_do_not_matter(tmp_path: Path) -> None:
