@@ -183,11 +183,11 @@ def results_table(results: list[Result]) -> Table:
     n = max((r.n for r in shown), default=0)
     title = f"{results[0].protocol}, {headline} (n = {n}; 95 % intervals over users)" if results else None
     # Narrow on purpose: seven figures of a ranking fit into 80 columns with no name cut off.
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     table.add_column("model", no_wrap=True, min_width=max((len(r.model) for r in shown), default=5))
     for metric in metrics:
         table.add_column(metric.replace("@", "\n@"), justify="right", min_width=11 if metric == metrics[0] else 6)
-    table.add_column("seconds", justify="right")
+    table.add_column("sec.", justify="right")
     own = {(r.model, r.metric): r for r in shown}
     sign = 1 if metrics[:1] == ["mse"] else -1
     order = sorted(

@@ -53,21 +53,20 @@ LEAST = {"episodes": 1, "ranked": 1, "popularity": 1, "scored_by": 0, "members":
 RELATIONS = {"anime_id": pl.Int32, "relation": pl.String, "related_kind": pl.String, "related_id": pl.Int32}
 
 
-def read_catalogue(path: Path, crosswalk: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
-    """(rows with the columns of `FEATURES`, one an anime_id, sorted; counts).
-
-    A row without an id gets that of its title in `crosswalk`, else one made from the title. Of several rows with
-    one id the last wins. Columns that the file lacks are NULL. A file of users is a `FilesError`: the ids of
-    people would pass for those of titles.
-    """
+def catalogue_table(path: Path) -> Table:
+    """The file as it stands. A file of users is a `FilesError`: the ids of people would pass for those of titles."""
     table = read_table(path)
     if is_of_users(table.frame.columns) and not describes_itself(table.frame.columns):
         raise FilesError(path, "describes users, not titles; a catalogue is needed here", line=1)
-    return features_of(table, crosswalk)
+    return table
 
 
 def features_of(table: Table, crosswalk: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
-    """As `read_catalogue`, of a table that was read."""
+    """(rows with the columns of `FEATURES`, one an anime_id, sorted; counts).
+
+    A row without an id gets that of its title in `crosswalk`, else one made from the title. Of several rows with
+    one id the last wins. Columns that the file lacks are NULL.
+    """
     path = table.path
     frame = pl.DataFrame({name: _column(table, name) for name in FEATURES if name != "anime_id"})
     own_id = table.first(*CATALOGUE_FIELDS["anime_id"])

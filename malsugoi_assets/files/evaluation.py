@@ -9,10 +9,19 @@ from pathlib import Path
 
 import polars as pl
 
-from malsugoi_assets.files.catalogue import FEATURES, merge_catalogues, read_catalogue, read_relations, resolve
+from malsugoi_assets.files.catalogue import (
+    FEATURES,
+    catalogue_table,
+    features_of,
+    merge_catalogues,
+    read_relations,
+    related,
+    resolve,
+)
 from malsugoi_assets.files.errors import FilesError
 from malsugoi_assets.files.folder import with_own_titles
 from malsugoi_assets.files.list_rows import connect, write_rows
+from malsugoi_assets.files.tables import Table, check_table
 from malsugoi_assets.files.titles import crosswalks
 
 
@@ -35,15 +44,14 @@ class EvaluationData:
 def load_evaluation(ratings: Path, anime: Sequence[Path], relations: Path | None = None) -> EvaluationData:
     """Read one ratings file, one or more catalogues (merged by id, the first that knows a field wins) and relations.
 
-    Crosswalks beside the ratings or a catalogue join titles. Raises `FilesError`.
+    Where no relations are given, those count that a catalogue holds within itself. Crosswalks beside the ratings or a catalogue join titles. Raises `FilesError`.
     """
-    if not ratings.is_file():
-        raise FilesError(ratings, "there is no such file")
+    check_table(ratings)
     if not anime:
         raise FilesError(ratings, "at least one catalogue is needed beside it")
     for_lists, for_catalogue = crosswalks([ratings.parent, *(path.parent for path in anime)])
-    catalogues = [read_catalogue(path, for_catalogue)[0] for path in anime]
-    merged = merge_catalogues(catalogues)
+    catalogues = [catalogue_table(path) for path in anime]
+    merged = merge_catalogues([features_of(table, for_catalogue)[0] for table in catalogues])
     listed, counts = _every_row(ratings, with_own_titles(for_lists, merged))
     keys = listed.select("key", "anime_id", "title").unique("key", keep="last").sort("key")
     items = keys.join(merged, on="anime_id", how="left", suffix="_known", maintain_order="left")
@@ -57,7 +65,7 @@ def load_evaluation(ratings: Path, anime: Sequence[Path], relations: Path | None
     )
     numbered = keys.select("key").with_row_index("item").cast({"item": pl.Int32})
     frame = listed.join(numbered, on="key", how="left", maintain_order="left")
-    known, left = read_relations(relations)
+    known, left = read_relations(relations) if relations else _related(catalogues)
     report = {
         **counts,
         "titles": items.height,
@@ -70,6 +78,11 @@ def load_evaluation(ratings: Path, anime: Sequence[Path], relations: Path | None
         known,
         report,
     )
+
+
+def _related(catalogues: Sequence[Table]) -> tuple[pl.DataFrame, int]:
+    found = [related(table) for table in catalogues]
+    return pl.concat([frame for frame, _ in found]).unique(maintain_order=True), sum(left for _, left in found)
 
 
 def _every_row(path: Path, crosswalk: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:

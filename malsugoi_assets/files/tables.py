@@ -62,7 +62,7 @@ def find_table(folder: Path, stem: str) -> Path | None:
 def check_table(path: Path) -> None:
     """Raise `FilesError` where there is no such file, or one of a kind that is not read."""
     if not path.is_file():
-        raise FilesError(path, "there is no such file")
+        raise FilesError(path, "is a folder; a file is needed here" if path.is_dir() else "there is no such file")
     if not path.name.endswith(ENDINGS):
         raise FilesError(path, f"is of an unknown kind; known are {', '.join(ENDINGS)}")
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
-from malsugoi_assets.app.evaluate import evaluate
+from malsugoi_assets.app.evaluate import evaluate, results_table
 from malsugoi_assets.evaluation import registry
+from malsugoi_assets.evaluation.results import Result as ModelResult
 from malsugoi_tests.support.shared import shared_path
 
 METRICS = {
@@ -70,6 +73,21 @@ def test_progress_says_who_is_at_work_and_who_was_left_out(folder: Path) -> None
     steps = [f"bias, fold {fold} of 5" for fold in range(1, 6)]
     assert [step for step, what in told if what == " at work"] == steps
     assert [step for step, what in told if what.endswith(" s")] == steps
+
+
+def test_no_name_of_the_widest_table_is_cut_off_in_80_columns() -> None:
+    """`recommendations` has the longest name of what ranks, and a ranking the most figures."""
+    console = Console(width=80, record=True, file=io.StringIO())
+    metrics = ["ndcg@10", "recall@10", "recall@20", "map@10", "novelty@10", "variety@10", "coverage@10"]
+    console.print(
+        results_table(
+            [ModelResult("recommendations", "ranking", "all", m, 0.1234, 0.123, 0.124, 9, 1234.5) for m in metrics]
+        )
+    )
+    shown = console.export_text()
+    assert "…" not in shown
+    for word in ("recommendations", "novelty", "variety", "coverage", "0.123–0.124", "1234.5"):
+        assert word in shown
 
 
 def test_the_same_seed_gives_the_same_figures(folder: Path) -> None:

@@ -45,9 +45,25 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text("user_id,anime_id,score\n")
     with pytest.raises(FilesError, match=r"a\.csv: there is no such file"):
         load_evaluation(tmp_path / "r.csv", [tmp_path / "a.csv"])
+    with pytest.raises(FilesError, match="is a folder; a file is needed here"):
+        load_evaluation(tmp_path, [tmp_path / "a.csv"])
 
 
-@pytest.mark.parametrize("users", ["Mal ID,Username,Gender\n1,Xinil,Male\n", "username,user_id,location\nXinil,1,x\n"])
+def test_relations_within_a_catalogue_count_where_none_are_given(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("user_id,anime_id,score\nu,1,5\n")
+    (tmp_path / "a.csv").write_text(
+        "anime_id,title,related\n1,Bebop,\"{'Sequel': [{'mal_id': 2, 'type': 'anime'}]}\"\n"
+    )
+    (tmp_path / "relations.csv").write_text("anime_id,relation,kind,related_id\n1,Other,anime,3\n")
+    within = load_evaluation(tmp_path / "r.csv", [tmp_path / "a.csv"])
+    given = load_evaluation(tmp_path / "r.csv", [tmp_path / "a.csv"], tmp_path / "relations.csv")
+    assert within.relations.rows() == [(1, "Sequel", "anime", 2)]
+    assert given.relations.rows() == [(1, "Other", "anime", 3)]
+
+
+@pytest.mark.parametrize(
+    "users", ["Mal ID,Username,Gender\n1,Xinil,Male\n", "username,user_id,location\nXinil,1,x\n"]
+)
 def test_a_file_of_users_is_no_catalogue(tmp_path: Path, users: str) -> None:
     """Their ids would pass for those of titles."""
     (tmp_path / "r.csv").write_text("user_id,anime_id,score\nu,1,5\n")

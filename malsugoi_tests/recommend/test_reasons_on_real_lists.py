@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from malsugoi_assets.files.catalogue import read_catalogue, read_relations
+from malsugoi_assets.files.catalogue import catalogue_table, features_of, read_relations
 from malsugoi_assets.files.titles import crosswalks
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.people import counting
@@ -37,7 +37,7 @@ def made() -> Made:
         status=pl.lit(None, dtype=pl.String),
     )
     _, for_catalogue = crosswalks([folder])
-    features = read_catalogue(folder / "anime.parquet", for_catalogue)[0].sort("anime_id")
+    features = features_of(catalogue_table(folder / "anime.parquet"), for_catalogue)[0].sort("anime_id")
     relations, _ = read_relations(folder / "relations.parquet")
     learnt, index = index_ratings(lists)
     items = align_items(index.anime_ids, features, relations)
