@@ -46,6 +46,7 @@ def build_app(settings: Settings, limits: Limits | None = None) -> Starlette:
         data_dir.publisher,
         lambda published: Knowledge(published, settings.root, parts, answers, site),
         Knowledge.make_ready,
+        Knowledge.succeed,
     )
 
     @asynccontextmanager

@@ -10,14 +10,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from malsugoi_assets.mal.list_writing import write_list
 from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.settings import PREFIX, Settings, variable
 from malsugoi_assets.warehouse.data_dir import DataDir
-from malsugoi_assets.warehouse.marks import MarksError
+from malsugoi_assets.warehouse.marks import Mark, MarksError
 from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.problems import Problem
 from malsugoi_assets.web.sessions import Session
@@ -27,7 +27,7 @@ _USERS_MISTAKE = 2
 
 
 def keep(settings: Settings, knowledge: Knowledge, session: Session, name: str) -> None:
-    """Make the list a user of the data dir, with the marks. `Problem` (409, 422, 500) in the command's own words."""
+    """Make the list a user of the data dir, as yet without marks. `Problem` (409, 422, 500) in the command's own words."""
     if not name.isprintable():  # no command takes it; what else is no name it says itself
         raise Problem(
             422, f"{name[:40]!r} cannot be a user's name here.", "Letters, digits, '_', '-' and '.', at most 64."
@@ -42,8 +42,12 @@ def keep(settings: Settings, knowledge: Knowledge, session: Session, name: str) 
     if not entries:
         raise Problem(422, "None of the list's titles has a number of MyAnimeList's, so it cannot be kept.")
     _import(settings, write_list(entries, name), name)
+
+
+def keep_marks(knowledge: Knowledge, marks: Mapping[int, Mark], name: str) -> None:
+    """Keep what the visitor marked for the user that the list has become. `Problem` (500)."""
     try:
-        for anime_id, mark in session.marks.items():
+        for anime_id, mark in marks.items():
             knowledge.marks.put(name, anime_id, mark)
     except (MarksError, OSError) as error:
         raise Problem(500, f"The list is kept, what you marked is not: {error}.") from error

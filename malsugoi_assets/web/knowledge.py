@@ -41,7 +41,7 @@ from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.published import Parts, Published
 from malsugoi_assets.web.ranking_tables import lists_a_title, methods_of, weights_of
 from malsugoi_assets.web.records import Title
-from malsugoi_assets.web.sessions import Lru
+from malsugoi_assets.web.sessions import Answers, Lru
 from malsugoi_assets.web.show import word
 
 T = TypeVar("T")
@@ -81,13 +81,14 @@ class Knowledge:
         self._root = root
         self._parts = parts
         self._site = site
-        self.answers = answers
+        self.answers = Answers(answers)
         self.marks = Marks(root)
         self.like = Lru(_LIKE)
         self.users = Lru(_USERS)
 
-    def make_ready(self) -> None:
-        """Make every part now instead of when it is first asked for, and keep no answer about people who are gone."""
+    def succeed(self, before: Knowledge) -> None:
+        """Be in use instead of `before`, which remembers no more answers; none about people who are gone is left."""
+        before.answers.close()
         known = {key[0].username for key in self.answers.known()}
         there = {
             row["username"]
@@ -97,6 +98,9 @@ class Knowledge:
             )
         }
         self.answers.keep(lambda key: key[0].username in there)
+
+    def make_ready(self) -> None:
+        """Make every part now instead of when it is first asked for."""
         _ = self.titles, self.search, self.words, self.vocabulary, self.related, self.rater, self.starters, self.map
         if (ranker := self.ranker) and self.starters:
             # What is compiled or made when it is first needed is needed here, not by a visitor.

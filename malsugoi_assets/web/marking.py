@@ -52,8 +52,8 @@ def _mark(request: Request, given: dict[str, str]) -> tuple[Person, str]:
             knowledge.marks.put(person.name, int(text), _MARKS[said])
         except (MarksError, LockedError, OSError) as error:
             raise Problem(500, f"The mark could not be kept: {error}.", "Try again.") from error
-    else:
-        request.app.state.sessions.mark(request.cookies[COOKIE], int(text), _MARKS[said])
+    elif not request.app.state.sessions.mark(request.cookies[COOKIE], int(text), _MARKS[said]):
+        raise Problem(409, "Your list is no longer in memory.", "Was it kept meanwhile, or thrown away? Begin anew.")
     return person, _own_address(given.get("back", ""))
 
 

@@ -266,12 +266,15 @@ async def keep(request: Request) -> Response:
     settings: Settings = request.app.state.settings
 
     def work() -> None:
-        keeping.keep(settings, _knowledge(request), session, name)
+        knowledge = _knowledge(request)
+        keeping.keep(settings, knowledge, session, name)
         request.app.state.states.refresh()
+        # From here on nothing can be marked on the list in memory; what another tab did meanwhile is kept with the rest.
+        # The cookie stays: by now another tab may have begun a new list with it, and a token of none means nothing.
+        request.app.state.sessions.forget(token)
+        keeping.keep_marks(knowledge, session.marks, name)
 
     await anyio.to_thread.run_sync(work, limiter=request.app.state.keeping)
-    # The cookie stays: by now another tab may have begun a new list with it, and a token of none means nothing.
-    request.app.state.sessions.forget(token)
     return RedirectResponse(f"/recommendations?{urlencode({'user': name})}", 303)
 
 

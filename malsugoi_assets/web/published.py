@@ -120,11 +120,17 @@ class States(Generic[T]):
     """The state in use. `open_state` makes ready a published file; it is asked for the next one by a thread of its own."""
 
     def __init__(
-        self, publisher: Publisher, open_state: Callable[[Published], T], ready: Callable[[T], None]
+        self,
+        publisher: Publisher,
+        open_state: Callable[[Published], T],
+        ready: Callable[[T], None],
+        succeed: Callable[[T, T], None] = lambda state, before: None,
     ) -> None:
+        """`succeed` is told of each state that came into use after another one."""
         self._publisher = publisher
         self._open_state = open_state
         self._ready = ready
+        self._succeed = succeed
         self._published: Published | None = None
         self._state: T | None = None
         self._lock = threading.Lock()
@@ -162,9 +168,12 @@ class States(Generic[T]):
                 state = self._open_state(published)
             except duckdb.IOException:
                 return  # Published and replaced in between: the next look finds the newer one.
-            if self._state is not None:
+            before = self._state
+            if before is not None:
                 self._ready(state)
             self._published, self._state = published, state
+            if before is not None:
+                self._succeed(state, before)
 
     def watch(self) -> None:
         """Look for a new state every second until `close`."""

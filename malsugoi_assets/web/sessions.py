@@ -45,18 +45,52 @@ class Lru:
         with self._lock:
             self._kept = OrderedDict((key, value) for key, value in self._kept.items() if wanted(key))
 
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What is kept under the key, made where there is nothing."""
+    def get(self, key: Hashable, make: Callable[[], Any], may_keep: Callable[[], bool] = lambda: True) -> Any:
+        """What is kept under the key, made where there is nothing; what is made is kept if it still may be by then."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
         made = make()
         with self._lock:
+            if not may_keep():
+                return made
             self._kept[key] = made
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         return made
+
+
+class Answers(Lru):
+    """What one published state remembers in what all states share: after `close` nothing more.
+
+    A request that began on a state may end after the next one is in use, and be about somebody who is forgotten by then.
+    """
+
+    def __init__(self, shared: Lru) -> None:
+        """`shared`: where all is kept."""
+        self._shared = shared
+        self._closed = False
+
+    def kept(self, key: Hashable) -> Any:
+        """As `Lru.kept`."""
+        return self._shared.kept(key)
+
+    def get(self, key: Hashable, make: Callable[[], Any], may_keep: Callable[[], bool] = lambda: True) -> Any:
+        """As `Lru.get`."""
+        return self._shared.get(key, make, lambda: not self._closed and may_keep())
+
+    def known(self) -> list[Any]:
+        """As `Lru.known`."""
+        return self._shared.known()
+
+    def keep(self, wanted: Callable[[Any], bool]) -> None:
+        """As `Lru.keep`."""
+        self._shared.keep(wanted)
+
+    def close(self) -> None:
+        """Remember nothing from now on."""
+        self._closed = True
 
 
 @dataclass
@@ -106,15 +140,18 @@ class Sessions:
                 self._held.move_to_end(token)
             return session
 
-    def mark(self, token: str, anime_id: int, mark: Mark | None) -> None:
-        """Note what the visitor says of a title, or that it was taken back (None)."""
+    def mark(self, token: str, anime_id: int, mark: Mark | None) -> bool:
+        """Note what the visitor says of a title, or that it was taken back (None); whether the list was there still."""
         with self._lock:
-            if (session := self._held.get(token)) is not None:
-                others = {i: m for i, m in session.marks.items() if i != anime_id}
-                if "seen" in (mark, session.marks.get(anime_id)):
-                    # Another list, of which nothing is known yet; what is remembered of the last one is large.
-                    session.answers = Lru(_ANSWERS)
-                session.marks = others if mark is None else {**others, anime_id: mark}
+            session = self._held.get(token)
+            if session is None:
+                return False
+            others = {i: m for i, m in session.marks.items() if i != anime_id}
+            if "seen" in (mark, session.marks.get(anime_id)):
+                # Another list, of which nothing is known yet; what is remembered of the last one is large.
+                session.answers = Lru(_ANSWERS)
+            session.marks = others if mark is None else {**others, anime_id: mark}
+            return True
 
     def forget(self, token: str | None) -> None:
         """Throw a list away at once."""

@@ -86,6 +86,28 @@ def test_a_list_begun_in_another_tab_meanwhile_is_not_lost(
     assert f"{len(LIKES) + 1} titles" in words(visiting.get("/profile"))
 
 
+def test_what_is_marked_in_another_tab_until_the_page_is_there_is_kept_too(
+    visiting: TestClient, root: Path, commands: list[tuple[list[str], bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was marked while the next state was made ready went down with the list in memory."""
+    send(visiting, export(LIKES))
+    visiting.post("/mark", data={"anime_id": "110", "mark": "not interested"}, headers=OWN)
+    states = visiting.app.state.states  # type: ignore[attr-defined]
+    real, codes = states.refresh, list[int]()
+
+    def refresh() -> None:
+        for anime_id, mark in (("110", "neither"), ("113", "seen")):
+            codes.append(visiting.post("/mark", data={"anime_id": anime_id, "mark": mark}, headers=OWN).status_code)
+        real()
+
+    monkeypatch.setattr(states, "refresh", refresh)
+    visiting.post("/keep", data={"name": "visitor"}, headers=OWN, follow_redirects=False)
+    monkeypatch.undo()
+    assert codes == [200, 200]
+    assert Marks(root).of("visitor") == {113: "seen"}
+    assert visiting.post("/mark", data={"anime_id": "110", "mark": "seen"}, headers=OWN).status_code == 409
+
+
 @pytest.mark.parametrize("name", [USER, USER.upper()])
 def test_nobody_elses_name_is_taken(visiting: TestClient, name: str, commands: list[tuple[list[str], bytes]]) -> None:
     send(visiting, export(LIKES))

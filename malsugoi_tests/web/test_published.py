@@ -13,6 +13,8 @@ import pytest
 
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_assets.web.limits import Limits
+from malsugoi_assets.web.people import find_user
 from malsugoi_assets.web.published import Parts, Published, States
 from malsugoi_tests.warehouse.frames import write_lists
 from malsugoi_tests.web.world import ADDRESS, BATCH, LIKES, USER, browsing, export, lists, publish, send
@@ -181,6 +183,25 @@ def test_what_is_remembered_of_a_user_lasts_until_the_list_changes_or_the_user_i
         states.refresh()
         assert USER not in {key[0].username for key in states.current().answers.known()}
         assert client.get(f"/recommendations?user={USER}").status_code == 404
+
+
+def test_what_an_old_state_finds_out_of_somebody_who_is_forgotten_by_then_is_not_remembered(own_world: Path) -> None:
+    """A request that had begun before `malsugoi forget` left its answer in memory until the state after the next."""
+    with browsing(own_world) as client:
+        states = client.app.state.states  # type: ignore[attr-defined]
+        old = states.current()
+        asking = find_user(old, USER, Limits())
+
+        def forgotten_meanwhile() -> str:
+            data_dir = DataDir(own_world)
+            write_lists(data_dir, BATCH, {name: mine for name, mine in lists().items() if name != USER})
+            data_dir.publisher.publish()
+            states.refresh()
+            return "an answer"
+
+        assert asking.answers.get((asking.key, "what"), forgotten_meanwhile) == "an answer"
+        assert states.current() is not old
+        assert old.answers.known() == states.current().answers.known() == []
 
 
 def test_tables_that_stayed_the_same_are_not_looked_at_again(own_world: Path) -> None:
