@@ -89,10 +89,13 @@ def read(model: type[BaseModel], pairs: Pairs) -> BaseModel:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
+        first, *place = error.errors()[0]["loc"]
+        name = str(first)
+        fault = given[name][place[0]] if place and isinstance(place[0], int) else given[name]
         raise Problem(
-            400, f"{label_of(model, name)} ({name}): {first['msg']}.", "Change it and try again."
+            400,
+            f"{label_of(model, name)} ({name}) can't be “{fault}”: it takes {_takes(model.model_fields[name])}.",
+            "Change it and try again.",
         ) from error
 
 
@@ -129,9 +132,31 @@ def _control(
     if _is_many(info.annotation):
         known = _options(next(iter(get_args(annotation)), str)) or words
         if 0 < len(known) <= _FEW:
-            return Control(name, label, told, "some", "", known, tuple(str(word) for word in value))
+            spelt = {option.casefold(): option for option in known}
+            chosen = tuple(spelt.get(str(word).casefold(), str(word)) for word in value)
+            return Control(name, label, told, "some", "", known, chosen)
         return Control(name, label, told, "words", _text(value), known)
     return Control(name, label, told, "text", _text(value)) if annotation is str else None
+
+
+def _takes(info: FieldInfo) -> str:
+    """What may be typed for a field, in words."""
+    annotation = _without_none(info.annotation)
+    inner = next(iter(get_args(annotation)), str) if _is_many(annotation) else annotation
+    if inner is bool:
+        return "true or false"
+    if options := _options(inner):
+        return f"{', '.join(options[:-1])} or {options[-1]}" if len(options) > 1 else options[0]
+    words = {int: "a whole number", float: "a number"}.get(inner, "words")
+    return " ".join([words, *(_bound_in_words(bound) for bound in info.metadata)]).strip()
+
+
+def _bound_in_words(bound: object) -> str:
+    for kind, word in ((Ge, "from"), (Gt, "above"), (Le, "to"), (Lt, "below")):
+        if isinstance(bound, kind):
+            value = float(str(getattr(bound, kind.__name__.lower())))
+            return f"{word} {value:.0f}" if value.is_integer() else f"{word} {value:g}"
+    return ""
 
 
 def _bounds(info: FieldInfo) -> tuple[float | None, float | None]:

@@ -46,7 +46,7 @@ def _models_key(knowledge: Knowledge, person: Person) -> tuple[Hashable, ...]:
 def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings) -> Recommendations:
     usual = settings == RecommendationSettings(length=settings.length) and not person.marks
     rows = _published(knowledge, person, settings.length) if person.stored and usual else []
-    ranked_by = "the published list"
+    ranked_by = "the last run, which stored this list"
     recommender = _recommender(knowledge, person)
     if not rows:
         if recommender is None or knowledge.ranker is None:

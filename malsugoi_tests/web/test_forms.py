@@ -72,6 +72,35 @@ def test_a_checkbox_that_was_taken_off_is_off_and_what_is_left_empty_is_usual() 
     assert read(Wishes, [("year", ""), ("genres", " "), ("length", "")]) == Wishes()
 
 
+def test_an_option_is_chosen_however_an_address_spells_it() -> None:
+    """`types=tv` did what it says, and left the box for TV empty."""
+    found = controls(Wishes(genres=("DRAMA", "else")), {"genres": ["Drama", "Comedy"]})
+    [shown] = [control for control in found if control.name == "genres"]
+    assert shown.chosen == ("Drama", "else")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        (
+            "first_year",
+            "1800",
+            "From the year (first_year) can't be “1800”: it takes a whole number from 1900 to 2200.",
+        ),
+        ("first_year", "99999999999999999999", "it takes a whole number from 1900 to 2200."),
+        ("gems", "nan", "Well known or hidden gems (gems) can't be “nan”: it takes a number from -1 to 1."),
+        ("most_hours", "-inf", "it takes a number above 0 to 100000."),
+        ("adult", "perhaps", "Hentai too (adult) can't be “perhaps”: it takes true or false."),
+        ("states", "airing,gone", "Airing (states) can't be “gone”: it takes finished, airing or upcoming."),
+    ],
+)
+def test_what_a_setting_takes_is_told_in_a_sentence_for_people(name: str, value: str, sentence: str) -> None:
+    """Pydantic's own words stood there: "Input should be a finite number"."""
+    with pytest.raises(Problem) as told:
+        read(RecommendationSettings, [(name, value)])
+    assert told.value.sentence.endswith(sentence)
+
+
 @pytest.mark.parametrize(
     "pairs",
     [[("length", "0")], [("length", "x")], [("order", "worst")], [("nonsense", "1")], [("genres", "x" * 101)]],

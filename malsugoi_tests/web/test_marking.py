@@ -62,7 +62,7 @@ def test_marks_go_with_the_list_and_stay_while_more_is_rated(visiting: TestClien
 def test_a_users_marks_last_and_the_list_is_made_anew_by_them(visiting: TestClient, root: Path) -> None:
     page = visiting.get(f"/recommendations?user={USER}")
     before = shown(page)
-    assert "ranked by the published list" in words(page)
+    assert "ranked by the last run, which stored this list" in words(page)
     page = press(visiting, first_form(page), "not interested")
     assert Marks(root).of(USER) == {before[0]: "not interested"}
     assert str(page.url).endswith(f"?user={USER}#rank-1")  # type: ignore[attr-defined]

@@ -104,7 +104,7 @@ def test_from_an_export_to_recommendations_and_a_title_page(client: TestClient) 
 def test_a_users_page_is_the_published_list(client: TestClient) -> None:
     page = client.get(f"/person?name={USER.upper()}")
     assert page.url.path == "/recommendations"
-    assert "ranked by the published list" in words(page)
+    assert "ranked by the last run, which stored this list" in words(page)
     cards = len(tree(page).xpath("//li[@class='card']"))
     changed = client.get(f"/recommendations?user={USER}&per_franchise=2&length=5")
     assert "ranked by the weights of ease" in words(changed)
@@ -225,8 +225,8 @@ def test_titles_and_names_that_mean_harm_are_text(client: TestClient) -> None:
         ("/person?name=user0", 404, "Did you mean user0"),
         ("/person?name=hidden", 409, "the list of hidden is private"),
         ("/recommendations?user=" + "x" * 201, 400, "No name has more than 200 characters"),
-        (f"/recommendations?user={USER}&length=0", 400, "How many titles (length): "),
-        (f"/recommendations?user={USER}&length=9999999", 400, "How many titles (length): "),
+        (f"/recommendations?user={USER}&length=0", 400, "How many titles (length) can't be"),
+        (f"/recommendations?user={USER}&length=9999999", 400, "How many titles (length) can't be"),
         (f"/recommendations?user={USER}&nonsense=1", 400, "There is no setting"),
         ("/title/424242", 404, "no such title"),
         ("/title/12345678901", 404, "no such title"),
