@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +59,15 @@ class Allowed:
         return found + [RELAXING[name] for name, mask in self.relaxing.items() if not mask[place]]
 
 
+@dataclass(frozen=True)
+class Between:
+    """Passes titles whose number (a name in `_numbers`) lies within both bounds, or is not known."""
+
+    number: str
+    least: float = -np.inf
+    most: float = np.inf
+
+
 class Masks:
     """Masks over a catalogue's titles by the rules they stand for; the last ones are kept, since settings share most rules.
 
@@ -67,29 +78,69 @@ class Masks:
         """`features`: columns of `anime_features`, whose unknown values pass every rule."""
         self.frame = features.sort("anime_id")
         self._kept: OrderedDict[bytes, Mask] = OrderedDict()
-        self._rules: OrderedDict[tuple[object, ...], dict[str, Mask]] = OrderedDict()
+        self._rules: OrderedDict[tuple[object, ...], tuple[dict[str, Mask], Mask]] = OrderedDict()
 
-    def of(self, passes: dict[str, pl.Expr]) -> dict[str, Mask]:
+    def of(self, passes: Mapping[str, pl.Expr | Between]) -> dict[str, Mask]:
         """Of each rule, given by what passes it, the mask."""
-        keys = {name: rule.meta.serialize() for name, rule in passes.items()}
+        # Bounds are read off at once; they may be any number, so none is kept.
+        found = {name: self._between(rule) for name, rule in passes.items() if isinstance(rule, Between)}
+        worded = {name: rule for name, rule in passes.items() if isinstance(rule, pl.Expr)}
+        keys = {name: rule.meta.serialize() for name, rule in worded.items()}
         kept = {key: mask for key in keys.values() if (mask := self._kept.get(key)) is not None}
-        new = {name: rule for name, rule in passes.items() if keys[name] not in kept}
+        new = {name: rule for name, rule in worded.items() if keys[name] not in kept}
         if new:
-            found = self.frame.select(rule.fill_null(True).alias(name) for name, rule in new.items())
-            kept |= {keys[name]: found[name].to_numpy().astype(np.bool_) for name in new}
+            made = self.frame.select(rule.fill_null(True).alias(name) for name, rule in new.items())
+            kept |= {keys[name]: made[name].to_numpy().astype(np.bool_) for name in new}
             self._kept.update((keys[name], kept[keys[name]]) for name in new)
             while len(self._kept) > _KEPT_MASKS:
                 self._kept.popitem(last=False)
-        return {name: kept[key] for name, key in keys.items()}
+        return found | {name: kept[key] for name, key in keys.items()}
 
-    def rules(self, settings: RecommendationSettings, recaps: frozenset[int]) -> dict[str, Mask]:
-        """What holds for good, by `allowed`'s arguments: few settings change it."""
+    def rules(self, settings: RecommendationSettings, recaps: frozenset[int]) -> tuple[dict[str, Mask], Mask]:
+        """What holds for good, by `allowed`'s arguments, and all of it together: few settings change it."""
         key = (recaps, *(getattr(settings, name) for name in _RULING))
         if (found := self._rules.get(key)) is None:
-            found = self._rules[key] = self.of(_rules(self.frame, settings, recaps))
+            rules = self.of(_rules(self.frame, settings, recaps))
+            found = self._rules[key] = rules, _all_of(self.frame.height, rules.values())
             while len(self._rules) > _KEPT_MASKS:
                 self._rules.popitem(last=False)
-        return dict(found)
+        return found
+
+    def without(self, barred: frozenset[int]) -> Mask:
+        """The titles that are not `barred`."""
+        found: Mask = ~np.isin(self._ids, np.fromiter(barred, np.int64, len(barred)))
+        return found
+
+    def _between(self, bounds: Between) -> Mask:
+        number = self._numbers[bounds.number]
+        found: Mask = (number >= bounds.least) & (number <= bounds.most)
+        return found | np.isnan(number)
+
+    @cached_property
+    def _ids(self) -> npt.NDArray[np.int64]:
+        return self.frame["anime_id"].to_numpy().astype(np.int64)
+
+    @cached_property
+    def _numbers(self) -> dict[str, npt.NDArray[np.float64]]:
+        """What filters with bounds go by, NaN where it is not known."""
+        minutes = _number(self.frame, "episode_minutes")
+        numbers = {
+            "members": _number(self.frame, "members"),
+            "episodes": _number(self.frame, "episodes"),
+            "minutes": minutes,
+            "hours": minutes * _number(self.frame, "episodes") / 60,
+            "score": _number(self.frame, "score"),
+            "year": pl.col("aired_from").dt.year() if "aired_from" in self.frame.columns else _number(self.frame, ""),
+        }
+        made = self.frame.select(
+            n.cast(pl.Float64).fill_null(float("nan")).alias(name) for name, n in numbers.items()
+        )
+        return {name: made[name].to_numpy() for name in numbers}
+
+
+def _all_of(size: int, masks: Iterable[Mask]) -> Mask:
+    found: Mask = np.logical_and.reduce([np.ones(size, np.bool_), *masks])
+    return found
 
 
 def allowed(
@@ -102,14 +153,14 @@ def allowed(
 
     `recaps`: titles that only repeat others; `barred`: titles that somebody said not to want.
     """
-    frame = masks.frame
-    rules = masks.rules(settings, recaps)
+    size = masks.frame.height
+    rules, always = masks.rules(settings, recaps)
     if barred:
-        rules |= masks.of({"you said that it does not interest you": ~pl.col("anime_id").is_in(sorted(barred))})
-    wanted = masks.of(_filters(frame, settings))
+        left = masks.without(barred)
+        rules, always = rules | {"you said that it does not interest you": left}, always & left
+    wanted = masks.of(_filters(masks.frame, settings))
     relaxing = {name: wanted[name] for name in RELAXING if name in wanted}
-    always = np.logical_and.reduce([np.ones(frame.height, np.bool_), *rules.values()])
-    return Allowed(rules, relaxing, always, np.logical_and.reduce([always, *relaxing.values()]))
+    return Allowed(rules, relaxing, always, _all_of(size, [always, *relaxing.values()]))
 
 
 def _rules(frame: pl.DataFrame, settings: RecommendationSettings, recaps: frozenset[int]) -> dict[str, pl.Expr]:
@@ -152,38 +203,35 @@ def _is_known(frame: pl.DataFrame) -> pl.Expr | None:
     return more | (pl.col("anime_id") < 0) if frame.select(more.mean()).item() > _MOST else None
 
 
-def _filters(frame: pl.DataFrame, settings: RecommendationSettings) -> dict[str, pl.Expr]:
+def _filters(frame: pl.DataFrame, settings: RecommendationSettings) -> dict[str, pl.Expr | Between]:
     """The filters that were asked for."""
-    found: dict[str, pl.Expr] = {}
+    found: dict[str, pl.Expr | Between] = {}
     if settings.least_members:
-        found["least_members"] = pl.col("members") >= settings.least_members
+        found["least_members"] = Between("members", settings.least_members)
     if settings.least_episodes:
-        found["least_episodes"] = pl.col("episodes") >= settings.least_episodes
+        found["least_episodes"] = Between("episodes", settings.least_episodes)
     if settings.most_episodes is not None:
-        found["most_episodes"] = pl.col("episodes") <= settings.most_episodes
-    minutes = _number(frame, "episode_minutes")
+        found["most_episodes"] = Between("episodes", most=settings.most_episodes)
     if settings.least_minutes or settings.most_minutes is not None:
-        found["minutes"] = _between(minutes, settings.least_minutes, settings.most_minutes)
+        found["minutes"] = _between("minutes", settings.least_minutes, settings.most_minutes)
     if settings.least_hours or settings.most_hours is not None:
-        hours = minutes * pl.col("episodes") / 60
-        found["hours"] = _between(hours, settings.least_hours, settings.most_hours)
+        found["hours"] = _between("hours", settings.least_hours, settings.most_hours)
     if settings.least_score is not None:
-        found["least_score"] = pl.col("score") >= settings.least_score
+        found["least_score"] = Between("score", settings.least_score)
     if settings.first_year is not None or settings.last_year is not None:
-        year = pl.col("aired_from").dt.year()
-        found["years"] = year.is_between(settings.first_year or 0, settings.last_year or 9_999)
+        found["years"] = _between("year", settings.first_year or 0, settings.last_year)
     if settings.genres:
         found["genres"] = pl.all_horizontal(_has_any(frame, (genre,)) for genre in settings.genres)
     return found
 
 
+def _between(number: str, least: float, most: float | None) -> Between:
+    return Between(number, least, np.inf if most is None else most)
+
+
 def _number(frame: pl.DataFrame, column: str) -> pl.Expr:
     """The column; unknown for all in a catalogue without it."""
     return pl.col(column) if column in frame.columns else pl.repeat(None, pl.len(), dtype=pl.Float64)
-
-
-def _between(number: pl.Expr, least: float, most: float | None) -> pl.Expr:
-    return number.is_between(least, float("inf") if most is None else most)
 
 
 def _has_any(frame: pl.DataFrame, genres: tuple[str, ...]) -> pl.Expr:

@@ -26,6 +26,8 @@ KEPT_LISTS = 48
 _FORESEEN = 100
 """How many of a list's best titles are scored with those asked for: other settings mostly ask for some of them."""
 _KEPT_SCORERS = 2
+_KEPT_REASONS = 64
+"""Lists of titles whose reasons are kept: most settings come to titles that others came to."""
 
 
 class OneListsScorer(OrderScorer):
@@ -37,6 +39,7 @@ class OneListsScorer(OrderScorer):
         self._items = np.empty(0, dtype=np.int64)
         self._lock = threading.Lock()
         self._tried: dict[Hashable, list[tuple[Trial, Matrix | None]]] = {}
+        self._said: OrderedDict[Hashable, list[list[list[Reason]]]] = OrderedDict()
         self.without: OrderedDict[int, FloatArray] = OrderedDict()
         """Scores float32 (n_items,), true for the titles `_items`, by the place of the entry that is missing; `WHOLE`: of the whole list."""
 
@@ -47,9 +50,18 @@ class OneListsScorer(OrderScorer):
             self._whole = {key: super().scores(usernames)}
         return self._whole[key]
 
+    def _entries(self, asked: Sequence[Asked], most: int, sign: int) -> list[list[list[Reason]]]:
+        """As the scorer of many lists."""
+        key = (_key_of(asked), most, sign)
+        if (found := self._said.get(key)) is None:
+            found = self._said[key] = super()._entries(asked, most, sign)
+            while len(self._said) > _KEPT_REASONS:
+                self._said.popitem(last=False)
+        return found
+
     def tried(self, asked: Sequence[Asked], most: int) -> Iterator[tuple[Trial, Matrix | None]]:
         """As the scorer of many lists; the last is kept, since reasons and objections come of the same."""
-        key = (tuple((name, tuple(places)) for name, places in asked), most)
+        key = (_key_of(asked), most)
         if (found := self._tried.get(key)) is None:
             found = list(super().tried(asked, most))
             self._tried = {key: found}
@@ -80,6 +92,10 @@ class OneListsScorer(OrderScorer):
         """The titles that the whole list speaks for most, where it was scored."""
         order = self._ranker.in_catalogue
         return [order[np.argsort(-s[0, self._ranker.place], kind="stable")[:_FORESEEN]] for s in self._whole.values()]
+
+
+def _key_of(asked: Sequence[Asked]) -> Hashable:
+    return tuple((name, tuple(places)) for name, places in asked)
 
 
 class OneListsRecommender(Recommender):

@@ -25,9 +25,9 @@ _FEW = 12
 _MANY = (tuple, list, set, frozenset)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Control:
-    """One field of a form: `kind` is check, number, dial, choice, some (of the options), words or text.
+    """One field of a form: `kind` is check, number, dial, choice, some (of the options), words or text. Equal is what is the same.
 
     `value` as it stands in the control; `chosen`: the options that are; `usual`: whether that is the default; `options` of
     a dial: what its two ends mean.
@@ -46,21 +46,28 @@ class Control:
     step: str = "any"
 
 
-def controls(settings: BaseModel, words: Mapping[str, Sequence[str]] | None = None) -> list[Control]:
-    """The controls for a model's fields, showing what `settings` has; fields of no known type are left out.
+class Form:
+    """The controls for a model's fields; those of the defaults are made once, and each stays the same object."""
 
-    `words`: what may be named in fields of words, where that is known; a few are offered as boxes to tick.
-    """
-    model, usual = type(settings), type(settings)()
-    made = (
-        _control(model, name, info, getattr(settings, name), tuple((words or {}).get(name, ())))
-        for name, info in model.model_fields.items()
-    )
-    return [
-        replace(control, usual=getattr(settings, control.name) == getattr(usual, control.name))
-        for control in made
-        if control is not None
-    ]
+    def __init__(self, model: type[BaseModel], words: Mapping[str, Sequence[str]] | None = None) -> None:
+        """`words`: what may be named in fields of words, where that is known; a few are offered as boxes to tick."""
+        self._model = model
+        self._words = {name: tuple(some) for name, some in (words or {}).items()}
+        self._defaults = {name: getattr(model(), name) for name in model.model_fields}
+        made = ((name, self._control(name, value)) for name, value in self._defaults.items())
+        self._usual = {name: control for name, control in made if control is not None}
+
+    def controls(self, settings: BaseModel) -> dict[str, Control]:
+        """The controls by the fields' names, showing what `settings` has; fields of no known type are left out."""
+        shown = dict(self._usual)
+        for name, default in self._defaults.items():
+            value = getattr(settings, name)
+            if value != default and (control := self._control(name, value)) is not None:
+                shown[name] = replace(control, usual=False)
+        return shown
+
+    def _control(self, name: str, value: Any) -> Control | None:
+        return _control(self._model, name, self._model.model_fields[name], value, self._words.get(name, ()))
 
 
 def read(model: type[BaseModel], pairs: Pairs) -> BaseModel:

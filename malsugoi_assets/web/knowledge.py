@@ -38,6 +38,7 @@ from malsugoi_assets.recommend.weights import WeightsError
 from malsugoi_assets.warehouse.marks import Marks
 from malsugoi_assets.warehouse.registered import ForeignFileError, registered_file
 from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_assets.web.forms import Form
 from malsugoi_assets.web.published import Parts, Published
 from malsugoi_assets.web.ranking_tables import lists_a_title, methods_of, weights_of
 from malsugoi_assets.web.records import Title
@@ -85,6 +86,7 @@ class Knowledge:
         self.marks = Marks(root)
         self.like = Lru(_LIKE)
         self.users = Lru(_USERS)
+        self._used: dict[str, Any] = {}
 
     def succeed(self, before: Knowledge) -> None:
         """Be in use instead of `before`, which remembers no more answers; none about people who are gone is left."""
@@ -101,7 +103,7 @@ class Knowledge:
 
     def make_ready(self) -> None:
         """Make every part now instead of when it is first asked for."""
-        _ = self.titles, self.search, self.words, self.vocabulary, self.related, self.rater, self.starters, self.map
+        _ = self.titles, self.search, self.words, self.form, self.related, self.rater, self.starters, self.map
         if (ranker := self.ranker) and self.starters:
             # What is compiled or made when it is first needed is needed here, not by a visitor.
             rows = [("", self.starters[0], "", 8, "completed")]
@@ -138,9 +140,9 @@ class Knowledge:
         return self._part("words", ("anime_features",), lambda: TitleWords(self.features))
 
     @property
-    def vocabulary(self) -> dict[str, list[str]]:
-        """What the settings of the same names may be: types, genres and age ratings of the catalogue."""
-        return self._part("vocabulary", ("anime_features",), self._vocabulary)
+    def form(self) -> Form:
+        """The form of the settings, with the types, genres and age ratings of the catalogue."""
+        return self._part("form", ("anime_features",), lambda: Form(RecommendationSettings, self._vocabulary()))
 
     @property
     def related(self) -> dict[int, set[int]]:
@@ -198,7 +200,11 @@ class Knowledge:
         )
 
     def _part(self, name: str, tables: tuple[str, ...], make: Callable[[], T]) -> T:
-        return self._parts.get(name, self.published.contents(*tables), make)
+        # A state's tables stay as they are, so what was looked up once is looked up no more.
+        if name not in self._used:
+            self._used[name] = self._parts.get(name, self.published.contents(*tables), make)
+        found: T = self._used[name]
+        return found
 
     def _features(self) -> pl.DataFrame:
         return self.published.table("anime_features", TABLES["anime_features"].column_names).sort("anime_id")

@@ -16,7 +16,7 @@ from starlette.templating import Jinja2Templates
 
 from malsugoi_assets.mal.plan_export import IMPORT_PAGE
 from malsugoi_assets.settings import Settings
-from malsugoi_assets.web import airing, forms, keeping, mapping, planning, queries
+from malsugoi_assets.web import airing, keeping, mapping, planning, queries
 from malsugoi_assets.web.asking import (
     ID,
     asked_of,
@@ -35,6 +35,7 @@ from malsugoi_assets.web.problems import HEADINGS, Problem
 from malsugoi_assets.web.profile import profile
 from malsugoi_assets.web.recommending import answer_key, expected, recommendations, speaks
 from malsugoi_assets.web.sessions import COOKIE, Session, Sessions
+from malsugoi_assets.web.show import Cards
 
 ASKED_AT_ONCE = 12
 FIRST = (
@@ -105,20 +106,26 @@ async def shown_recommendations(request: Request) -> Response:
     knowledge, person, settings = await asked_of(request, wanted)
 
     def page() -> bytes:
+        made = recommendations(knowledge, person, settings)
+        controls = knowledge.form.controls(settings)
+        has_plan = request.app.state.real_titles and any(item.anime.anime_id > 0 for item in made.items)
         shown = show(
             request,
             "recommendations.html",
             person,
-            made=recommendations(knowledge, person, settings),
-            controls=forms.controls(settings, knowledge.vocabulary),
-            first=FIRST,
+            made=made,
+            cards=person.answers.get((*answer_key(knowledge, person), "cards"), Cards),
+            chosen=[control for control in controls.values() if not control.usual],
+            first=[controls[name] for name in FIRST],
+            more=[control for name, control in controls.items() if name not in FIRST],
+            genres=controls["genres"].options,
             marked=marked_titles(knowledge, person),
-            plan=f"{planning.PATH}?{request.url.query}" if request.app.state.real_titles else None,
+            plan=f"{planning.PATH}?{request.url.query}" if has_plan else None,
             import_page=IMPORT_PAGE,
         )
         return bytes(shown.body)
 
-    # A page's text costs more than all else where the recommendations are known already.
+    # The text is kept too: to make it costs as much as all else where the list is known already.
     key = (*answer_key(knowledge, person), "page", settings)
     return HTMLResponse(await kept_or_made(request, person.answers, key, page))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,14 @@ from malsugoi_assets.recommend.scoring import Reason as Entry
 from malsugoi_assets.web.knowledge import Knowledge, Rater
 from malsugoi_assets.web.people import Person
 from malsugoi_assets.web.problems import Problem
-from malsugoi_assets.web.records import Rating, Reason, Recommendation, Recommendations
+from malsugoi_assets.web.records import Rating, Reason, Recommendation, Recommendations, Title
 
 # Half the width of an interval that holds four values in five of a normal distribution, in standard deviations.
 _FOUR_IN_FIVE = 1.2816
 _REMEMBERED_SCORES = 500
 _MOST_OBJECTIONS = 1
+_KEPT_REASONS = 2_000
+Saying = Callable[[Entry], Reason]
 
 
 def recommendations(knowledge: Knowledge, person: Person, settings: RecommendationSettings) -> Recommendations:
@@ -58,11 +61,12 @@ def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings
     chosen = [row["anime_id"] for row in rows]
     rated = expected(knowledge, person, chosen)
     against = recommender.objections(person.entries, chosen, settings) if recommender else {}
+    say = _saying(knowledge, person)
     return Recommendations(
         username=person.name,
         ranked_by=ranked_by,
         items=[
-            _item(knowledge, person, row, rated.get(row["anime_id"]), against.get(row["anime_id"], []))
+            _item(knowledge, person, say, row, rated.get(row["anime_id"]), against.get(row["anime_id"], []))
             for row in rows
         ],
     )
@@ -96,11 +100,14 @@ def expected(knowledge: Knowledge, person: Person, anime_ids: Sequence[int]) -> 
     for it. The doubt around each is that of `cf`, which errs no less than what made the published ones. Nothing for titles
     that nobody rated, and for somebody without any score.
     """
-    doubts = _predicted(knowledge, person, anime_ids)
-    return {
-        anime_id: _rating(value, doubts[anime_id][1] if anime_id in doubts else None, model)
-        for anime_id, (value, model) in expected_values(knowledge, person, anime_ids).items()
-    }
+    kept: dict[int, Rating | None] = person.answers.get((*answer_key(knowledge, person), "expected"), dict)
+    if new := [anime_id for anime_id in anime_ids if anime_id not in kept]:
+        doubts, values = _predicted(knowledge, person, new), expected_values(knowledge, person, new)
+        kept |= dict.fromkeys(new) | {
+            anime_id: _rating(value, doubts[anime_id][1] if anime_id in doubts else None, model)
+            for anime_id, (value, model) in values.items()
+        }
+    return {anime_id: known for anime_id in anime_ids if (known := kept[anime_id]) is not None}
 
 
 def expected_values(knowledge: Knowledge, person: Person, anime_ids: Sequence[int]) -> dict[int, tuple[float, str]]:
@@ -143,17 +150,21 @@ def _offsets(knowledge: Knowledge, person: Person, anime_ids: Sequence[int]) -> 
 
 
 def _item(
-    knowledge: Knowledge, person: Person, row: dict[str, Any], rating: Rating | None, against: list[Entry]
+    knowledge: Knowledge,
+    person: Person,
+    say: Saying,
+    row: dict[str, Any],
+    rating: Rating | None,
+    against: list[Entry],
 ) -> Recommendation:
     reasons = [(reason["anime_id"], reason["weight"]) for reason in row["because"] or []]
-    anime = knowledge.titles[row["anime_id"]]
     return Recommendation(
         rank=row["rank"],
         score=row["score"],
-        anime=anime,
+        anime=knowledge.titles[row["anime_id"]],
         rating=rating,
-        because=[_reason(knowledge, person, *reason) for reason in reasons],
-        though=_objections(knowledge, person, reasons, against),
+        because=list(map(say, reasons)),
+        though=_objections(person, say, reasons, against),
         gave_way=row.get("gave_way") or "",
     )
 
@@ -166,9 +177,8 @@ def worth_objecting(person: Person, adding: list[Entry], taking: list[Entry]) ->
     return [(i, weight) for i, weight in taking if i in person.liked_less and -weight >= least]
 
 
-def _objections(knowledge: Knowledge, person: Person, adding: list[Entry], taking: list[Entry]) -> list[Reason]:
-    said = worth_objecting(person, adding, taking)[:_MOST_OBJECTIONS]
-    return [_reason(knowledge, person, i, weight) for i, weight in said]
+def _objections(person: Person, say: Saying, adding: list[Entry], taking: list[Entry]) -> list[Reason]:
+    return list(map(say, worth_objecting(person, adding, taking)[:_MOST_OBJECTIONS]))
 
 
 def speaks(knowledge: Knowledge, person: Person, anime_id: int) -> tuple[list[Reason], list[Reason]]:
@@ -176,18 +186,33 @@ def speaks(knowledge: Knowledge, person: Person, anime_id: int) -> tuple[list[Re
     recommender = _recommender(knowledge, person)
     found = recommender.reasons(person.entries, [anime_id], RecommendationSettings()) if recommender else {}
     adding, taking = found.get(anime_id, ([], []))
-    reasons = [_reason(knowledge, person, i, weight) for i, weight in adding]
-    return reasons, _objections(knowledge, person, adding, taking)
+    say = _saying(knowledge, person)
+    return list(map(say, adding)), _objections(person, say, adding, taking)
 
 
-def _reason(knowledge: Knowledge, person: Person, anime_id: int, weight: float) -> Reason:
-    title = title_of(knowledge, anime_id, person.names.get(anime_id))
-    return Reason(anime_id=anime_id, title=title, weight=weight, rated=person.scores.get(anime_id))
+def _saying(knowledge: Knowledge, person: Person) -> Saying:
+    """What makes an entry of the person's list a reason; each is made once, since a list's favourites speak for much."""
+    # No state itself: what is kept here outlives it.
+    titles, names, scores = knowledge.titles, person.names, person.scores
+
+    def make(entry: Entry) -> Reason:
+        anime_id, weight = entry
+        title = _title_of(titles, anime_id, names.get(anime_id))
+        return Reason(anime_id=anime_id, title=title, weight=weight, rated=scores.get(anime_id))
+
+    say: Saying = person.answers.get(
+        (*_models_key(knowledge, person), "reasons"), lambda: lru_cache(_KEPT_REASONS)(make)
+    )
+    return say
 
 
 def title_of(knowledge: Knowledge, anime_id: int, listed: str | None) -> str:
     """What a title is called: as the catalogue says, else as the list does."""
-    known = knowledge.titles.get(anime_id)
+    return _title_of(knowledge.titles, anime_id, listed)
+
+
+def _title_of(titles: dict[int, Title], anime_id: int, listed: str | None) -> str:
+    known = titles.get(anime_id)
     return known.title if known else listed or f"#{anime_id}"
 
 

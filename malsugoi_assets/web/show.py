@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Hashable, Iterable
 from datetime import UTC, date, datetime
 from typing import Any
 
 from jinja2.runtime import Macro
+from markupsafe import Markup, escape
 
 from malsugoi_assets.recommend.filters import GIVING_WAY
-from malsugoi_assets.web.records import Reason
+from malsugoi_assets.web.records import Reason, Recommendation
 from malsugoi_assets.web.sessions import Lru
 
 UNKNOWN = "–"
@@ -88,6 +90,31 @@ class Once:
         """`arguments` are all that the text depends on."""
         text: str = self._texts.get((macro.name, *arguments), lambda: macro(*arguments))
         return text
+
+
+class Cards:
+    """In a template `cards(macro, item, rank, back)`: the text of a recommendation's card, kept for the person's next list.
+
+    The same title with the same reasons stands on many lists of one person: what differs, the rank and the address to
+    come back to, is filled in.
+    """
+
+    # Unlike anything that a title or an address may hold.
+    _RANK, _BACK = (f"{secrets.token_hex(16)}-{name}" for name in ("rank", "back"))
+
+    def __init__(self, most: int = 300) -> None:
+        self._texts = Lru(most)
+
+    def __call__(self, macro: Callable[[Recommendation, str, str], str], item: Recommendation, back: str) -> Markup:
+        """`macro(item, rank, back)` makes the text; `back`: the address, as it is or escaped already."""
+        key = (
+            item.anime.anime_id,
+            item.gave_way,
+            tuple([reason.anime_id for reason in item.because]),
+            tuple([reason.anime_id for reason in item.though]),
+        )
+        text: str = self._texts.get(key, lambda: str(macro(item, self._RANK, self._BACK)))
+        return Markup(text.replace(self._RANK, str(item.rank)).replace(self._BACK, escape(back)))
 
 
 def giving_way(rule: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
-from malsugoi_assets.web.forms import as_pairs, controls, read
+from malsugoi_assets.web.forms import Form, as_pairs, read
 from malsugoi_assets.web.problems import Problem
 
 
@@ -27,7 +27,7 @@ class Wishes(BaseModel):
 
 
 def test_each_kind_of_field_gets_its_control() -> None:
-    made = {control.name: control for control in controls(Wishes(year=2001, genres=("Drama", "Sci-Fi")))}
+    made = Form(Wishes).controls(Wishes(year=2001, genres=("Drama", "Sci-Fi")))
     assert {name: c.kind for name, c in made.items()} == {
         "length": "number",
         "adult": "check",
@@ -44,14 +44,23 @@ def test_each_kind_of_field_gets_its_control() -> None:
 
 
 def test_a_few_known_words_are_boxes_and_many_are_named() -> None:
-    few = {c.name: c for c in controls(Wishes(genres=("Drama",)), {"genres": ["Action", "Drama"]})}["genres"]
+    few = Form(Wishes, {"genres": ["Action", "Drama"]}).controls(Wishes(genres=("Drama",)))["genres"]
     assert (few.kind, few.options, few.chosen, few.usual) == ("some", ("Action", "Drama"), ("Drama",), False)
-    many = {c.name: c for c in controls(Wishes(), {"genres": [f"Genre {n}" for n in range(40)]})}["genres"]
+    many = Form(Wishes, {"genres": [f"Genre {n}" for n in range(40)]}).controls(Wishes())["genres"]
     assert (many.kind, len(many.options), many.usual) == ("words", 40, True)
 
 
 def test_every_setting_of_the_recommendations_has_a_control() -> None:
-    assert {c.name for c in controls(RecommendationSettings())} == set(RecommendationSettings.model_fields)
+    made = Form(RecommendationSettings).controls(RecommendationSettings())
+    assert list(made) == [c.name for c in made.values()] == list(RecommendationSettings.model_fields)
+
+
+def test_what_has_its_default_is_the_same_control_for_everybody_and_what_has_not_says_so() -> None:
+    form = Form(Wishes)
+    usual, other = form.controls(Wishes()), form.controls(Wishes(length=3))
+    assert {name for name in usual if usual[name] is not other[name]} == {"length"}
+    assert (other["length"].value, other["length"].usual, usual["length"].usual) == ("3", False, True)
+    assert {name: c.value for name, c in form.controls(Wishes()).items()} == {n: c.value for n, c in usual.items()}
 
 
 @pytest.mark.parametrize(
@@ -74,7 +83,7 @@ def test_a_checkbox_that_was_taken_off_is_off_and_what_is_left_empty_is_usual() 
 
 def test_an_option_is_chosen_however_an_address_spells_it() -> None:
     """`types=tv` did what it says, and left the box for TV empty."""
-    found = controls(Wishes(genres=("DRAMA", "else")), {"genres": ["Drama", "Comedy"]})
+    found = Form(Wishes, {"genres": ["Drama", "Comedy"]}).controls(Wishes(genres=("DRAMA", "else"))).values()
     [shown] = [control for control in found if control.name == "genres"]
     assert shown.chosen == ("Drama", "else")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from malsugoi_assets.web.app import _templates
-from malsugoi_assets.web.records import Title
-from malsugoi_assets.web.show import Once
+from malsugoi_assets.web.records import Reason, Recommendation, Title
+from malsugoi_assets.web.show import Cards, Once
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +42,27 @@ def test_a_text_is_made_once() -> None:
     said = [once(macro, value) for value in (1, 2, 1, 2, 3, 1)]  # type: ignore[arg-type]
     assert said == ["1", "2", "1", "2", "3", "1"]
     assert asked == [1, 2, 3, 1], "the third takes the place of the one not asked for longest"
+
+
+def card(rank: int, reasons: tuple[int, ...], gave_way: str = "") -> Recommendation:
+    """A recommendation of title 1 for these entries."""
+    because = [Reason(anime_id=i, title=f"<{i}>", weight=1.0) for i in reasons]
+    return Recommendation(
+        rank=rank, score=1.0, anime=Title(anime_id=1, title="<b>"), because=because, gave_way=gave_way
+    )
+
+
+def test_a_kept_card_has_the_rank_the_reasons_and_the_address_of_the_list_it_stands_on() -> None:
+    made: list[int] = []
+
+    def macro(item: Recommendation, rank: str, back: str) -> str:
+        made.append(item.rank)
+        return f"{rank}:{escape(item.because[0].title)}:{rank}:{item.gave_way}:{back}#{rank}"
+
+    cards = Cards()
+    said = [cards(macro, card(*what), back) for what, back in (((1, (5,)), "?a=1&b=2"), ((3, (5,)), '"><i>'))]
+    assert said == ["1:&lt;5&gt;:1::?a=1&amp;b=2#1", "3:&lt;5&gt;:3::&#34;&gt;&lt;i&gt;#3"]
+    assert made == [1]
+    assert cards(macro, card(3, (6, 5)), "") == "3:&lt;6&gt;:3::#3"
+    assert cards(macro, card(3, (6, 5), "years"), "") == "3:&lt;6&gt;:3:years:#3"
+    assert len(made) == 3, "other reasons and what gave way are another card"
