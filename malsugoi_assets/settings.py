@@ -51,9 +51,17 @@ class Settings(BaseModel):
     )
     files_dir: Path | None = Field(None, description="The folder to read under `files`.")
     max_anime: int | None = Field(
-        None, ge=1, description="How many titles to fetch, from the top of the ranking (5,000 under `live`)."
+        None,
+        ge=1,
+        description="How many titles to fetch, from the top of the ranking (5,000 under `live`). A later "
+        "command that doesn't see this setting goes on to the usual number.",
     )
-    max_users: int | None = Field(None, ge=1, description="How many users to discover (1,000 under `live`).")
+    max_users: int | None = Field(
+        None,
+        ge=1,
+        description="How many users to discover (1,000 under `live`). A later command that doesn't see this setting "
+        "goes on to the usual number.",
+    )
     batch_size: int = Field(100, ge=1, le=100_000, description="Users per batch (1,000 under `files`).")
     requests_per_second: float | None = Field(
         None,
@@ -147,6 +155,11 @@ class Settings(BaseModel):
 def secrets_of_the_environment() -> dict[str, str]:
     """What `Settings.without_secrets` leaves out, read where it is used."""
     return {name: value for name in SECRETS if (value := os.environ.get(variable(name)))}
+
+
+def limits_of_the_environment() -> list[str]:
+    """The variables that are set now and say how much to fetch: whoever does not see them fetches the usual number."""
+    return [name for field in ("max_anime", "max_users") if os.environ.get(name := variable(field))]
 
 
 def variable(field: str) -> str:

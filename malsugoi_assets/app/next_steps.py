@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -28,6 +29,17 @@ def query(database: Path, sql: str) -> str:
     asked = f"import duckdb; duckdb.connect({str(database)!r}, read_only=True).sql({sql!r}).show()"
     plain = not set(asked) & set('"$`\\!')
     return f"{shlex.quote(str(shown))} -c " + (f'"{asked}"' if plain else shlex.quote(asked))
+
+
+def held_only_here(limits: Sequence[str]) -> str:
+    """What to say after a run under limits (`limits_of_the_environment`): the steps above don't know of them."""
+    if not limits:
+        return ""
+    them = "them" if len(limits) > 1 else "it"
+    return (
+        f"{' and '.join(limits)} held for this run: a later one without {them} fetches more, up to the usual number "
+        f"(`export` keeps {them})."
+    )
 
 
 def steps(someone: str | None, database: Path) -> list[tuple[str, str]]:

@@ -11,7 +11,8 @@ import duckdb
 import pytest
 
 from malsugoi_assets.app import next_steps
-from malsugoi_assets.app.next_steps import called, query, steps
+from malsugoi_assets.app.next_steps import called, held_only_here, query, steps
+from malsugoi_assets.settings import limits_of_the_environment
 
 
 def program(folder: Path, name: str = "malsugoi") -> Path:
@@ -72,3 +73,17 @@ def test_a_name_with_anything_in_it_is_quoted() -> None:
     first, *_ = steps("it's; rm -rf", Path("a.duckdb"))
     assert shlex.split(first[0])[2:] == ["it's; rm -rf"]
     assert len(steps(None, Path("a.duckdb"))) == 3
+
+
+def test_limits_that_the_next_command_may_not_see_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`MALSUGOI_MAX_USERS=30 malsugoi run`, then `malsugoi run`: all users came, to somebody's surprise."""
+    monkeypatch.delenv("MALSUGOI_MAX_ANIME", raising=False)
+    monkeypatch.delenv("MALSUGOI_MAX_USERS", raising=False)
+    assert held_only_here(limits_of_the_environment()) == ""
+    monkeypatch.setenv("MALSUGOI_MAX_USERS", "30")
+    assert held_only_here(limits_of_the_environment()) == (
+        "MALSUGOI_MAX_USERS held for this run: a later one without it fetches more, up to the usual number "
+        "(`export` keeps it)."
+    )
+    monkeypatch.setenv("MALSUGOI_MAX_ANIME", "60")
+    assert "MALSUGOI_MAX_ANIME and MALSUGOI_MAX_USERS held" in held_only_here(limits_of_the_environment())
