@@ -1,19 +1,22 @@
 """Dagster's events of a run over hundreds of batches, written together.
 
-Such a run tells an event a batch and asset before it begins, and another one when the asset is made. Dagster's SQLite
-storage opens four connections for each and waits for the disk. Here events that come together are written in one
-transaction a file, by the same statements, so that every other Dagster process reads them as ever.
+Such a run tells an event a batch and asset before it begins, another one when the asset is made, and a third one when
+it was checked. Dagster's SQLite storage opens four connections for each and waits for the disk. Here events that come
+together are written in one transaction a file, by the same statements, so that every other Dagster process reads them
+as ever.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.events import ASSET_EVENTS
+from dagster._core.events import ASSET_EVENTS, DagsterEventType
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
@@ -23,8 +26,16 @@ _TOGETHER = "1000"
 _STORED_ELSEWHERE = ("storage", "event_log_storage", "run_storage", "schedule_storage", "instance_class")
 
 
+_TAKEN_TOGETHER = ASSET_EVENTS | {DagsterEventType.ASSET_CHECK_EVALUATION}
+
+
 class BatchedEventLog(SqliteEventLogStorage):
-    """Dagster's own event log, but for asset events that come together."""
+    """Dagster's own event log, but for events of assets and evaluations of checks that come together."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        """As Dagster's."""
+        self._thread = threading.local()
+        super().__init__(*args, **settings)
 
     @classmethod
     def from_config_value(
@@ -35,22 +46,35 @@ class BatchedEventLog(SqliteEventLogStorage):
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store all of them, or none in a file; events of another kind, of which there are few, one by one."""
-        super().store_event_batch([event for event in events if event.dagster_event_type not in ASSET_EVENTS])
-        events = [event for event in events if event.dagster_event_type in ASSET_EVENTS]
+        super().store_event_batch([event for event in events if event.dagster_event_type not in _TAKEN_TOGETHER])
+        events = [event for event in events if event.dagster_event_type in _TAKEN_TOGETHER]
         if not events:
             return
         inserts = [self.prepare_insert_event(event) for event in events]
-        latest = {event.get_dagster_event().asset_key: place for place, event in enumerate(events)}
         with self.index_transaction() as conn:
             ids = [int(conn.execute(insert).lastrowid) for insert in inserts]
-            self._store_asset_event_tags(conn, events, ids)
+            of_assets = [place for place, event in enumerate(events) if event.dagster_event_type in ASSET_EVENTS]
+            self._store_asset_event_tags(conn, [events[p] for p in of_assets], [ids[p] for p in of_assets])
+            latest = {events[place].get_dagster_event().asset_key: place for place in of_assets}
             for place in latest.values():
                 self._store_asset_event(conn, events[place], ids[place])
+            self._thread.connection = conn
+            try:
+                for place in sorted(set(range(len(events))) - set(of_assets)):
+                    self.store_asset_check_event(events[place], ids[place])
+            finally:
+                del self._thread.connection
         for run_id in dict.fromkeys(event.run_id for event in events):
             with self.run_connection(run_id) as conn:
                 for event, insert in zip(events, inserts, strict=True):
                     if event.run_id == run_id:
                         conn.execute(insert)
+
+    def index_connection(self) -> AbstractContextManager[Any]:
+        """As Dagster's; within `store_event_batch` the connection that is open there."""
+        if (conn := getattr(self._thread, "connection", None)) is not None:
+            return nullcontext(conn)
+        return super().index_connection()
 
 
 def open_batched(home: Path) -> dg.DagsterInstance:

@@ -1,7 +1,5 @@
 """Events written together: what Dagster's own storage says of them afterwards is what it says of any."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +7,12 @@ import dagster as dg
 import pytest
 
 from malsugoi_assets.app.event_log import BatchedEventLog, open_batched
+from malsugoi_assets.checks.declared import log_together
 
 KEYS = [f"batch-{number:06d}" for number in range(5)]
 BATCHES = dg.DynamicPartitionsDefinition(name="user_batches")
 LISTS = dg.AssetKey("lists")
+LOOKED_AT = dg.AssetCheckKey(LISTS, "looked_at")
 
 
 @dg.asset(key=LISTS, partitions_def=BATCHES, backfill_policy=dg.BackfillPolicy.single_run())
@@ -21,7 +21,12 @@ def lists() -> int:
 
 
 @dg.asset_check(asset=LISTS)
-def looked_at() -> dg.AssetCheckResult:
+def looked_at(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    said = [
+        dg.AssetCheckEvaluation(asset_key=LISTS, check_name="looked_at", passed=key != KEYS[2], partition=key)
+        for key in KEYS
+    ]
+    log_together(context, said)
     return dg.AssetCheckResult(passed=True)
 
 
@@ -48,6 +53,10 @@ def said(instance: dg.DagsterInstance, run_id: str) -> dict[str, Any]:
         "latest": last.storage_id == records[0].storage_id,
         "of_this_run": entry.last_run_id == run_id,
         "events": sorted(str(log.dagster_event_type) for log in instance.all_logs(run_id)),
+        "checked": {
+            record.partition: str(record.status)
+            for record in instance.event_log_storage.get_asset_check_execution_history(LOOKED_AT, limit=100)
+        },
     }
 
 
@@ -81,15 +90,18 @@ def test_dagster_reads_what_was_written_together_as_it_reads_its_own(
     monkeypatch.setattr(BatchedEventLog, "store_event", noted)
     ours = open_batched(home(tmp_path / "ours"))
     run = materialize(ours)
-    # What is planned for five batches and one check; then what was made of five batches.
-    assert stores == [3, 3, 3, 2]
+    # What is planned for five batches and one check; then what was made of five batches; then what the check says of five.
+    assert stores == [3, 3, 3, 2, 3, 2]
     assert not [kind for kind in singly if "MATERIALIZATION" in kind]
     assert singly.count("DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED") == 1
+    assert singly.count("DagsterEventType.ASSET_CHECK_EVALUATION") == 1, "the check's own, of no batch"
     own = dg.DagsterInstance.from_config(str(home(tmp_path / "own")))
     expected = said(own, materialize(own).run_id)
     assert said(ours, run.run_id) == expected
     assert said(dg.DagsterInstance.from_config(str(tmp_path / "ours")), run.run_id) == expected
     assert expected["partitions"] == KEYS
+    assert set(expected["checked"]) == {None, *KEYS}
+    assert len(set(expected["checked"].values())) == 2
 
 
 def test_a_storage_that_somebody_named_stays(tmp_path: Path) -> None:
