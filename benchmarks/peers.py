@@ -172,8 +172,8 @@ def page(known: pl.DataFrame) -> str:
         "of the train rows of `p1` and of the first random fold of mal_2020; λ of `ease` was compared on the ranking hold-out. "
         "Nothing was chosen on mal_2016. `--folds 1` is the first fold alone; with `--budget 0` every peer has the first setting "
         "of its grid, untuned; with less than 300 seconds some were tried with one or two settings only. "
-        "The order of the recommendations stands here as the pipeline learns it, `ranking-brief`; learnt at length (`ranking`) it "
-        "has 0.448 on the original's lists ([collaborative-filtering.md](collaborative-filtering.md#the-learnt-order-ranking)). On "
+        "The order of the recommendations stands here as the pipeline learns it, `ranking-brief`; learnt at length (`ranking`) "
+        "it is a little better ([collaborative-filtering.md](collaborative-filtering.md#the-learnt-order-ranking)). On "
         "mal_2016, where no order was learnt for this page, SLIM's weights alone stand for it. The cold users of mal_2016 are "
         "without myFM and Surprise's neighbours, which were not run there.",
     ]
