@@ -5,16 +5,15 @@ What belongs here: the kernel behind `ranking`, called for every list that is sc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from malsugoi_assets.recommend.compiled import compiled, on_threads, threads_for
+from malsugoi_assets.recommend.list_scores import HIGHEST, LOWEST
 
 Matrix = npt.NDArray[np.float32]
-LOWEST, HIGHEST = -5.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -29,17 +28,6 @@ class Candidates:
     item: npt.NDArray[np.int32]
     scores: Matrix
     picked: Matrix
-
-    def among(self, titles: Sequence[npt.NDArray[np.integer]]) -> Candidates:
-        """Those candidates of each user that are among the `titles` named; `picked` stays."""
-        named = np.zeros(self.picked.shape, dtype=np.bool_)
-        for row, own in zip(named, titles, strict=True):
-            row[own] = True
-        kept = np.take_along_axis(named, np.maximum(self.item, 0), axis=1) & (self.item >= 0)
-        most = int(kept.sum(axis=1).max(initial=0))
-        first = np.argsort(~kept, axis=1, kind="stable")[:, :most]
-        item = np.take_along_axis(np.where(kept, self.item, -1), first, axis=1)
-        return Candidates(item, np.take_along_axis(self.scores, first[:, :, None], axis=1), self.picked)
 
 
 def find_candidates(
@@ -88,7 +76,7 @@ def _describe(users, scores, free, picks, most, item, chosen, picked):  # type: 
                 value = 0.0
                 for k in range(n_scores):
                     if picks[k] != 0.0:
-                        value += picks[k] * min(max((scores[k, u, i] - mean[k]) / spread[k], -5.0), 30.0)
+                        value += picks[k] * min(max((scores[k, u, i] - mean[k]) / spread[k], LOWEST), HIGHEST)
                 picked[u, i] = value
         wanted = min(most, count)
         # The weakest that still is a candidate; what equals it comes in from the lowest index on.
@@ -102,5 +90,5 @@ def _describe(users, scores, free, picks, most, item, chosen, picked):  # type: 
                 item[u, place] = i
                 for k in range(n_scores):
                     z = (scores[k, u, i] - mean[k]) / spread[k]
-                    chosen[u, place, k] = min(max(z, -5.0), 30.0)
+                    chosen[u, place, k] = min(max(z, LOWEST), HIGHEST)
                 place += 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,8 @@ LIKED_FROM = 8.0
 LIKED_COUNTS = np.float32(0.5)
 """How much more a liked title counts than a listed one, where it does."""
 USER_PULL = BiasSettings().user_pull
+LOWEST, HIGHEST = -5.0, 30.0
+"""Where a score in units of its spread is cut."""
 Matrix = npt.NDArray[np.float32]
 
 # Each score, and what of the list it weighs: what is listed (a liked title counting half more, or not), the liked
@@ -86,24 +87,15 @@ class TitleScores:
         """The similarity of the ratings, by the title that is rated."""
         return Spread(self.neighbours, self.n_items)
 
+    @cached_property
+    def genre_sums(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Σ g and Σ gᵀg over all titles, g being a title's row of `genres`: float64 (genres,) and (genres, genres)."""
+        genres = self.genres.astype(np.float64)
+        return genres.sum(axis=0), genres.T @ genres
+
     def weights_of(self, score: str) -> sp.csr_matrix:
         """The weights behind a score of lists, but `GENRES`."""
         return self.spread.matrix if score == _SIMILAR else self.weights[_SHARED.get(score, score)]
-
-
-class ScoredLists(Protocol):
-    """Some users' lists with their scores: `listed`: csr (n_users, n_items); `user_numbers`: float32 (n_users, …)."""
-
-    titles: TitleScores
-    n_items: int
-    listed: sp.csr_matrix
-    user_numbers: Matrix
-
-    def of(self, users: IntArray) -> Matrix:
-        """Float32 (len(SCORES), len(users), n_items)."""
-
-    def facts(self, users: IntArray, item: IntArray) -> Matrix:
-        """Float32 (len(users), m, len(series.FACTS)) of the titles `item` (len(users), m)."""
 
 
 class ListScores:

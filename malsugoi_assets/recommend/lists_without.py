@@ -4,12 +4,16 @@
 
 Where x is by how much a rating lies above what the user's level lets expect, the level shifts with the entry, by d for all
 others: Σ_{j≠e} w_j (x_j + d) = Σ_j w_j x_j - w_e x_e + d (Σ_j w_j - w_e). So each further list costs one row of the
-weights instead of all of them; the result is that of `ListScores` but for rounding.
+weights instead of all of them. In the same way mean and spread over the catalogue follow from those of the whole list, and
+no score is looked at but those of the titles asked for; what comes out is that of `ListScores` but for rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,156 +21,309 @@ import scipy.sparse as sp
 
 from malsugoi_assets.recommend.list_scores import (
     GENRES,
+    HIGHEST,
     LIKED_COUNTS,
     LIKED_FROM,
+    LOWEST,
     SCORES,
     USER_PULL,
     ListScores,
     Matrix,
 )
-from malsugoi_assets.recommend.ratings import IntArray
 
 WHOLE = -1
 Numbers = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
+_WEIGHTED = {
+    name: (place, of) for place, (name, of) in enumerate(SCORES.items()) if name != GENRES and of != "ratings"
+}
+_BY_RATINGS = [place for place, of in enumerate(SCORES.values()) if of == "above"]
+_LOOKED_AT = 2
+"""How many times the candidates of the whole list are looked at for those of a list without an entry, at first."""
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What a list's scores are measured by: their mean and spread over its free titles, float64 (len(SCORES),), and the
+    weakest of its candidates, by value and (of equals) by title.
+    """
+
+    mean: Numbers
+    spread: Numbers
+    weakest: float
+    last: int
+
+
+@dataclass(frozen=True)
+class Described:
+    """Titles as each of some lists sees them.
+
+    `scores`: float32 (lists, titles, len(SCORES)), in units of the spread over the list's free titles; `picked`: float32
+    (lists, titles), what chooses candidates, -inf for listed titles; `is_candidate`: which are.
+    """
+
+    scores: Matrix
+    picked: Matrix
+    is_candidate: npt.NDArray[np.bool_]
 
 
 class ListsWithout:
-    """As `ListScores` for the lists that `missing` says: one user's of `whole`, each without one entry.
+    """One user's list without single entries, of which several may be asked for, again and again.
 
-    List k is that of user `row` without the entry at `missing[k]`, counted from the user's first row; `WHOLE`: all of it.
+    An entry is named by its place, counted from the user's first row; `WHOLE`: none is missing.
     """
 
-    def __init__(self, whole: ListScores, row: int, missing: Sequence[int] | IntArray) -> None:
+    def __init__(self, whole: ListScores, row: int, picks: Matrix, most: int) -> None:
+        """The list of user `row` of `whole`. Candidates are the `most` free titles of the largest Σ picks[k] · z_k, of equals
+        the lower ones; z is a score in units of its spread, cut to `LOWEST` … `HIGHEST`.
+        """
+        if any(pick and name not in _WEIGHTED for name, pick in zip(SCORES, picks.tolist(), strict=True)):
+            raise ValueError("candidates can be picked by scores with weights of their own only")
         lists = whole.lists
         mine = slice(*np.searchsorted(lists.user, [row, row + 1]).tolist())
         self.titles, self.n_items = whole.titles, whole.n_items
-        self._whole, self._row = whole, row
-        self._item, self._rating = lists.item[mine], lists.rating[mine].astype(np.float64)
-        self._missing = np.asarray(missing, dtype=np.int64)
-        self._is_rated = ~np.isnan(self._rating)
-        self._is_liked = np.nan_to_num(self._rating) >= LIKED_FROM
-        titles = whole.titles
-        residual = self._rating - titles.mu - titles.item_bias[self._item].astype(np.float64)
-        self._above, self._shift, bias = self._levels(residual, USER_PULL)
-        places = np.arange(len(self._item))
-        kept = [places if k == WHOLE else np.delete(places, k) for k in self._missing]
-        self.listed = self._over_titles(kept, [np.ones(len(some)) for some in kept])
-        length = np.diff(self.listed.indptr)
-        given = self._is_rated.sum() - self._of_missing(self._is_rated)
-        fond = self._is_liked.sum() - self._of_missing(self._is_liked)
-        self.user_numbers: Matrix = np.column_stack(
-            [np.log1p(length), np.log1p(given), fond / np.maximum(given, 1), bias]
+        self._whole, self._row, self._picks, self._most = whole, row, picks, most
+        self._item, self._given = lists.item[mine], lists.rating[mine].astype(np.float64)
+        self._is_rated = ~np.isnan(self._given)
+        self._is_liked = np.nan_to_num(self._given) >= LIKED_FROM
+        self._residual = self._given - self.titles.mu - self.titles.item_bias[self._item].astype(np.float64)
+        self._frames: dict[int, _Frame] = {}
+
+    def user_numbers(self, missing: Sequence[int]) -> Matrix:
+        """As `ListScores.user_numbers` of the lists."""
+        places = np.asarray(missing, dtype=np.int64)
+        _, _, bias = self._levels(self._residual, USER_PULL, places)
+        given = self._is_rated.sum() - _of_missing(places, self._is_rated)
+        fond = self._is_liked.sum() - _of_missing(places, self._is_liked)
+        return np.column_stack(
+            [np.log1p(self.lengths(missing)), np.log1p(given), fond / np.maximum(given, 1), bias]
         ).astype(np.float32)
 
-    def facts(self, users: IntArray, item: IntArray) -> Matrix:
-        """Float32 (len(users), m, len(series.FACTS)) of the titles `item` (len(users), m)."""
-        rated = np.flatnonzero(self._is_rated)
-        kept = [rated[rated != self._missing[k]] for k in users]
-        above = self._over_titles(
-            kept, [self._above[some] + self._shift[k] for k, some in zip(users, kept, strict=True)]
-        )
-        ones = self._over_titles(kept, [np.ones(len(some)) for some in kept])
-        return self.titles.series.facts(self.listed[users], above, ones, item)
-
-    def of(self, users: IntArray) -> Matrix:
-        """Float32 (len(SCORES), len(users), n_items)."""
-        whole, some = self._whole, np.asarray(users, dtype=np.int64)
-        found = np.repeat(whole.of(np.array([self._row], dtype=np.int32)), len(some), axis=1)
-        for place, (name, of) in enumerate(SCORES.items()):
-            if name == GENRES:
-                found[place] = self._genres(some)
-            elif of != "ratings":
-                self._take_out(found[place], name, of, some)
-        found[-2], found[-1] = self._predicted(some)
+    def lengths(self, missing: Sequence[int]) -> Places:
+        """How many entries each list has."""
+        found: Places = len(self._item) - (np.asarray(missing, dtype=np.int64) != WHOLE).astype(np.int64)
         return found
 
-    def _over_titles(self, kept: Sequence[npt.NDArray[np.int64]], values: Sequence[Numbers]) -> sp.csr_matrix:
+    def facts(self, missing: Sequence[int], item: Places) -> Matrix:
+        """Float32 (len(missing), len(item), len(series.FACTS)) of the titles `item`."""
+        places = np.arange(len(self._item))
+        above, shift, _ = self._levels(self._residual, USER_PULL, np.asarray(missing, dtype=np.int64))
+        kept = [places if k == WHOLE else np.delete(places, k) for k in missing]
+        rated = [some[self._is_rated[some]] for some in kept]
+        listed = self._over_titles(kept, [np.ones(len(some)) for some in kept])
+        scored = self._over_titles(rated, [above[some] + by for by, some in zip(shift, rated, strict=True)])
+        ones = self._over_titles(rated, [np.ones(len(some)) for some in rated])
+        return self.titles.series.facts(listed, scored, ones, np.tile(item, (len(missing), 1)))
+
+    def describe(self, missing: Sequence[int], item: Places) -> Described:
+        """What each list says of the titles `item`, each named once."""
+        places = np.asarray(missing, dtype=np.int64)
+        frames = self._frames_of(places)
+        value = self._values(places, item)
+        mean, spread = (
+            np.stack([getattr(f, name) for f in frames], axis=1)[:, :, None] for name in ("mean", "spread")
+        )
+        z = np.clip((value - mean) / spread, LOWEST, HIGHEST)
+        # Where no rating is left, rounding is, in units of a spread of nothing.
+        z[_BY_RATINGS] *= (self._is_rated.sum() > _of_missing(places, self._is_rated))[:, None]
+        picked = np.zeros(z.shape[1:])
+        for k in np.flatnonzero(self._picks):
+            picked += self._picks[k] * z[k]
+        listed = self._listed[item][None, :] & (item[None, :] != self._titles_of(places)[:, None])
+        picked = np.where(listed, -np.inf, picked.astype(np.float32)).astype(np.float32)
+        weakest = np.array([frame.weakest for frame in frames], dtype=np.float32)[:, None]
+        last = np.array([frame.last for frame in frames])[:, None]
+        chosen = (picked > weakest) | ((picked == weakest) & (item[None, :] <= last))
+        return Described(np.moveaxis(z, 0, 2).astype(np.float32), picked, chosen & np.isfinite(picked))
+
+    @cached_property
+    def _scores(self) -> Matrix:
+        """The whole list's scores, float32 (len(SCORES), n_items)."""
+        found: Matrix = self._whole.of(np.array([self._row], dtype=np.int32))[:, 0]
+        return found
+
+    @cached_property
+    def _listed(self) -> npt.NDArray[np.bool_]:
+        found = np.zeros(self.n_items, dtype=np.bool_)
+        found[self._item] = True
+        return found
+
+    @cached_property
+    def _together(self) -> dict[str, Matrix]:
+        """For the scores that go by ratings above the level, the weights of all rated entries together, (n_items,)."""
+        from malsugoi_assets.recommend.dense_products import multiply_into  # compiled code takes a moment to load
+
+        rated = self._item[self._is_rated]
+        ends = np.array([0, len(rated)])
+        rows = sp.csr_matrix((np.ones(len(rated), np.float32), rated, ends), shape=(1, self.n_items))
+        found = {
+            name: np.empty((1, self.n_items), np.float32) for name, (_, of) in _WEIGHTED.items() if of == "above"
+        }
+        for name, into in found.items():
+            multiply_into(rows, self.titles.weights_of(name), into)
+        return {name: into[0] for name, into in found.items()}
+
+    @cached_property
+    def _sums(self) -> tuple[Numbers, Numbers]:
+        """Σ x and Σ x² of each score over the free titles of the whole list, (len(SCORES),)."""
+        free = self._scores.astype(np.float64)
+        free[:, self._item] = 0
+        return free.sum(axis=1), np.einsum("kn,kn->k", free, free)
+
+    def _titles_of(self, places: Places) -> Places:
+        """The missing titles, -1 where none is."""
+        if not len(self._item):
+            return np.full(len(places), -1)
+        return np.where(places == WHOLE, -1, self._item[np.maximum(places, 0)].astype(np.int64))
+
+    def _over_titles(self, kept: Sequence[Places], values: Sequence[Numbers]) -> sp.csr_matrix:
         """Csr float32 (len(kept), n_items): in each row values of the entries at these places."""
         starts = np.cumsum([0, *map(len, kept)])
         items = self._item[np.concatenate([np.empty(0, np.int64), *kept])]
         data = np.concatenate([np.empty(0), *values]).astype(np.float32)
         return sp.csr_matrix((data, items, starts), shape=(len(kept), self.n_items))
 
-    def _levels(self, value: Numbers, pull: float) -> tuple[Numbers, Numbers, Numbers]:
+    def _levels(self, value: Numbers, pull: float, places: Places) -> tuple[Numbers, Numbers, Numbers]:
         """By how much each rating lies above the level, how much more so for want of the missing one, and the levels."""
         total, count = np.nansum(value), float(self._is_rated.sum())
-        gone, fewer = self._of_missing(np.nan_to_num(value)), self._of_missing(self._is_rated)
+        gone, fewer = _of_missing(places, np.nan_to_num(value)), _of_missing(places, self._is_rated)
         level = total / (count + pull) if count + pull else 0.0
         weight = count - fewer + pull
         levels = np.where(weight > 0, (total - gone) / np.where(weight > 0, weight, 1), 0.0)
         above: Numbers = np.nan_to_num(value - level)
         return above, np.asarray(level - levels), np.asarray(levels)
 
-    def _of_missing(self, values: npt.NDArray[np.generic]) -> Numbers:
-        """Each list's missing entry's value, 0 where none is missing."""
-        return np.where(self._missing == WHOLE, 0.0, values[np.maximum(self._missing, 0)].astype(np.float64))
+    def _taken_out(self, name: str, places: Places) -> tuple[Any, ...]:
+        """What the kernels take of a score with weights of its own: x, together, shift, put_in, the missing titles, the
+        weights.
+        """
+        k, of = _WEIGHTED[name]
+        x, put_in, shift = self._scores[k], (places != WHOLE).astype(np.float64), np.zeros(len(places))
+        together, liked = x, _of_missing(places, self._is_liked)
+        if of == "above":
+            rated = _of_missing(places, self._is_rated)
+            together = self._together[name]
+            above, shift, _ = self._levels(self._residual, USER_PULL, places)
+            shift = shift * rated
+            put_in = rated * (_of_missing(places, above) + shift)
+        elif of == "liked":
+            put_in = liked
+        elif of == "more":
+            put_in += float(LIKED_COUNTS) * liked
+        entry, weights = self._titles_of(places), _arrays(self.titles.weights_of(name))
+        return x, together, shift.astype(np.float32), put_in.astype(np.float32), entry, *weights
 
-    def _take_out(self, scores: Matrix, name: str, of: str, some: npt.NDArray[np.int64]) -> None:
-        """From the whole list's scores (len(some), n_items) what the missing entries put into them."""
-        weights = self.titles.weights_of(name)
-        together = self._together(weights) if of == "above" else None
-        for row, k in enumerate(some):
-            entry = self._missing[k]
-            if entry == WHOLE:
-                continue
-            at = slice(weights.indptr[self._item[entry]], weights.indptr[self._item[entry] + 1])
-            put_in = self._put_in(of, int(entry))
-            if together is not None and self._is_rated[entry]:
-                scores[row] += np.float32(self._shift[k]) * together
-                put_in += self._shift[k]
-            if put_in:
-                scores[row, weights.indices[at]] -= np.float32(put_in) * weights.data[at]
-
-    def _put_in(self, of: str, entry: int) -> float:
-        """What the entry counts in a score of this kind."""
-        liked = float(self._is_liked[entry])
-        counts = {"listed": 1.0, "more": 1.0 + float(LIKED_COUNTS) * liked, "liked": liked}
-        return counts.get(of, float(self._above[entry]) if self._is_rated[entry] else 0.0)
-
-    def _together(self, weights: sp.csr_matrix) -> Matrix:
-        """The weights of all rated entries together, float32 (n_items,)."""
-        from malsugoi_assets.recommend.dense_products import multiply_into  # compiled code takes a moment to load
-
-        rated = self._item[self._is_rated]
-        rows = sp.csr_matrix(
-            (np.ones(len(rated), np.float32), rated, np.array([0, len(rated)])), shape=(1, self.n_items)
-        )
-        found = np.empty((1, self.n_items), dtype=np.float32)
-        multiply_into(rows, weights, found)
-        whole: Matrix = found[0]
-        return whole
-
-    def _genres(self, some: npt.NDArray[np.int64]) -> Matrix:
-        genres, rated = self.titles.genres, self._is_rated
-        mine = genres[self._item].astype(np.float64)
-        every, together = self._above @ mine, mine[rated].sum(axis=0)
-        entry = np.maximum(self._missing[some], 0)
-        counts = ((self._missing[some] != WHOLE) & rated[entry])[:, None]
-        shift = self._shift[some][:, None]
-        less = every - counts * (self._above[entry][:, None] * mine[entry] - shift * (together - mine[entry]))
-        found: Matrix = less.astype(np.float32) @ genres.T
+    def _tastes(self, places: Places) -> Numbers:
+        """What each list says of the genres, (len(places), genres)."""
+        mine, rated = self.titles.genres[self._item].astype(np.float64), self._is_rated
+        above, shift, _ = self._levels(self._residual, USER_PULL, places)
+        own = np.stack([_of_missing(places, column) for column in mine.T], axis=1)
+        counts = _of_missing(places, rated)[:, None]
+        less = _of_missing(places, above)[:, None] * own - shift[:, None] * (mine[rated].sum(axis=0) - own)
+        found: Numbers = above @ mine - counts * less
         return found
 
-    def _predicted(self, some: npt.NDArray[np.int64]) -> tuple[Matrix, Matrix]:
-        """The predicted ratings and log(1 + neighbours behind them), float32 (len(some), n_items)."""
+    def _genre_sums(self, places: Places) -> tuple[Numbers, Numbers]:
+        """Σ x and Σ x² of the genres' score over each list's free titles: x is a product, so is its square."""
+        taste, (total, square) = self._tastes(places), self.titles.genre_sums
+        mine = self.titles.genres[self._item].astype(np.float64)
+        entry = self._titles_of(places)
+        back = np.where(entry >= 0, np.einsum("mg,mg->m", taste, self.titles.genres[entry].astype(np.float64)), 0)
+        squares = np.einsum("mg,gh,mh->m", taste, square - mine.T @ mine, taste, optimize=True)
+        return taste @ (total - mine.sum(axis=0)) + back, squares + back**2
+
+    @cached_property
+    def _behind(self) -> tuple[Any, ...]:
+        """What stands behind the whole list's predicted ratings: `pull`, `weight`, `count`, `base`, `evidence`, `logs`."""
         predictor = self._whole.predictor
-        above = self._rating - predictor.baselines.global_mean - predictor.baselines.bias[self._item]
-        residual, shift, level = self._levels(above, predictor.settings.user_shrinkage)
-        weights = predictor.spread.matrix
-        pull, total, support = predictor.sums_of(self._row)
-        predicted, behind = (np.empty((len(some), self.n_items), np.float32) for _ in range(2))
-        evidence = np.float32(predictor.settings.evidence)
-        for row, k in enumerate(some):
-            entry, mine, all_of, count = self._missing[k], pull.copy(), total.copy(), support.copy()
-            if entry != WHOLE and self._is_rated[entry]:
-                at = slice(weights.indptr[self._item[entry]], weights.indptr[self._item[entry] + 1])
-                where, weight = weights.indices[at], weights.data[at]
-                mine[where] -= np.float32(residual[entry]) * weight
-                all_of[where] -= weight
-                count[where] -= 1
-                mine += np.float32(shift[k]) * all_of
-                # What is left of nothing but rounding would be a neighbour.
-                mine[count == 0] = all_of[count == 0] = 0
-            rating = predictor.base + np.float32(level[k]) + mine / (all_of + evidence)
-            predicted[row], behind[row] = np.clip(rating, 1, 10), np.log1p(count)
-        return predicted, behind
+        pull, weight, count = predictor.sums_of(self._row)
+        logs = np.log1p(np.arange(count.max(initial=0) + 1, dtype=np.float64)).astype(np.float32)
+        return pull, weight, count, predictor.base, np.float32(predictor.settings.evidence), logs
+
+    def _rating(self, places: Places) -> tuple[Any, ...]:
+        """What the kernels take to predict ratings: what is behind them, level, shift, residual, missing titles, rated."""
+        predictor = self._whole.predictor
+        above = self._given - predictor.baselines.global_mean - predictor.baselines.bias[self._item]
+        residual, shift, level = self._levels(above, predictor.settings.user_shrinkage, places)
+        rated = _of_missing(places, self._is_rated)
+        own = _of_missing(places, residual) * rated
+        changed = (values.astype(np.float32) for values in (level, shift * rated, own))
+        return *self._behind, *changed, self._titles_of(places), rated > 0
+
+    def _frames_of(self, places: Places) -> list[_Frame]:
+        new = [k for k in dict.fromkeys(places.tolist()) if k not in self._frames]
+        if new:
+            self._frames.update(zip(new, self._new_frames(np.array(new, dtype=np.int64)), strict=True))
+        return [self._frames[k] for k in places.tolist()]
+
+    def _new_frames(self, places: Places) -> list[_Frame]:
+        from malsugoi_assets.recommend import without_kernels as kernels  # compiled code takes a moment to load
+
+        count = self.n_items - len(self._item) + (places != WHOLE)
+        total, square = (np.repeat(whole[:, None], len(places), axis=1) for whole in self._sums)
+        total[-2:] = square[-2:] = 0
+        mean, spread = np.empty_like(total), np.empty_like(total)
+        picked = np.zeros((len(places), self.n_items))
+
+        def measure(k: int) -> None:
+            mean[k] = total[k] / np.maximum(count, 1)
+            spread[k] = np.sqrt(np.maximum(square[k] / np.maximum(count, 1) - mean[k] ** 2, 0)) + 1e-6
+
+        for name, (k, _) in _WEIGHTED.items():
+            x, together, shift, *out = self._taken_out(name, places)
+            if shift.any():
+                free = np.where(self._listed, 0, together).astype(np.float64)
+                total[k] += shift * free.sum()
+                square[k] += 2 * shift * (free @ x) + shift**2 * (free @ free)
+            kernels.add_up(x, together, shift, *out, self._listed, total[k], square[k])
+            measure(k)
+            if pick := float(self._picks[k]):
+                kernels.add_pick(x, together, shift, *out, mean[k], spread[k], LOWEST, HIGHEST, pick, picked)
+        genres = list(SCORES).index(GENRES)
+        total[genres], square[genres] = self._genre_sums(places)
+        near = _arrays(self._whole.predictor.spread.matrix)
+        kernels.rate(*self._rating(places), self._listed, *near, total[-2:], square[-2:])
+        for k in (genres, -2, -1):
+            measure(k)
+        weakest, last = self._weakest(picked, places, np.minimum(self._most, count))
+        return [_Frame(*parts) for parts in zip(mean.T, spread.T, weakest.tolist(), last.tolist(), strict=True)]
+
+    def _weakest(self, picked: Numbers, places: Places, wanted: Places) -> tuple[Matrix, Places]:
+        """The weakest candidate of each list, by what picks them and by title."""
+        from malsugoi_assets.recommend import without_kernels as kernels
+
+        free, entry = picked.astype(np.float32), self._titles_of(places)
+        free[:, self._item] = -np.inf
+        gone = np.flatnonzero(entry >= 0)
+        free[gone, entry[gone]] = picked[gone, entry[gone]]
+        # The candidates of all lists are much the same: most titles need not be sorted out each time.
+        looked_at = min(_LOOKED_AT * self._most, self.n_items)
+        low = np.partition(free[0], self.n_items - looked_at)[self.n_items - looked_at]
+        weakest, last = np.empty(len(places), np.float32), np.empty(len(places), np.int64)
+        kernels.weakest_of(free, low, wanted, weakest, last)
+        return weakest, last
+
+    def _values(self, places: Places, item: Places) -> Matrix:
+        """The scores of the titles `item`, (len(SCORES), len(places), len(item))."""
+        from malsugoi_assets.recommend import without_kernels as kernels
+
+        found = np.empty((len(SCORES), len(places), len(item)), dtype=np.float32)
+        slot = np.full(self.n_items, -1, dtype=np.int64)
+        slot[item] = np.arange(len(item))
+        for name, (k, _) in _WEIGHTED.items():
+            kernels.take(*self._taken_out(name, places), item, slot, found[k])
+        found[list(SCORES).index(GENRES)] = self._tastes(places).astype(np.float32) @ self.titles.genres[item].T
+        near = _arrays(self._whole.predictor.spread.matrix)
+        kernels.rate_some(*self._rating(places), *near, item, slot, found[-2:])
+        return found
+
+
+def _of_missing(places: Places, values: npt.NDArray[np.generic]) -> Numbers:
+    """Each list's missing entry's value, 0 where none is missing."""
+    if not len(values):
+        return np.zeros(len(places))
+    return np.where(places == WHOLE, 0.0, values[np.maximum(places, 0)].astype(np.float64))
+
+
+def _arrays(matrix: sp.csr_matrix) -> tuple[Any, Any, Any]:
+    return matrix.indptr, matrix.indices, matrix.data

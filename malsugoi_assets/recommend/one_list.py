@@ -11,37 +11,52 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from malsugoi_assets.recommend.lists_without import WHOLE
+from malsugoi_assets.recommend.list_scores import ListScores
+from malsugoi_assets.recommend.lists_without import WHOLE, ListsWithout
 from malsugoi_assets.recommend.people import Person, counting
 from malsugoi_assets.recommend.ranking import Matrix
-from malsugoi_assets.recommend.ratings import FloatArray
+from malsugoi_assets.recommend.ratings import FloatArray, IntArray
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import Recommender
 from malsugoi_assets.recommend.scoring import Asked, OrderRanker, OrderScorer, Reason, Scorer, Trial
 
 KEPT_LISTS = 48
-_FORESEEN = 100
-"""How many of a list's best titles are scored with those asked for: other settings mostly ask for some of them."""
 _KEPT_SCORERS = 2
 _KEPT_REASONS = 64
 """Lists of titles whose reasons are kept: most settings come to titles that others came to."""
 
 
+class _OnceScored(ListScores):
+    """The scores of one list, worked out once: to rank by, and to take entries out of."""
+
+    _found: Matrix | None = None
+
+    def of(self, users: IntArray) -> Matrix:
+        """As `ListScores.of`; never to be changed by those who get it."""
+        if self.n_lists != 1 or len(users) != 1:
+            return super().of(users)
+        if self._found is None:
+            self._found = super().of(users)
+        return self._found
+
+
 class OneListsScorer(OrderScorer):
     """The learnt order's scores for one person's list, and for it without single entries: the last `KEPT_LISTS` of them."""
+
+    _scored = _OnceScored
 
     def __init__(self, ranker: OrderRanker, lists: pl.DataFrame) -> None:
         super().__init__(ranker, lists)
         self._whole: dict[tuple[str, ...], Matrix] = {}
-        self._items = np.empty(0, dtype=np.int64)
+        self._list: ListsWithout | None = None
+        self._unknown = np.full(ranker.order.titles.n_items, np.nan, dtype=np.float32)
         self._lock = threading.Lock()
         self._tried: dict[Hashable, list[tuple[Trial, Matrix | None]]] = {}
         self._said: OrderedDict[Hashable, list[list[list[Reason]]]] = OrderedDict()
         self.without: OrderedDict[int, FloatArray] = OrderedDict()
-        """Scores float32 (n_items,), true for the titles `_items`, by the place of the entry that is missing; `WHOLE`: of the whole list."""
+        """Scores float32 (n_items,), NaN for titles not asked for yet, by the place of the entry that is missing; `WHOLE`: none is."""
 
     def scores(self, usernames: Sequence[str]) -> Matrix:
         """As `Scorer.scores`."""
@@ -75,23 +90,21 @@ class OneListsScorer(OrderScorer):
             yield scores
 
     def _again(self, trial: Trial) -> Matrix:
-        if not np.isin(trial.item, self._items).all():
-            self._items = np.unique(np.concatenate([self._items, trial.item, *self._best()]))
-            self.without.clear()
         places = [WHOLE, *trial.tried.tolist()]
-        found = {place: scores for place in places if (scores := self.without.get(place)) is not None}
-        new = [place for place in places if place not in found]
-        if new:
-            found |= dict(zip(new, self.scored_without(trial.row, new, [self._items] * len(new)), strict=True))
-            self.without.update((place, found[place]) for place in new)
+        found: Matrix = np.stack([self.without.get(place, self._unknown)[trial.item] for place in places])
+        unknown = np.isnan(found)
+        if unknown.any():
+            rows, columns = np.flatnonzero(unknown.any(axis=1)), np.flatnonzero(unknown.any(axis=0))
+            missing, item = [places[row] for row in rows], trial.item[columns]
+            if self._list is None:
+                self._list = self.order.without(self._lists, trial.row)
+            scores = self.order.scores_without(self._list, missing, item)
+            found[np.ix_(rows, columns)] = scores
+            for place, own in zip(missing, scores, strict=True):
+                self.without.setdefault(place, self._unknown.copy())[item] = own
             while len(self.without) > KEPT_LISTS:
                 self.without.popitem(last=False)
-        return np.stack([found[place] for place in places])[:, trial.item]
-
-    def _best(self) -> list[npt.NDArray[np.int64]]:
-        """The titles that the whole list speaks for most, where it was scored."""
-        order = self._ranker.in_catalogue
-        return [order[np.argsort(-s[0, self._ranker.place], kind="stable")[:_FORESEEN]] for s in self._whole.values()]
+        return found
 
 
 def _key_of(asked: Sequence[Asked]) -> Hashable:

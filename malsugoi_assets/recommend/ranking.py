@@ -22,7 +22,8 @@ from pydantic import Field
 from malsugoi_assets.recommend.boosting import BoostingSettings, Trees, grow_likely
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.likeness import learn_likeness
-from malsugoi_assets.recommend.list_scores import LIKED_FROM, SCORES, ListScores, ScoredLists, TitleScores
+from malsugoi_assets.recommend.list_scores import LIKED_FROM, SCORES, ListScores, TitleScores
+from malsugoi_assets.recommend.lists_without import ListsWithout
 from malsugoi_assets.recommend.ranking_network import NetworkSettings, RankingNetwork, learn_network
 from malsugoi_assets.recommend.ranking_scores import ScoreSettings, learn_title_scores
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
@@ -114,25 +115,43 @@ class LearntOrder:
     trees_weight: float
     candidates: int
 
-    def scores(
-        self, lists: ScoredLists, users: IntArray, only: Sequence[npt.NDArray[np.integer]] | None = None
-    ) -> FloatArray:
+    def scores(self, lists: ListScores, users: IntArray) -> FloatArray:
         """Float32 (len(users), n_items): what network and trees say of the candidates; below -100 the rest, by what picks them.
 
-        Titles on the list come last of all; every value is finite. An empty list gives `NOTHING` to all. `only`: the titles
-        of each user that matter, where it is not all of them; the others are not asked for, and their values mean nothing.
+        Titles on the list come last of all; every value is finite. An empty list gives `NOTHING` to all.
         """
         parts = [np.empty((0, lists.n_items), dtype=np.float32)]
         for start in range(0, len(users), _USERS_AT_A_TIME):
             block = users[start : start + _USERS_AT_A_TIME]
-            wanted = None if only is None else only[start : start + len(block)]
-            inputs, item, picked = _inputs(lists, block, self.candidates, wanted)
-            asked = item >= 0
-            result = np.where(np.isfinite(picked), _BEHIND + np.clip(picked, -_PICKED, _PICKED), 2 * _BEHIND)
-            result[np.nonzero(asked)[0], item[asked]] = np.maximum(self._order(inputs[asked]), _BEHIND + _PICKED)
+            inputs, item, picked = _inputs(lists, block, self.candidates)
+            asked, result = item >= 0, _behind(picked)
+            result[np.nonzero(asked)[0], item[asked]] = self._before(inputs[asked])
             result[np.diff(lists.listed.indptr)[block] == 0] = NOTHING
             parts.append(result.astype(np.float32))
         return np.concatenate(parts)
+
+    def without(self, lists: ListScores, user: int) -> ListsWithout:
+        """The list of one of the users without single entries, for `scores_without`."""
+        return ListsWithout(lists, user, _picks(), self.candidates)
+
+    def scores_without(self, lists: ListsWithout, missing: Sequence[int], item: npt.NDArray[np.int64]) -> FloatArray:
+        """As `scores`, of the list without each of its entries in `missing`: float32 (len(missing), len(item)).
+
+        `item`: the titles that matter, each named once.
+        """
+        found, numbers = lists.describe(missing, item), lists.user_numbers(missing)
+        titles = np.broadcast_to(self.titles.numbers[item], (len(missing), *self.titles.numbers[item].shape))
+        people = np.broadcast_to(numbers[:, None], (len(missing), len(item), numbers.shape[1]))
+        inputs = np.concatenate([found.scores, titles, lists.facts(missing, item), people], axis=2)
+        result = _behind(found.picked)
+        result[found.is_candidate] = self._before(inputs[found.is_candidate])
+        result[lists.lengths(missing) == 0] = NOTHING
+        return result.astype(np.float32)
+
+    def _before(self, inputs: Matrix) -> FloatArray:
+        """What the candidates score: never less than what is none."""
+        scores: FloatArray = np.maximum(self._order(inputs), _BEHIND + _PICKED)
+        return scores
 
     def _order(self, inputs: Matrix) -> FloatArray:
         """Float32 (n,) for inputs (n, columns); higher = earlier."""
@@ -204,20 +223,22 @@ def learn_order(
     return LearntOrder(titles, network, grown, settings.trees_weight, settings.candidates)
 
 
-def _inputs(
-    lists: ScoredLists, users: IntArray, most: int, only: Sequence[npt.NDArray[np.integer]] | None = None
-) -> tuple[Matrix, IntArray, Matrix]:
-    """What the network sees (users, candidates, columns), the candidates, and what picked them (users, n_items).
+def _picks() -> Matrix:
+    """The weight of each score in what picks candidates."""
+    return np.array([_PICKS.get(name, 0.0) for name in SCORES], dtype=np.float32)
 
-    `only`: the titles of each user that matter, where it is not all candidates.
-    """
+
+def _behind(picked: Matrix) -> Matrix:
+    """What titles score that are no candidates, by what picks them; listed ones (-inf) come last of all."""
+    return np.where(np.isfinite(picked), _BEHIND + np.clip(picked, -_PICKED, _PICKED), 2 * _BEHIND)
+
+
+def _inputs(lists: ListScores, users: IntArray, most: int) -> tuple[Matrix, IntArray, Matrix]:
+    """What the network sees (users, candidates, columns), the candidates, and what picked them (users, n_items)."""
     from malsugoi_assets.recommend.candidates import find_candidates  # compiled code takes a moment to load
 
     free = lists.listed[users].toarray() == 0
-    picks = np.array([_PICKS.get(name, 0.0) for name in SCORES], dtype=np.float32)
-    found = find_candidates(lists.of(users), free, picks, most)
-    if only is not None:
-        found = found.among(only)
+    found = find_candidates(lists.of(users), free, _picks(), most)
     numbers = lists.user_numbers[users]
     people = np.broadcast_to(numbers[:, None], (*found.item.shape, numbers.shape[1]))
     seen = [found.scores, lists.titles.numbers[found.item], lists.facts(users, np.maximum(found.item, 0)), people]

@@ -17,7 +17,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from malsugoi_assets.recommend.list_scores import ListScores
-from malsugoi_assets.recommend.lists_without import WHOLE, ListsWithout
+from malsugoi_assets.recommend.lists_without import WHOLE
 from malsugoi_assets.recommend.ranking import NOTHING, LearntOrder
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, index_ratings
 
@@ -148,13 +148,14 @@ class OrderScorer(_Explaining):
     """The learnt order's scores for some lists."""
 
     _MOST_TRIED = 20
+    _scored: type[ListScores] = ListScores
 
     def __init__(self, ranker: OrderRanker, lists: pl.DataFrame) -> None:
         self._ranker, self.order, self._order_ids = ranker, ranker.order, ranker.order_ids
         self._ratings, index = index_ratings(
             lists.select("username", "anime_id", "score"), anime_ids=ranker.order_ids
         )
-        self._lists, self._names = ListScores(ranker.order.titles, self._ratings), index.usernames
+        self._lists, self._names = self._scored(ranker.order.titles, self._ratings), index.usernames
         starts = np.searchsorted(self._ratings.user, np.arange(len(index.usernames) + 1))
         self._rows = [slice(int(a), int(b)) for a, b in pairwise(starts)]
 
@@ -215,15 +216,8 @@ class OrderScorer(_Explaining):
     def scored_again(self, trials: list[Trial]) -> Iterator[Matrix]:
         """For each of the trials the scores of its titles by the whole list, then without each entry tried."""
         for trial in trials:
-            missing = [WHOLE, *trial.tried.tolist()]
-            yield self.scored_without(trial.row, missing, [trial.item] * len(missing))[:, trial.item]
-
-    def scored_without(
-        self, row: int, missing: Sequence[int], only: Sequence[npt.NDArray[np.integer]] | None = None
-    ) -> Matrix:
-        """As `LearntOrder.scores`, of one list without each of its entries in `missing` (float32, one row each)."""
-        lists = ListsWithout(self._lists, row, missing)
-        return self.order.scores(lists, np.arange(len(missing), dtype=np.int32), only)
+            lists = self.order.without(self._lists, trial.row)
+            yield self.order.scores_without(lists, [WHOLE, *trial.tried.tolist()], trial.item)
 
     def _proven(self, trial: Trial, scores: Matrix | None, most: int, sign: int) -> list[list[Reason]]:
         """The entries without which a title's score is lower (higher), by how much; none where nothing was tried."""

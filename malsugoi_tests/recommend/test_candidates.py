@@ -40,16 +40,6 @@ def test_of_equals_the_lower_index_is_a_candidate_and_few_free_titles_leave_plac
     assert find_candidates(same, free, ones, 6).item.tolist() == [[0, 2, 3, 4, -1, -1]]
 
 
-def test_among_named_titles_only_those_that_are_candidates_stay_with_their_scores() -> None:
-    scores = np.array([[[5, 1, 4, 3, 2, 0]], [[0, 1, 2, 3, 4, 5]]], dtype=np.float32)
-    found = find_candidates(scores, np.ones((1, 6), bool), np.array([1, 0], np.float32), 3)
-    assert found.item.tolist() == [[0, 2, 3]]
-    some = found.among([np.array([3, 5, 0])])
-    assert some.item.tolist() == [[0, 3]]
-    np.testing.assert_array_equal(some.scores, found.scores[:, [0, 2]])
-    assert found.among([np.array([1])]).item.shape == (1, 0)
-
-
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_product_of_sparse_matrices_is_that_of_the_dense_ones(threads: int) -> None:
     left = sp.random(9, 20, 0.3, random_state=1, format="csr", dtype=np.float32)

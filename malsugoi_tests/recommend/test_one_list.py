@@ -66,13 +66,18 @@ def test_the_answers_are_the_same(recommender: Recommender) -> None:
 
 def test_each_list_is_scored_once(recommender: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     scored: list[int] = []
-    whole = LearntOrder.scores
+    whole, parts = LearntOrder.scores, LearntOrder.scores_without
 
-    def counting(self: Any, lists: Any, users: Any, only: Any = None) -> Any:
+    def counting(self: Any, lists: Any, users: Any) -> Any:
         scored.append(len(users))
-        return whole(self, lists, users, only)
+        return whole(self, lists, users)
+
+    def counting_parts(self: Any, lists: Any, missing: Any, item: Any) -> Any:
+        scored.append(len(missing))
+        return parts(self, lists, missing, item)
 
     monkeypatch.setattr(LearntOrder, "scores", counting)
+    monkeypatch.setattr(LearntOrder, "scores_without", counting_parts)
     own = for_one_list(recommender)
     asked(own, SETTINGS[0])
     before = sum(scored)
@@ -81,10 +86,7 @@ def test_each_list_is_scored_once(recommender: Recommender, monkeypatch: pytest.
     assert sum(scored) == before
 
 
-def test_titles_that_nobody_foresaw_have_their_reasons_too(
-    recommender: Recommender, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(one_list, "_FORESEEN", 1)
+def test_titles_that_other_settings_bring_up_have_their_reasons_too(recommender: Recommender) -> None:
     own = for_one_list(recommender)
     for settings in (SETTINGS[0], SETTINGS[-1], RecommendationSettings(length=12), SETTINGS[0]):
         check_same(asked(own, settings), asked(recommender, settings))

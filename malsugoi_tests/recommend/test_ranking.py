@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from malsugoi_assets.recommend.list_scores import SCORES, ListScores
+from malsugoi_assets.recommend.lists_without import WHOLE
 from malsugoi_assets.recommend.ranking import Ranking, RankingSettings, hide, learn_order
 from malsugoi_assets.recommend.ranking_scores import learn_title_scores, random_walk
 from malsugoi_assets.recommend.ratings import Ratings
@@ -64,14 +65,15 @@ def test_the_same_seed_gives_the_same_order_and_titles_on_the_list_come_last() -
     assert (np.sort(np.where(listed, np.inf, one), axis=1)[:, 0] > one[listed].max()).all()
 
 
-def test_titles_that_alone_matter_have_the_scores_that_they_have_among_all() -> None:
+def test_a_list_of_which_nothing_is_missing_scores_titles_as_all_lists_together() -> None:
     ratings, users = small_ratings(), np.arange(4, dtype=np.int32)
     order = learn_order(ratings, small_items(), QUICK.model_copy(update={"candidates": 9}))
     lists = ListScores(order.titles, ratings)
-    only = [np.array([3, 17, 30]), np.array([], np.int64), np.arange(36), np.array([8])]
-    whole, some = order.scores(lists, users), order.scores(lists, users, only)
-    for user in users:
-        np.testing.assert_allclose(some[user, only[user]], whole[user, only[user]], atol=1e-5)
+    whole = order.scores(lists, users)
+    for user, item in zip(users.tolist(), ([3, 17, 30], [], range(36), [8]), strict=True):
+        some = np.array(item, dtype=np.int64)
+        (found,) = order.scores_without(order.without(lists, user), [WHOLE], some)
+        np.testing.assert_allclose(found, whole[user, some], atol=1e-4)
 
 
 def test_titles_that_follow_each_other_in_every_list_are_found() -> None:
