@@ -22,10 +22,10 @@ from malsugoi_assets.recommend.neighbourhood import (
     PredictionSettings,
     Spread,
     predict_top,
+    title_baselines_of,
 )
-from malsugoi_assets.recommend.neighbourhood import title_baselines as learn_baselines
 from malsugoi_assets.recommend.people import not_merely_planned
-from malsugoi_assets.recommend.ratings import index_batches, index_ratings, nobody
+from malsugoi_assets.recommend.ratings import count_titles, index_batches, index_parts, index_ratings, nobody
 from malsugoi_assets.recommend.similarity import SimilaritySettings
 from malsugoi_assets.recommend.stored_titles import baselines_of, learnt_titles_of, neighbours_of, stored_baselines
 from malsugoi_assets.resources.warehouse import Warehouse
@@ -48,10 +48,11 @@ def title_baselines(  # noqa: D103
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
     settings: PredictionSettings = config.settings  # type: ignore[attr-defined]
-    ratings, anime_ids = index_batches(rating_matrix.values(), rating="rating")
-    learnt = learn_baselines(ratings, settings)
+    anime_ids, counts = count_titles(rating_matrix.values())
+    parts = index_parts(rating_matrix.values(), anime_ids, rating="rating")
+    learnt = title_baselines_of(parts, len(anime_ids), settings)
     titles = None
-    if 0 < len(ratings) <= settings.most_joint:
+    if 0 < int(counts.sum()) <= settings.most_joint:
         listed, _ = index_batches(user_lists.values(), anime_ids=anime_ids)
         items = align_items(anime_ids, anime_features.collect(), anime_relations.collect())
         titles = learn_titles(listed, items)

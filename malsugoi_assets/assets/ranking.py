@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import polars as pl
 from pydantic import Field
 
@@ -24,7 +23,7 @@ from malsugoi_assets.recommend.ranking import (
     ranking_memory_gib,
     why_no_order,
 )
-from malsugoi_assets.recommend.ratings import IntArray, index_batches
+from malsugoi_assets.recommend.ratings import IntArray, count_titles, index_batches, index_parts
 from malsugoi_assets.recommend.weights import WeightsError
 from malsugoi_assets.resources.warehouse import Warehouse
 from malsugoi_assets.warehouse.batches import Batches
@@ -51,8 +50,9 @@ def item_weights(  # noqa: D103
     user_lists: Batches,
 ) -> dg.MaterializeResult[Any]:
     # Unrated entries say what a user chooses to watch as much as rated ones do; merely planned ones less.
-    ratings, anime_ids = index_batches(lists.filter(not_merely_planned()) for lists in user_lists.values())
-    learnt = learn_item_weights(ratings, config.settings)  # type: ignore[attr-defined]
+    lists = [batch.filter(not_merely_planned()) for batch in user_lists.values()]
+    anime_ids, listed = count_titles(lists)
+    learnt = learn_item_weights(listed, index_parts(lists, anime_ids), config.settings)  # type: ignore[attr-defined]
     frame = pl.concat(
         pl.DataFrame(
             {
@@ -63,8 +63,7 @@ def item_weights(  # noqa: D103
         ).with_columns(method=pl.lit(method))
         for method, weights in learnt.weights.items()
     )
-    counts = np.bincount(ratings.item, minlength=ratings.n_items)
-    known = pl.DataFrame({"anime_id": anime_ids, "len": counts})
+    known = pl.DataFrame({"anime_id": anime_ids, "len": listed})
     return table_result(
         "item_weights",
         frame,

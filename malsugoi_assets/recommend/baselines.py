@@ -7,6 +7,7 @@ All of them follow the models' common face: `fit(ratings, items)`, then `predict
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,21 +65,102 @@ def fit_bias(ratings: Ratings, settings: BiasSettings | None = None) -> BiasTerm
     rated = ratings.rated
     mu = global_mean(ratings)
     above = rated.rating.astype(np.float64) - mu
-    of_user, of_item = (
-        np.bincount(i, above, n) for i, n in ((rated.user, ratings.n_users), (rated.item, ratings.n_items))
-    )
+    of_user, of_item = _sums(rated.user, above, ratings.n_users), _sums(rated.item, above, ratings.n_items)
     # Sums of the others' offsets are products with the pattern of who rated what: few passes over many ratings.
     pattern = ratings.rated_matrix.astype(np.float64)
     pattern.data[:] = 1
     users, items = np.diff(pattern.indptr), np.bincount(rated.item, minlength=ratings.n_items)
-    user_bias, item_bias = np.zeros(ratings.n_users), np.zeros(ratings.n_items)
+    return BiasTerms(
+        mu,
+        *_alternate(of_user, of_item, users, items, settings, lambda b: pattern.T @ b, lambda b: pattern @ b),
+    )
+
+
+@dataclass(frozen=True)
+class TitleSums:
+    """Of each title, how many ratings it has, their sum, and its offset; and the mean of all ratings."""
+
+    count: npt.NDArray[np.int64]
+    total: Numbers
+    bias: Numbers
+    mu: float
+
+
+def fit_title_bias(parts: Iterable[Ratings], n_items: int, settings: BiasSettings | None = None) -> TitleSums:
+    """The titles' part of `fit_bias` from ratings that come some users at a time: 4 bytes of each are kept."""
+    settings = settings or BiasSettings()
+    count, total = np.zeros(n_items, np.int64), np.zeros(n_items)
+    kept = [_Part(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0))]
+    for part in parts:
+        rated = part.rated
+        count += np.bincount(rated.item, minlength=n_items)
+        total += _sums(rated.item, rated.rating, n_items)
+        kept.append(_Part.of(rated))
+    ratings = int(count.sum())
+    mu = float(total.sum() / ratings) if ratings else MIDDLE
+    users = np.concatenate([part.count for part in kept])
+    of_user = np.concatenate([part.total for part in kept]) - mu * users
+    ends = np.cumsum([len(part.count) for part in kept])
+
+    def of_items(user_bias: Numbers) -> Numbers:
+        each = zip(kept, np.split(user_bias, ends[:-1]), strict=True)
+        return sum((_sums(part.item, np.repeat(b, part.count), n_items) for part, b in each), np.zeros(n_items))
+
+    def of_users(item_bias: Numbers) -> Numbers:
+        return np.concatenate([part.sums(item_bias) for part in kept])
+
+    _, bias = _alternate(of_user, total - mu * count, users, count, settings, of_items, of_users)
+    return TitleSums(count, total, bias, mu)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Of some users who rated something the titles, by user, and how many they are and their ratings' sum."""
+
+    item: IntArray
+    count: npt.NDArray[np.int64]
+    total: Numbers
+
+    @classmethod
+    def of(cls, rated: Ratings) -> _Part:
+        count = np.bincount(rated.user, minlength=rated.n_users)
+        total = _sums(rated.user, rated.rating, rated.n_users)
+        by_user = rated.item if (np.diff(rated.user) >= 0).all() else rated.item[np.argsort(rated.user)]
+        return cls(by_user, count[count > 0], total[count > 0])
+
+    def sums(self, of_item: Numbers) -> Numbers:
+        """Of each user, the sum over the titles."""
+        starts = np.cumsum(self.count) - self.count
+        return np.add.reduceat(of_item[self.item], starts) if len(starts) else np.empty(0)
+
+
+def _alternate(
+    of_user: Numbers,
+    of_item: Numbers,
+    users: npt.NDArray[np.integer],
+    items: npt.NDArray[np.integer],
+    settings: BiasSettings,
+    to_items: Callable[[Numbers], Numbers],
+    to_users: Callable[[Numbers], Numbers],
+) -> tuple[Numbers, Numbers]:
+    """The users' and the titles' offsets.
+
+    `of_…`: sums of the ratings above the mean; `users`, `items`: how many ratings each has; `to_items`: of each title
+    the sum of its raters' offsets; `to_users`: of each user the sum of the rated titles'.
+    """
+    user_bias, item_bias = np.zeros(len(of_user)), np.zeros(len(of_item))
     for _ in range(settings.sweeps):
         before = user_bias
-        item_bias = _shrunk(of_item - pattern.T @ user_bias, items, settings.item_pull)
-        user_bias = _shrunk(of_user - pattern @ item_bias, users, settings.user_pull)
+        item_bias = _shrunk(of_item - to_items(user_bias), items, settings.item_pull)
+        user_bias = _shrunk(of_user - to_users(item_bias), users, settings.user_pull)
         if np.abs(user_bias - before).max(initial=0.0) < 1e-6:
             break
-    return BiasTerms(mu, user_bias, item_bias)
+    return user_bias, item_bias
+
+
+def _sums(index: IntArray, value: Numbers | FloatArray, size: int) -> Numbers:
+    """For each index the sum of its values."""
+    return np.bincount(index, value, size).astype(np.float64, copy=False)
 
 
 def _shrunk(total: Numbers, count: npt.NDArray[np.integer], pull: float) -> Numbers:

@@ -45,25 +45,25 @@ class ItemWeights:
     weight: FloatArray
 
 
-def ease_matrix(
-    ratings: Ratings, settings: EaseSettings, gram: FloatArray | None = None
-) -> tuple[npt.NDArray[np.int64], FloatArray]:
+def ease_matrix(ratings: Ratings, settings: EaseSettings) -> tuple[npt.NDArray[np.int64], FloatArray]:
     """The titles that have weights (indexes), and B over them: float32, row = neighbour, column = scored title.
 
-    `gram`: XᵀX over those titles, where it is known. The inverse is taken in float64 up to 2,000 titles, in float32 beyond. Raises MemoryError, before any work, where
-    the matrices would not fit `settings.memory_gib`.
+    Raises MemoryError, before any work, where the matrices would not fit `settings.memory_gib`.
     """
     chosen = most_listed(ratings, settings.max_titles)
     need_memory("EASE", len(chosen), ease_memory_gib(len(chosen)), settings.memory_gib)
-    if gram is None:
-        gram = gram_of(ratings, chosen, settings.liked, settings.liked_from)
-    precision: type[np.floating] = np.float64 if len(chosen) <= 2_000 else np.float32
+    return chosen, _weights(gram_of(ratings, chosen, settings.liked, settings.liked_from), settings)
+
+
+def _weights(gram: FloatArray, settings: EaseSettings) -> FloatArray:
+    """B from XᵀX; the inverse is taken in float64 up to 2,000 titles, in float32 beyond."""
+    precision: type[np.floating] = np.float64 if len(gram) <= 2_000 else np.float32
     system: npt.NDArray[np.floating] = gram.astype(precision)
-    system[np.diag_indices(len(chosen))] += settings.ridge
+    system[np.diag_indices(len(gram))] += settings.ridge
     inverse = _inverse(system)
     weights = -inverse / np.diag(inverse)
-    weights[np.diag_indices(len(chosen))] = 0.0
-    return chosen, weights.astype(np.float32)
+    weights[np.diag_indices(len(gram))] = 0.0
+    return weights.astype(np.float32)
 
 
 def _inverse(system: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
@@ -88,12 +88,18 @@ def _inverse(system: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     return inverse
 
 
-def ease_top_weights(
-    ratings: Ratings, settings: EaseSettings | None = None, gram: FloatArray | None = None
-) -> ItemWeights:
+def ease_top_weights(ratings: Ratings, settings: EaseSettings | None = None) -> ItemWeights:
     """The strongest `top_k` weights of each scored title, by size; ties go to the lower index."""
     settings = settings or EaseSettings()
-    chosen, weights = ease_matrix(ratings, settings, gram)
+    return _top(*ease_matrix(ratings, settings), settings)
+
+
+def ease_top_of(chosen: npt.NDArray[np.int64], gram: FloatArray, settings: EaseSettings) -> ItemWeights:
+    """As `ease_top_weights`, of XᵀX over the `chosen` titles."""
+    return _top(chosen, _weights(gram, settings), settings)
+
+
+def _top(chosen: npt.NDArray[np.int64], weights: FloatArray, settings: EaseSettings) -> ItemWeights:
     by_title = np.ascontiguousarray(weights.T)
     row, column = _strongest(by_title, settings.top_k)
     value = by_title[row, column]
@@ -123,7 +129,11 @@ def _strongest(weights: FloatArray, most: int) -> tuple[npt.NDArray[np.int64], n
 
 def most_listed(ratings: Ratings, most: int) -> npt.NDArray[np.int64]:
     """Indexes of the listed titles, only the `most` that stand on the most lists, ascending."""
-    counts = np.bincount(ratings.item, minlength=ratings.n_items)
+    return most_of(np.bincount(ratings.item, minlength=ratings.n_items), most)
+
+
+def most_of(counts: npt.NDArray[np.integer], most: int) -> npt.NDArray[np.int64]:
+    """Indexes of the `most` largest of the counts above 0, ascending; ties go to the lower index."""
     chosen = np.sort(np.argsort(-counts, kind="stable")[:most])
     return chosen[counts[chosen] > 0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -10,13 +11,12 @@ from malsugoi_assets.recommend.ease import (
     EaseSettings,
     ItemWeights,
     ease_memory_gib,
-    ease_top_weights,
-    gram_of,
-    most_listed,
+    ease_top_of,
+    most_of,
     need_memory,
 )
-from malsugoi_assets.recommend.ratings import Ratings
-from malsugoi_assets.recommend.slim import SlimSettings, slim_memory_gib, slim_top_weights
+from malsugoi_assets.recommend.ratings import IntArray, Ratings
+from malsugoi_assets.recommend.slim import SlimSettings, slim_memory_gib, slim_top_of
 
 
 class ItemWeightsSettings(EaseSettings):
@@ -53,24 +53,33 @@ class LearntWeights:
     gib_needed: float
 
 
-def learn_item_weights(ratings: Ratings, settings: ItemWeightsSettings | None = None) -> LearntWeights:
+def learn_item_weights(
+    listed: IntArray, lists: Iterable[Ratings], settings: ItemWeightsSettings | None = None
+) -> LearntWeights:
     """EASE's weights and SLIM's; one whose matrices would not fit `memory_gib` is left out, and it says so.
 
-    SLIM needs a quarter of EASE's memory. Raises MemoryError, before any work, where neither fits.
+    `listed`: on how many lists each title stands; `lists`: all of them, some users at a time, read once. SLIM needs a
+    quarter of EASE's memory. Raises MemoryError, before any work, where neither fits.
     """
+    from malsugoi_assets.recommend.co_listing import CoListing  # compiled code takes a moment to load
+
     settings = settings or ItemWeightsSettings()
-    chosen = most_listed(ratings, settings.max_titles)
+    chosen = most_of(listed, settings.max_titles)
     n_titles = len(chosen)
     ease, slim = ease_memory_gib(n_titles), slim_memory_gib(n_titles)
     weights: dict[str, ItemWeights] = {}
     left_out, needed = "", 0.0
     need_memory("Ranking weights", n_titles, min(ease, slim), settings.memory_gib)
-    gram = gram_of(ratings, chosen, settings.liked, settings.liked_from)
+    counted = CoListing(listed, chosen, settings.liked, settings.liked_from)
+    for part in lists:
+        counted.add(part)
+    gram = counted.gram()
+    del counted
     if ease <= settings.memory_gib or not settings.slim or slim > settings.memory_gib:
         own = EaseSettings.model_validate(settings.model_dump(include=set(EaseSettings.model_fields)))
-        weights["ease"], needed = ease_top_weights(ratings, own, gram), ease
+        weights["ease"], needed = ease_top_of(chosen, gram, own), ease
     else:
         left_out = f"ease: needs {ease:.1f} GiB, {settings.memory_gib:g} are allowed"
     if settings.slim:
-        weights["slim"], needed = slim_top_weights(ratings, settings.for_slim, gram), max(needed, slim)
+        weights["slim"], needed = slim_top_of(chosen, gram, settings.for_slim), max(needed, slim)
     return LearntWeights(weights, left_out, needed)

@@ -12,7 +12,7 @@ since ordering by r̂ alone puts titles with a single 10 first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ import scipy.sparse as sp
 from pydantic import BaseModel, ConfigDict, Field
 
 from malsugoi_assets.machine import available_threads
-from malsugoi_assets.recommend.baselines import BiasSettings, fit_bias, shrunk_means
+from malsugoi_assets.recommend.baselines import BiasSettings, fit_title_bias, shrunk_means
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.joint import JointNeighbourhood, JointSettings
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
@@ -73,12 +73,17 @@ class TopTitles:
 
 def title_baselines(ratings: Ratings, settings: PredictionSettings | None = None) -> TitleBaselines:
     """The titles' part of the baseline, by ridge regression of user and title offsets."""
+    return title_baselines_of([ratings], ratings.n_items, settings)
+
+
+def title_baselines_of(
+    parts: Iterable[Ratings], n_items: int, settings: PredictionSettings | None = None
+) -> TitleBaselines:
+    """As `title_baselines`, from ratings that come some users at a time."""
     settings = settings or PredictionSettings()
-    rated = ratings.rated
-    count = np.bincount(rated.item, minlength=ratings.n_items)
-    total = np.bincount(rated.item, weights=rated.rating, minlength=ratings.n_items)
-    terms = fit_bias(ratings, BiasSettings(user_pull=settings.user_shrinkage, item_pull=settings.title_shrinkage))
-    mu, bias = terms.mu, terms.item_bias
+    pulls = BiasSettings(user_pull=settings.user_shrinkage, item_pull=settings.title_shrinkage)
+    sums = fit_title_bias(parts, n_items, pulls)
+    count, total, mu, bias = sums.count, sums.total, sums.mu, sums.bias
     with np.errstate(invalid="ignore"):
         mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     shrunk = (total + settings.title_shrinkage * mu) / np.maximum(count + settings.title_shrinkage, 1e-9)

@@ -18,7 +18,11 @@ import scipy.sparse as sp
 
 IntArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]
+PART_ROWS = 10_000_000
+"""Rows that are held at once where all of them are summed over."""
 _WIDEST_TABLE = 2**24
+_Columns = tuple[IntArray, IntArray, npt.NDArray[np.int8]]
+"""Of a batch's rows: the users' numbers, the titles' ids, the ratings (0 = none)."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +100,51 @@ def index_batches(
     Users are numbered as they come, batch by batch (a user is in one batch only), titles as by `index_ratings`; 12 bytes
     a row, and as much again while the parts are put together.
     """
-    users, ids, values = [np.empty(0, np.int32)], [np.empty(0, np.int32)], [np.empty(0, np.int8)]
-    n_users = 0
+    return _together(list(_columns(batches, rating)), anime_ids)
+
+
+def index_parts(
+    batches: Iterable[pl.LazyFrame], anime_ids: IntArray, *, rating: str = "score", rows: int = PART_ROWS
+) -> Iterator[Ratings]:
+    """As `index_batches` with these titles, some users after others: as many batches as hold `rows` rows, at least one.
+
+    For what is summed over users, so that no more than a part is held at once; each part numbers its users from 0.
+    """
+    part: list[_Columns] = []
+    for columns in _columns(batches, rating):
+        part.append(columns)
+        if sum(len(ids) for _, ids, _ in part) >= rows:
+            yield _together(part, anime_ids)[0]
+            part = []
+    if part:
+        yield _together(part, anime_ids)[0]
+
+
+def count_titles(batches: Iterable[pl.LazyFrame]) -> tuple[IntArray, IntArray]:
+    """The titles of all batches, ascending, and on how many lists each stands."""
+    counts = [pl.DataFrame(schema={"anime_id": pl.Int32, "lists": pl.UInt32})]
+    for rows in one_ahead(batch.group_by("anime_id").agg(lists=pl.len().cast(pl.UInt32)) for batch in batches):
+        counts = [pl.concat([*counts, rows]).group_by("anime_id").agg(pl.col("lists").sum())]
+    found = counts[0].sort("anime_id")
+    return found["anime_id"].to_numpy(), found["lists"].cast(pl.Int32).to_numpy()
+
+
+def _columns(batches: Iterable[pl.LazyFrame], rating: str) -> Iterator[_Columns]:
     wanted = ("username", "anime_id", pl.col(rating).fill_null(0).cast(pl.Int8))
     for rows in one_ahead(batch.select(wanted) for batch in batches):
-        user = user_numbers(rows["username"])
+        yield user_numbers(rows["username"]), rows["anime_id"].cast(pl.Int32).to_numpy(), rows[rating].to_numpy()
+
+
+def _together(parts: list[_Columns], anime_ids: IntArray | None) -> tuple[Ratings, IntArray]:
+    """The parts' rows, their users numbered on; `parts` is emptied, so that no row is held longer than needed."""
+    users, ids, values = [np.empty(0, np.int32)], [np.empty(0, np.int32)], [np.empty(0, np.int8)]
+    n_users = 0
+    for user, its_ids, its_values in parts:
         users.append(user + np.int32(n_users))
         n_users += int(user.max(initial=-1)) + 1
-        ids.append(rows["anime_id"].cast(pl.Int32).to_numpy())
-        values.append(rows[rating].to_numpy())
+        ids.append(its_ids)
+        values.append(its_values)
+    parts.clear()
     user, found, value = np.concatenate(users), np.concatenate(ids), np.concatenate(values)
     del users, ids, values
     if anime_ids is None:

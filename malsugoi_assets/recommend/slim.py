@@ -41,19 +41,22 @@ class SlimSettings(BaseModel):
 
 
 def slim_matrix(
-    ratings: Ratings, settings: SlimSettings, threads: int | None = None, gram: FloatArray | None = None
+    ratings: Ratings, settings: SlimSettings, threads: int | None = None
 ) -> tuple[npt.NDArray[np.int64], sp.csr_matrix]:
     """The titles that have weights (indexes), and W over them: CSR float32, row = scored title, column = neighbour.
 
-    `gram`: XᵀX over those titles, where it is known. Raises MemoryError, before any work, where XᵀX would not fit `settings.memory_gib`.
+    Raises MemoryError, before any work, where XᵀX would not fit `settings.memory_gib`.
     """
-    from malsugoi_assets.recommend.descent import sparse_columns  # compiled code takes a moment to load
-
     chosen = most_listed(ratings, settings.max_titles)
     need_memory("SLIM", len(chosen), slim_memory_gib(len(chosen)), settings.memory_gib)
-    if gram is None:
-        gram = gram_of(ratings, chosen, settings.liked, settings.liked_from)
-    return chosen, sparse_columns(
+    return chosen, _weights(gram_of(ratings, chosen, settings.liked, settings.liked_from), settings, threads)
+
+
+def _weights(gram: FloatArray, settings: SlimSettings, threads: int | None = None) -> sp.csr_matrix:
+    """W from XᵀX."""
+    from malsugoi_assets.recommend.descent import sparse_columns  # compiled code takes a moment to load
+
+    return sparse_columns(
         gram,
         settings.lasso,
         settings.ridge,
@@ -69,11 +72,17 @@ def slim_memory_gib(n_titles: int) -> float:
     return 4 * n_titles**2 / 2**30
 
 
-def slim_top_weights(
-    ratings: Ratings, settings: SlimSettings | None = None, gram: FloatArray | None = None
-) -> ItemWeights:
+def slim_top_weights(ratings: Ratings, settings: SlimSettings | None = None) -> ItemWeights:
     """Each scored title's weights; sorted by item and neighbour."""
-    chosen, weights = slim_matrix(ratings, settings or SlimSettings(), gram=gram)
+    return _top(*slim_matrix(ratings, settings or SlimSettings()))
+
+
+def slim_top_of(chosen: npt.NDArray[np.int64], gram: FloatArray, settings: SlimSettings) -> ItemWeights:
+    """As `slim_top_weights`, of XᵀX over the `chosen` titles."""
+    return _top(chosen, _weights(gram, settings))
+
+
+def _top(chosen: npt.NDArray[np.int64], weights: sp.csr_matrix) -> ItemWeights:
     coo = weights.tocoo()
     return ItemWeights(
         chosen[coo.row].astype(np.int32), chosen[coo.col].astype(np.int32), coo.data.astype(np.float32)

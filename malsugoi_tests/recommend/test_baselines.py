@@ -17,6 +17,7 @@ from malsugoi_assets.recommend.baselines import (
     Popularity,
     UserMean,
     fit_bias,
+    fit_title_bias,
 )
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import Ratings
@@ -69,6 +70,21 @@ def test_offsets_are_those_of_the_ridge_regression() -> None:
     pulls = np.diag([2.0] * 8 + [5.0] * 6)
     exact = np.linalg.solve(design.T @ design + pulls, design.T @ (lists.rating - found.mu))
     assert np.concatenate([found.user_bias, found.item_bias]) == pytest.approx(exact, abs=1e-4)
+
+
+@given(data=st.data())
+def test_the_titles_offsets_are_the_same_from_users_in_parts_and_rows_in_any_order(data: st.DataObject) -> None:
+    pairs = data.draw(st.sets(st.tuples(st.integers(0, 5), st.integers(0, 3))))
+    rows = [(u, i, data.draw(st.sampled_from([1.0, 4.0, 10.0, NAN]))) for u, i in sorted(pairs)]
+    lists = ratings(*data.draw(st.permutations(rows)), users=6, items=4)
+    settings = BiasSettings(user_pull=1, item_pull=0)
+    whole, parts = fit_bias(lists, settings), [lists.take(lists.user % 3 == k) for k in range(3)]
+    found = fit_title_bias(parts, 4, settings)
+    assert found.mu == pytest.approx(whole.mu)
+    assert found.bias == pytest.approx(whole.item_bias, abs=1e-9)
+    rated = lists.rated
+    assert found.count.tolist() == np.bincount(rated.item, minlength=4).tolist()
+    assert found.total.tolist() == np.bincount(rated.item, rated.rating, 4).tolist()
 
 
 @pytest.mark.parametrize("model", [GlobalMean, ItemMean, UserMean, MalScore, Bias])

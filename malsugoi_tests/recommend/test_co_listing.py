@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from malsugoi_assets.recommend.co_listing import co_listed
+from malsugoi_assets.recommend.co_listing import CoListing, co_listed
 from malsugoi_assets.recommend.ease import preferences
 from malsugoi_assets.recommend.ratings import Ratings
 
@@ -28,3 +28,7 @@ def test_it_is_the_product_of_the_matrix_with_itself(
     chosen = np.array(sorted(titles), np.int64)
     x = preferences(ratings, liked, 8).toarray()[:, chosen]
     np.testing.assert_array_equal(co_listed(ratings.take(order), chosen, liked, 8, threads), x.T @ x)
+    in_parts = CoListing(np.bincount(item, minlength=9), chosen, liked, 8, threads)
+    for part in range(3):
+        in_parts.add(ratings.take(user % 3 == part))
+    np.testing.assert_array_equal(in_parts.gram(), x.T @ x)

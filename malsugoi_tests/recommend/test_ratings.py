@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from malsugoi_assets.recommend.ratings import Ratings, index_batches, index_ratings, nobody, places_of, user_numbers
+from malsugoi_assets.recommend.ratings import (
+    Ratings,
+    count_titles,
+    index_batches,
+    index_parts,
+    index_ratings,
+    nobody,
+    places_of,
+    user_numbers,
+)
 
 SCHEMA = {"username": pl.String, "anime_id": pl.Int32, "score": pl.Int8}
 scores = st.one_of(st.none(), st.integers(1, 10))
@@ -36,6 +45,24 @@ def test_batches_hold_what_all_rows_together_hold(batches: list[dict[tuple[str, 
         return sorted(str(sorted(zip(item[user == u], rating[user == u], strict=True))) for u in range(n_users))
 
     assert lists(apart) == lists(together)
+
+
+@given(st.lists(st.dictionaries(pairs, scores, max_size=8), max_size=4), st.integers(1, 9))
+def test_parts_hold_the_rows_of_their_batches(batches: list[dict[tuple[str, int], int | None]], most: int) -> None:
+    frames = [frame(rows, n) for n, rows in enumerate(batches)]
+    ids, listed = count_titles(f.lazy() for f in frames)
+    whole, whole_ids = index_batches(f.lazy() for f in frames)
+    assert ids.tolist() == whole_ids.tolist()
+    assert listed.tolist() == np.bincount(whole.item, minlength=whole.n_items).tolist()
+    parts = list(index_parts((f.lazy() for f in frames), ids, rows=most))
+    assert [p.n_items for p in parts] == [len(ids)] * len(parts)
+    assert all(len(part) >= most for part in parts[:-1])
+    for name in ("item", "rating"):
+        got = np.concatenate([np.empty(0), *(getattr(part, name) for part in parts)])
+        np.testing.assert_array_equal(got, getattr(whole, name))
+    before = np.cumsum([0, *(part.n_users for part in parts)])
+    got = np.concatenate([np.empty(0), *(part.user + n for part, n in zip(parts, before, strict=False))])
+    np.testing.assert_array_equal(got, whole.user)
 
 
 def test_with_titles_given_the_rows_of_others_are_left_out_and_their_users_stay() -> None:
