@@ -114,9 +114,12 @@ def _root(text: str) -> etree._Element:
 
 
 def _entry(element: etree._Element, number: int) -> ListEntry:
+    # The first of each name, as the site writes each once.
+    fields = {child.tag: child.text for child in reversed(element)}
+
     def text(name: str) -> str | None:
-        value = clean(element.findtext(name) or "")
-        return value or None
+        value = fields.get(name)
+        return (value and clean(value)) or None
 
     anime_id = whole_number(text("series_animedb_id"))
     title = text("series_title")

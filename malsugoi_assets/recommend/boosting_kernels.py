@@ -104,5 +104,6 @@ def answers(matrix: Any, column: Any, threshold: Any, answer: Any, total: Any) -
             n = 0
             while n < inner:
                 c = column[t, n]
-                n = 2 * n + 2 if c >= 0 and matrix[r, c] > threshold[t, n] else 2 * n + 1
+                # Without a branch: nobody can foretell which way a row goes. Of no column (-1) the last is looked at.
+                n = 2 * n + 1 + (c >= 0) * (matrix[r, c] > threshold[t, n])
             total[r] += answer[t, n - inner]

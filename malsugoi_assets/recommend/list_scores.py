@@ -119,7 +119,6 @@ class ListScores:
             "liked": is_liked,
             "above": sp.csr_matrix((above.astype(np.float32), (rated.user, rated.item)), shape=self.listed.shape),
         }
-        self._rated = rated.listed_matrix
         self.predictor = Predictor(lists, titles.baselines, titles.spread, PredictionSettings())
         length, given = (np.bincount(r.user, minlength=lists.n_users) for r in (lists, rated))
         fond = np.diff(is_liked.indptr)
@@ -135,7 +134,7 @@ class ListScores:
         for place, (name, of) in enumerate(SCORES.items()):
             if of == "ratings":
                 continue
-            rows = self.rows[of][users]
+            rows = self._of(self.rows[of], users)
             if name == GENRES:
                 found[place] = (rows @ self.titles.genres) @ self.titles.genres.T
             else:
@@ -149,5 +148,8 @@ class ListScores:
 
     def facts(self, users: IntArray, item: IntArray) -> Matrix:
         """Float32 (len(users), m, len(series.FACTS)) of the titles `item` (len(users), m)."""
-        listed, above, rated = (matrix[users] for matrix in (self.listed, self.rows["above"], self._rated))
-        return self.titles.series.facts(listed, above, rated, item)
+        return self.titles.series.facts(self._of(self.listed, users), self._of(self.rows["above"], users), item)
+
+    def _of(self, rows: sp.csr_matrix, users: IntArray) -> sp.csr_matrix:
+        """The users' rows; to take them out of one takes longer than to multiply it."""
+        return rows if len(users) == self.n_lists == 1 else rows[users]

@@ -10,7 +10,7 @@ no score is looked at but those of the titles asked for; what comes out is that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -112,8 +112,7 @@ class ListsWithout:
         rated = [some[self._is_rated[some]] for some in kept]
         listed = self._over_titles(kept, [np.ones(len(some)) for some in kept])
         scored = self._over_titles(rated, [above[some] + by for by, some in zip(shift, rated, strict=True)])
-        ones = self._over_titles(rated, [np.ones(len(some)) for some in rated])
-        return self.titles.series.facts(listed, scored, ones, np.tile(item, (len(missing), 1)))
+        return self.titles.series.facts(listed, scored, np.tile(item, (len(missing), 1)))
 
     def describe(self, missing: Sequence[int], item: Places) -> Described:
         """What each list says of the titles `item`, each named once."""
@@ -193,31 +192,38 @@ class ListsWithout:
         above: Numbers = np.nan_to_num(value - level)
         return above, np.asarray(level - levels), np.asarray(levels)
 
-    def _taken_out(self, name: str, places: Places) -> tuple[Any, ...]:
-        """What the kernels take of a score with weights of its own: x, together, shift, put_in, the missing titles, the
-        weights.
+    def _taken_out(self, places: Places) -> Callable[[str], tuple[Any, ...]]:
+        """What the kernels take of a score with weights of its own, by its name: x, together, shift, put_in, the missing
+        titles, the weights.
         """
-        k, of = _WEIGHTED[name]
-        x, put_in, shift = self._scores[k], (places != WHOLE).astype(np.float64), np.zeros(len(places))
-        together, liked = x, _of_missing(places, self._is_liked)
-        if of == "above":
-            rated = _of_missing(places, self._is_rated)
-            together = self._together[name]
-            above, shift, _ = self._levels(self._residual, USER_PULL, places)
-            shift = shift * rated
-            put_in = rated * (_of_missing(places, above) + shift)
-        elif of == "liked":
-            put_in = liked
-        elif of == "more":
-            put_in += float(LIKED_COUNTS) * liked
-        entry, weights = self._titles_of(places), _arrays(self.titles.weights_of(name))
-        return x, together, shift.astype(np.float32), put_in.astype(np.float32), entry, *weights
+        nothing = np.zeros(len(places), np.float32)
+        one, liked, rated = (
+            _of_missing(places, counted).astype(np.float32)
+            for counted in (np.ones(len(self._item)), self._is_liked, self._is_rated)
+        )
+        above, shift, _ = self._levels(self._residual, USER_PULL, places)
+        shifted = (shift * rated).astype(np.float32)
+        put_in = {
+            "listed": one,
+            "more": one + LIKED_COUNTS * liked,
+            "liked": liked,
+            "above": (rated * (_of_missing(places, above) + shift)).astype(np.float32),
+        }
+        entry = self._titles_of(places)
+
+        def of(name: str) -> tuple[Any, ...]:
+            k, kind = _WEIGHTED[name]
+            x, weights = self._scores[k], _arrays(self.titles.weights_of(name))
+            together, by = (self._together[name], shifted) if kind == "above" else (x, nothing)
+            return x, together, by, put_in[kind], entry, *weights
+
+        return of
 
     def _tastes(self, places: Places) -> Numbers:
         """What each list says of the genres, (len(places), genres)."""
         mine, rated = self.titles.genres[self._item].astype(np.float64), self._is_rated
         above, shift, _ = self._levels(self._residual, USER_PULL, places)
-        own = np.stack([_of_missing(places, column) for column in mine.T], axis=1)
+        own = self.titles.genres[self._titles_of(places)].astype(np.float64)  # of none any: it does not count
         counts = _of_missing(places, rated)[:, None]
         less = _of_missing(places, above)[:, None] * own - shift[:, None] * (mine[rated].sum(axis=0) - own)
         found: Numbers = above @ mine - counts * less
@@ -269,8 +275,9 @@ class ListsWithout:
             mean[k] = total[k] / np.maximum(count, 1)
             spread[k] = np.sqrt(np.maximum(square[k] / np.maximum(count, 1) - mean[k] ** 2, 0)) + 1e-6
 
+        taken_out = self._taken_out(places)
         for name, (k, _) in _WEIGHTED.items():
-            x, together, shift, *out = self._taken_out(name, places)
+            x, together, shift, *out = taken_out(name)
             if shift.any():
                 free = np.where(self._listed, 0, together).astype(np.float64)
                 total[k] += shift * free.sum()
@@ -310,8 +317,9 @@ class ListsWithout:
         found = np.empty((len(SCORES), len(places), len(item)), dtype=np.float32)
         slot = np.full(self.n_items, -1, dtype=np.int64)
         slot[item] = np.arange(len(item))
+        taken_out = self._taken_out(places)
         for name, (k, _) in _WEIGHTED.items():
-            kernels.take(*self._taken_out(name, places), item, slot, found[k])
+            kernels.take(*taken_out(name), item, slot, found[k])
         found[list(SCORES).index(GENRES)] = self._tastes(places).astype(np.float32) @ self.titles.genres[item].T
         near = _arrays(self._whole.predictor.spread.matrix)
         kernels.rate_some(*self._rating(places), *near, item, slot, found[-2:])

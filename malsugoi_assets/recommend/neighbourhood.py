@@ -139,12 +139,13 @@ class Predictor:
 
     def sums_of(self, user: int) -> tuple[FloatArray, FloatArray, IntArray]:
         """For every title Σ weight · residual, Σ weight and the number of the user's rated neighbours, (n_items,) each."""
+        from malsugoi_assets.recommend.prediction_kernels import sums_over_neighbours
+
         mine = slice(self._starts[user], self._starts[user + 1])
-        weights = self.spread.matrix[self._item[mine]]
-        pull = weights.T @ self._residual[mine]
-        total = np.asarray(weights.sum(axis=0)).ravel().astype(np.float32)
-        support = np.bincount(weights.indices, minlength=self.n_items).astype(np.int32)
-        return np.asarray(pull, dtype=np.float32), total, support
+        sums = np.empty((self.n_items, 4), dtype=np.float32)
+        sums_over_neighbours(self._item[mine], self._residual[mine], *self.spread.arrays, sums)
+        pull, total, support = np.ascontiguousarray(sums.T)[:3]
+        return pull, total, support.astype(np.int32)
 
     @property
     def base(self) -> FloatArray:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
 import polars as pl
 
 from malsugoi_assets.recommend.franchises import Franchises
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 
+_FEW_ROWS = 10_000
 _SEEN = {"completed", "watching", None}
 
 
@@ -41,11 +45,10 @@ def people(lists: pl.DataFrame, franchises: Franchises, settings: Recommendation
     Seen is what is completed, being watched, scored, or of no known status; a franchise is shunned for an entry that was
     dropped or scored `low_score` or less, under `forgiving` only where as many were as were completed or scored higher.
     """
-    columns = lists.sort("username", "anime_id").select("username", "anime_id", "title", "score", "status")
-    for (username,), rows in columns.group_by("username", maintain_order=True):
-        person = Person(str(username), {}, set(), set(), set(), set(), {})
+    for username, rows in _by_name(lists):
+        person = Person(username, {}, set(), set(), set(), set(), {})
         balance: Counter[int] = Counter()
-        for _, anime_id, title, score, status in rows.iter_rows():
+        for _, anime_id, title, score, status in rows:
             person.listed[anime_id] = title
             if status == "plan_to_watch" and score is None:
                 person.planned.add(anime_id)
@@ -64,6 +67,19 @@ def people(lists: pl.DataFrame, franchises: Franchises, settings: Recommendation
             for franchise in [franchise for franchise in person.shunned if balance[franchise] > 0]:
                 del person.shunned[franchise]
         yield person
+
+
+def _by_name(lists: pl.DataFrame) -> Iterator[tuple[str, Iterator[tuple[Any, ...]]]]:
+    """The rows (username, anime_id, title, score, status) of each user, by name and id."""
+    columns = ("username", "anime_id", "title", "score", "status")
+    if lists.height <= _FEW_ROWS:
+        # A query over so few rows costs more than to sort them here.
+        rows = sorted(zip(*(lists[name].to_list() for name in columns), strict=True), key=itemgetter(0, 1))
+        yield from groupby(rows, key=itemgetter(0))
+        return
+    ordered = lists.sort("username", "anime_id").select(columns)
+    for (username,), own in ordered.group_by("username", maintain_order=True):
+        yield str(username), own.iter_rows()
 
 
 def not_merely_planned() -> pl.Expr:

@@ -6,7 +6,7 @@ from malsugoi_assets.recommend.compiled import compiled
 
 
 @compiled
-def _sums_over_neighbours(item, residual, indptr, column, weight, sums):  # type: ignore[no-untyped-def]
+def sums_over_neighbours(item, residual, indptr, column, weight, sums):  # type: ignore[no-untyped-def]
     """For every title Σ weight · residual, Σ weight and the number of rated neighbours: side by side, in one cache line.
 
     Three quarters of the time of a prediction. Unsigned places spare the question whether they count from the end.
@@ -26,7 +26,7 @@ def _predict(  # type: ignore[no-untyped-def]
     item, residual, level, indptr, column, weight, base, evidence, unknown, margin, sums, predicted, support, score
 ):
     """One user's predictions, supports and scores for every title, from the rated titles and their residuals."""
-    _sums_over_neighbours(item, residual, indptr, column, weight, sums)
+    sums_over_neighbours(item, residual, indptr, column, weight, sums)
     # Each column for itself: then the loop below is one that the processor does eight titles at a time.
     for i in range(len(base)):
         predicted[i], score[i], support[i] = sums[i, 0], sums[i, 1], np.int32(sums[i, 2])

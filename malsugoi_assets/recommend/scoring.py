@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 import scipy.sparse as sp
 
+from malsugoi_assets.recommend.likeness import dense_block
 from malsugoi_assets.recommend.list_scores import ListScores
 from malsugoi_assets.recommend.lists_without import WHOLE
 from malsugoi_assets.recommend.ranking import NOTHING, LearntOrder
@@ -92,7 +93,7 @@ class WeightScorer(_Explaining):
     def __init__(self, ranker: WeightRanker, lists: pl.DataFrame) -> None:
         self._ranker = ranker
         ratings, index = index_ratings(lists.select("username", "anime_id", "score"), anime_ids=ranker.ids)
-        self._listed, self._names = ratings.listed_matrix, index.usernames
+        self._listed, self._names = ratings.listed_matrix, _numbered(index.usernames)
 
     def scores(self, usernames: Sequence[str]) -> Matrix:
         """As `Scorer.scores`; titles without weights score 0."""
@@ -137,7 +138,13 @@ class OrderRanker:
         place = np.searchsorted(ids, order_ids)
         self.in_catalogue = np.flatnonzero((place < len(ids)) & (ids[np.minimum(place, len(ids) - 1)] == order_ids))
         self.place = place[self.in_catalogue]
-        self.proposing = _proposals(order, self._PROPOSING)
+        self._proposing = _proposals(order, self._PROPOSING)
+
+    def proposed(self, item: npt.NDArray[np.int64], entry: IntArray) -> Matrix:
+        """What the titles `entry` of a list speak for the titles `item` at first sight, float32 (len(entry), len(item))."""
+        place = np.full(self._proposing.shape[0], -1, dtype=np.int32)
+        place[entry] = np.arange(len(entry), dtype=np.int32)
+        return dense_block(self._proposing, item, place, len(entry)).T
 
     def over(self, lists: pl.DataFrame) -> OrderScorer:
         """As `Ranker.over`."""
@@ -155,7 +162,7 @@ class OrderScorer(_Explaining):
         self._ratings, index = index_ratings(
             lists.select("username", "anime_id", "score"), anime_ids=ranker.order_ids
         )
-        self._lists, self._names = self._scored(ranker.order.titles, self._ratings), index.usernames
+        self._lists, self._names = self._scored(ranker.order.titles, self._ratings), _numbered(index.usernames)
         starts = np.searchsorted(self._ratings.user, np.arange(len(index.usernames) + 1))
         self._rows = [slice(int(a), int(b)) for a, b in pairwise(starts)]
 
@@ -198,10 +205,11 @@ class OrderScorer(_Explaining):
     def _trial(self, row: int, places: Sequence[int], most: int) -> Trial:
         """Which entries may be reasons for which of the titles."""
         wanted = self._ranker.ids[list(places)]
-        known = np.isin(wanted, self._order_ids)
-        item = np.searchsorted(self._order_ids, wanted[known])
+        place = np.minimum(np.searchsorted(self._order_ids, wanted), len(self._order_ids) - 1)
+        known = self._order_ids[place] == wanted
+        item = place[known]
         entry = self._ratings.item[self._rows[row]] if row >= 0 and most else np.empty(0, np.int32)
-        proposed = self._ranker.proposing[:, item].tocsr()[entry].toarray()
+        proposed = self._ranker.proposed(item, entry)
         # Few titles leave room to try more entries of each: one that is asked about alone gets the reasons of its list.
         a_title = max(most + 1, self._MOST_TRIED // max(len(item), 1))
         nearest = np.argsort(-proposed, axis=0, kind="stable")[:a_title]
@@ -250,13 +258,13 @@ class Trial:
     tried: npt.NDArray[np.int64]
 
 
-def _proposals(order: LearntOrder, names: Sequence[str]) -> sp.csc_matrix:
-    """What entries speak for a title at first sight: the positive weights of some scores, each to its own measure."""
+def _proposals(order: LearntOrder, names: Sequence[str]) -> sp.csr_matrix:
+    """What speaks for a title at first sight: the positive weights of some scores, each to its own measure; row = title."""
     total = sp.csr_matrix((order.titles.n_items, order.titles.n_items), dtype=np.float32)
     for name in names:
         weights = order.titles.weights[name].maximum(0)
         total = total + weights / max(float(weights.data.mean()) if weights.nnz else 1.0, 1e-9)
-    return sp.csc_matrix(total)
+    return sp.csr_matrix(total.T)
 
 
 def _weightiest(entries: list[Reason], most: int) -> list[Reason]:
@@ -270,10 +278,10 @@ def preferred_method(methods: Sequence[str]) -> str:
     return "slim" if "slim" in methods else "ease"
 
 
-def _numbers(names: pl.Series, wanted: Sequence[str]) -> IntArray:
-    """Places in the sorted `names`, -1 for those that are not there."""
-    if not len(names):
-        return np.full(len(wanted), -1, dtype=np.int32)
-    series = pl.Series(list(wanted), dtype=pl.String)
-    place = np.minimum(names.search_sorted(series).to_numpy(), len(names) - 1)
-    return np.where((names.gather(place) == series).to_numpy(), place, -1).astype(np.int32)
+def _numbers(names: dict[str, int], wanted: Sequence[str]) -> IntArray:
+    """The numbers of the users named, -1 for those that are not there."""
+    return np.array([names.get(name, -1) for name in wanted], dtype=np.int32)
+
+
+def _numbered(names: pl.Series) -> dict[str, int]:
+    return {name: number for number, name in enumerate(names.to_list())}

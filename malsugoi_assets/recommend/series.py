@@ -52,43 +52,35 @@ class Series:
         size = np.bincount(self.franchise, minlength=len(self.franchise))[self.franchise]
         return np.column_stack([np.minimum(self.needed, _MOST), np.log(size), self.kind]).astype(np.float32)
 
-    def facts(self, listed: sp.csr_matrix, above: sp.csr_matrix, rated: sp.csr_matrix, item: IntArray) -> Matrix:
+    def facts(self, listed: sp.csr_matrix, above: sp.csr_matrix, item: IntArray) -> Matrix:
         """Float32 (lists, m, len(FACTS)) of the titles `item` (lists, m).
 
-        `listed`, `rated`: 1 where a title stands on the list, has a rating (lists, n); `above`: by how much that rating
-        lies above what is expected. A mean of residuals counts one row at 0 more for franchises, none for neighbours.
+        `listed`: which titles stand on the list (lists, n); `above`: for those with a rating by how much it lies above what
+        is expected. A mean of residuals counts one row at 0 more for franchises, none for neighbours.
         """
-        rows = np.arange(len(item))[:, None]
+        from malsugoi_assets.recommend.series_kernels import fill_facts  # compiled code takes a moment to load
 
-        def of(left: sp.csr_matrix, right: sp.csr_matrix) -> Matrix:
-            found: Matrix = (left @ right).toarray()[rows, item]
-            return found
-
-        member = self._members
-        own = self.franchise[item]
-        count, total, known = ((lists @ member).toarray()[rows, own] for lists in (listed, above, rated))
-        size = np.bincount(self.franchise, minlength=len(self.franchise))
-        of_kind = np.asarray(listed @ self.kind) / np.maximum(np.diff(listed.indptr), 1)[:, None]
-        found = (
-            np.clip(self.needed[item] - of(listed, self.needs), 0, _MOST),
-            of(above, self.needs) / np.maximum(of(rated, self.needs), 1),
-            np.minimum(of(listed, self._needed_by), _MOST),
-            of(above, self._needed_by) / np.maximum(of(rated, self._needed_by), 1),
-            np.log1p(count),
-            count / size[own],
-            total / (known + 1),
-            np.take_along_axis(of_kind, self.kind.argmax(axis=1)[item], axis=1),
-        )
-        return np.stack(found, axis=2).astype(np.float32)
+        found = np.empty((*item.shape, len(FACTS)), dtype=np.float32)
+        needs, by = self.needs, self._needed_by
+        fill_facts(
+            listed.indptr, listed.indices, above.indptr, above.indices, above.data, item,
+            needs.indptr, needs.indices, needs.data, by.indptr, by.indices, by.data,
+            self.needed, self.franchise, self._size, self._kinds, np.float32(_MOST), found,
+        )  # fmt: skip
+        return found
 
     @cached_property
     def _needed_by(self) -> sp.csr_matrix:
         return sp.csr_matrix(self.needs.T)
 
     @cached_property
-    def _members(self) -> sp.csr_matrix:
-        n = len(self.franchise)
-        return sp.csr_matrix((np.ones(n, np.float32), (np.arange(n), self.franchise)), shape=(n, n))
+    def _size(self) -> Matrix:
+        return np.bincount(self.franchise, minlength=len(self.franchise)).astype(np.float32)
+
+    @cached_property
+    def _kinds(self) -> IntArray:
+        found: IntArray = self.kind.argmax(axis=1).astype(np.int32)
+        return found
 
 
 def learn_series(items: Items) -> Series:

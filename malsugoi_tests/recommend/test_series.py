@@ -35,9 +35,7 @@ def facts(series: Series, rated: dict[int, float], unrated: tuple[int, ...] = ()
         )
 
     listed = row(dict.fromkeys([*rated, *unrated], 1.0))
-    found = series.facts(
-        listed, row(rated), row(dict.fromkeys(rated, 1.0)), np.arange(len(IDS), dtype=np.int32)[None]
-    )
+    found = series.facts(listed, row(rated), np.arange(len(IDS), dtype=np.int32)[None])
     return {name: found[0, :, column].round(4).tolist() for column, name in enumerate(FACTS)}
 
 
