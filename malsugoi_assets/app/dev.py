@@ -11,7 +11,10 @@ import click
 
 from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.app.ports import HOST, listen
+from malsugoi_assets.warehouse.run_batches import FIRST_BATCH
 
+# Only the address can choose a partition: without it the dialog for a launch opens with none, whatever we declare.
+_LINEAGE = f"/asset-groups?partition={FIRST_BATCH}"
 # The group without partitions: there the page launches all at once, and the sensors do the rest.
 _SOURCES = "/locations/__repository__@malsugoi/asset-groups/sources"
 
@@ -27,8 +30,9 @@ def dev(port: int) -> None:
     listen(port).close()  # Dagster itself would say so in a traceback, half a minute later.
     open_instance(settings)
     write_dot_env(settings, Path.cwd())
-    page = f"http://{HOST}:{port}{_SOURCES}"
-    console.print(f"Nothing there yet? Open {page} and click Materialize all.", soft_wrap=True)
+    page = f"http://{HOST}:{port}"
+    console.print(f"Nothing there yet? Open {page}{_SOURCES} and click Materialize all.", soft_wrap=True)
+    console.print(f"The whole lineage, first batch chosen: {page}{_LINEAGE}", soft_wrap=True)
     # What Dagster says of its own commands is no news for who typed ours.
     env = {"PYTHONWARNINGS": "ignore:Function `dev_command` is superseded"} | os.environ
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "--host", HOST, "--port", str(port)]

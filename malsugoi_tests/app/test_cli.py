@@ -103,7 +103,8 @@ def started_by_dev(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], dict[str
         port = str(free.getsockname()[1])
     done = CliRunner().invoke(main, ["dev", "--port", port])
     assert done.exit_code == 0, done.output
-    assert f"http://127.0.0.1:{port}/" in done.output
+    assert f"http://127.0.0.1:{port}/locations/" in done.output
+    assert f"http://127.0.0.1:{port}/asset-groups?partition=batch-000000" in done.output
     ((command, more),) = started
     return command, more, port
 
