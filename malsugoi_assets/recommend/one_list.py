@@ -22,7 +22,7 @@ from malsugoi_assets.recommend.recommendation_settings import RecommendationSett
 from malsugoi_assets.recommend.recommendations import Recommender
 from malsugoi_assets.recommend.scoring import Asked, OrderRanker, OrderScorer, Reason, Scorer, Trial
 
-KEPT_LISTS = 48
+KEPT_LISTS = 96
 _KEPT_SCORERS = 2
 _KEPT_REASONS = 64
 """Lists of titles whose reasons are kept: most settings come to titles that others came to."""

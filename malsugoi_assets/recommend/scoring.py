@@ -154,7 +154,8 @@ class OrderRanker:
 class OrderScorer(_Explaining):
     """The learnt order's scores for some lists."""
 
-    _MOST_TRIED = 20
+    _MOST_TRIED = 60
+    """With 20 of them a long list's titles were left without their own prequel: each had one entry tried."""
     _scored: type[ListScores] = ListScores
 
     def __init__(self, ranker: OrderRanker, lists: pl.DataFrame) -> None:

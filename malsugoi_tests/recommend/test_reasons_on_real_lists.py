@@ -72,6 +72,20 @@ def test_a_thousand_random_reasons_lower_the_raw_score_when_their_entry_is_taken
     np.testing.assert_allclose(lower, drawn["because.weight"].to_numpy(), atol=1e-2)
 
 
+def test_of_long_lists_the_weightiest_entry_is_named_for_nearly_every_title(made: Made) -> None:
+    """A few entries are tried for all titles of a list together; asked about alone, a title has many more tried."""
+    recommender, lists, rows, _ = made
+    scorer, same, titles = recommender.ranker.over(counting(lists, RecommendationSettings())), 0, 0
+    for name in lists.group_by("username").len().sort("len", "username", descending=True).head(8)["username"]:
+        places = np.searchsorted(recommender.ids, rows.filter(username=name)["anime_id"].to_numpy()).tolist()
+        [together] = scorer.reasons([(name, places)], 3)
+        alone = [scorer.reasons([(name, [place])], 3)[0][0] for place in places]
+        same += sum(one[0][0] == other[0][0] for one, other in zip(together, alone, strict=True) if other)
+        titles += len(places)
+    assert titles == 160
+    assert same >= 0.85 * titles
+
+
 def test_nothing_listed_no_recap_and_no_sequel_before_its_prequel_but_for_specials_between(made: Made) -> None:
     recommender, lists, rows, relations = made
     own = lists.select("username", "anime_id")
