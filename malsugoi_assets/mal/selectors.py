@@ -80,7 +80,6 @@ LIST_ROW_PROGRESS = "td.progress a.link"
 LIST_TAB_ALL = ".status-button.all_anime.on"
 TEMPLATE_MARK = "${"
 ROWS_A_PAGE = 300
-CLASSIC_LIST = "#list_surround"
 CLASSIC_TAB = "td.status_selected a[href]"
 CLASSIC_TABS = "td.status_selected, td.status_not_selected"
 CLASSIC_TITLE = "animetitle"  # a class

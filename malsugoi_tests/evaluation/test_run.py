@@ -13,10 +13,6 @@ import pytest
 from malsugoi_assets.evaluation.protocols import make_protocol
 from malsugoi_assets.evaluation.registry import MODELS
 from malsugoi_assets.evaluation.reports import (
-    LARGEST_PNG_BYTES,
-    plot_models,
-    plot_predicted,
-    plot_segments,
     write_json,
 )
 from malsugoi_assets.evaluation.results import Result
@@ -204,20 +200,6 @@ def test_nothing_to_predict_is_said_in_words() -> None:
     results = evaluate(low, make_protocol("random5", low, 0), SIMPLE)
     assert value(results, "bias", "r2").value is None
     assert value(results, "bias", "r2").reason == "all ratings here are equal"
-
-
-def test_plots_are_small_pictures() -> None:
-    rows = world(checkerboard())
-    results = evaluate(rows, make_protocol("random5", rows, 0), SIMPLE)
-    truth = np.repeat(np.arange(1, 11), 5)
-    for picture in (
-        plot_models(results, "mse"),
-        plot_segments(results, "history"),
-        plot_segments([], "title"),
-        plot_predicted(truth, truth * 0.5 + 3, "bias"),
-    ):
-        assert picture.startswith(b"\x89PNG")
-        assert len(picture) < LARGEST_PNG_BYTES
 
 
 def test_known_figures_are_reproduced_on_the_originals_rows() -> None:
