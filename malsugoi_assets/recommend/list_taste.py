@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.linalg.lapack import dpotrf, dpotri, dtrtri
 
 from malsugoi_assets.recommend.ratings import IntArray
 
@@ -47,12 +47,12 @@ def units(count: Numbers, total: Numbers, squares: Numbers) -> Units:
 class ListTaste:
     """A list with its solution.
 
-    `items`: int32 (n,), sorted; `inverse`: float64 (n, n), (S + ν·1)⁻¹; `weight`: (n,), the inverse times the residuals;
+    `items`: int32 (n,), sorted; `root`: float64 (n, n), R with RᵀR = (S + ν·1)⁻¹; `weight`: (n,), that times the residuals;
     `left_out`, `left_out_deviation`: (n,), each own rating predicted from the others, in rating points.
     """
 
     items: IntArray
-    inverse: Numbers
+    root: Numbers
     weight: Numbers
     units: Units
     error: float
@@ -66,14 +66,14 @@ class ListTaste:
         n = np.array(float(len(x)))
         total, squares = np.array(x.sum()), np.array((x**2).sum())
         own, without = units(n, total, squares), units(n - 1, total - x, squares - x**2)
-        inverse = inverted(among)
-        each = np.diag(inverse)
-        of_x, of_one, of_effect = inverse @ np.stack([x, np.ones_like(x), effect], axis=1).T[:, :, None]
-        missed = (of_x[:, 0] - without.level * of_one[:, 0] - without.spread * of_effect[:, 0]) / each
+        root = root_of_inverse(among)
+        each = np.einsum("kn,kn->n", root, root)
+        of_x, of_one, of_effect = (root.T @ (root @ np.stack([x, np.ones_like(x), effect], axis=1))).T
+        missed = (of_x - without.level * of_one - without.spread * of_effect) / each
         deviation = without.spread / np.sqrt(each)
         error = float((((missed / deviation) ** 2).sum() + ERROR_ROWS * TYPICAL_ERROR) / (n + ERROR_ROWS))
-        weight = (of_x[:, 0] - own.level * of_one[:, 0]) / own.spread - of_effect[:, 0]
-        return cls(items, inverse, weight, own, error, rating - missed, deviation * error**0.5)
+        weight = (of_x - own.level * of_one) / own.spread - of_effect
+        return cls(items, root, weight, own, error, rating - missed, deviation * error**0.5)
 
     def answer(
         self, asked: IntArray, effect: Numbers, mean: float, to: Numbers, own: Numbers, noise: float
@@ -84,7 +84,8 @@ class ListTaste:
         """
         spread = float(self.units.spread)
         predicted = mean + float(self.units.level) + spread * (effect + to @ self.weight)
-        left = own - np.einsum("qn,qn->q", to @ self.inverse, to)
+        half = self.root @ to.T
+        left = own - np.einsum("nq,nq->q", half, half)
         deviation = spread * np.sqrt(self.error * (np.maximum(left, 0.02 * own) + noise))
         place = np.minimum(np.searchsorted(self.items, asked), len(self.items) - 1)
         listed = self.items[place] == asked
@@ -98,21 +99,45 @@ def inverted(system: Numbers) -> Numbers:
     Names and relations make no positive definite likeness by themselves. Where that shows, the eigenvalues are lifted to a
     tenth of the typical diagonal.
     """
-    least = 0.1 * float(np.median(np.diag(system)))
-    try:
-        np.linalg.cholesky(system - least * np.eye(len(system)))
-        return _inverse_of_definite(system)
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(system)
-        inverse = (vectors / np.maximum(values, least)) @ vectors.T
+    factor = _factor(system)
+    if factor is None:
+        values, vectors = _lifted(system)
+        inverse = (vectors / values) @ vectors.T
         return np.asarray((inverse + inverse.T) / 2)
-
-
-def _inverse_of_definite(system: Numbers) -> Numbers:
-    """By Cholesky's factor: half the work of an inverse that does not know of the symmetry."""
-    factor, failed = dpotrf(system, lower=1)
-    inverse, failed_too = dpotri(factor, lower=1)
-    if failed or failed_too:
+    inverse, failed = dpotri(factor, lower=1, overwrite_c=1)
+    if failed:
         raise np.linalg.LinAlgError("not positive definite")
     lower = np.tril(inverse)
     return np.asarray(lower + np.tril(inverse, -1).T)
+
+
+def root_of_inverse(system: Numbers) -> Numbers:
+    """R (n, n) with RᵀR = `inverted(system)`: a third of its work, and enough for products with it."""
+    factor = _factor(system)
+    if factor is None:
+        values, vectors = _lifted(system)
+        return np.asarray((vectors / np.sqrt(values)).T)
+    root, failed = dtrtri(factor, lower=1, overwrite_c=1)
+    if failed:
+        raise np.linalg.LinAlgError("not positive definite")
+    return np.asarray(root)
+
+
+def _least(system: Numbers) -> float:
+    return 0.1 * float(np.median(np.diag(system)))
+
+
+def _factor(system: Numbers) -> Numbers | None:
+    """Cholesky's factor, lower; None where an eigenvalue is too small. By LAPACK itself, which takes the matrix as it lies."""
+    less = system.copy()
+    less[np.diag_indices_from(less)] -= _least(system)
+    if dpotrf(less.T, lower=1, clean=0, overwrite_a=1)[1]:
+        return None
+    factor, failed = dpotrf(system.T, lower=1)
+    return None if failed else np.asarray(factor)
+
+
+def _lifted(system: Numbers) -> tuple[Numbers, Numbers]:
+    """Eigenvalues, none too small, and eigenvectors."""
+    values, vectors = np.linalg.eigh(system)
+    return np.maximum(values, _least(system)), vectors

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from malsugoi_assets.recommend.list_taste import ListTaste, inverted, units
+from malsugoi_assets.recommend.list_taste import ListTaste, inverted, root_of_inverse, units
 
 NOISE = 0.4
 Numbers = npt.NDArray[np.float64]
@@ -102,3 +102,11 @@ def test_the_inverse_of_a_likeness_is_its_inverse_and_exactly_symmetric() -> Non
     found = inverted(system)
     np.testing.assert_allclose(found @ system, np.eye(40), atol=1e-12)
     assert (found == found.T).all()
+
+
+@pytest.mark.parametrize("definite", [True, False])
+def test_the_root_of_the_inverse_is_one(definite: bool) -> None:
+    half = np.random.default_rng(4).normal(size=(30, 30))
+    system = half @ half.T / 30 + np.eye(30) if definite else half + half.T
+    root = root_of_inverse(system)
+    np.testing.assert_allclose(root.T @ root, inverted(system), atol=1e-9)
