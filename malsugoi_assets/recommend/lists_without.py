@@ -235,7 +235,7 @@ class ListsWithout:
         mine = self.titles.genres[self._item].astype(np.float64)
         entry = self._titles_of(places)
         back = np.where(entry >= 0, np.einsum("mg,mg->m", taste, self.titles.genres[entry].astype(np.float64)), 0)
-        squares = np.einsum("mg,gh,mh->m", taste, square - mine.T @ mine, taste, optimize=True)
+        squares = ((taste @ (square - mine.T @ mine)) * taste).sum(axis=1)
         return taste @ (total - mine.sum(axis=0)) + back, squares + back**2
 
     @cached_property

@@ -89,11 +89,22 @@ def not_merely_planned() -> pl.Expr:
 
 def counting(lists: pl.DataFrame, settings: RecommendationSettings) -> pl.DataFrame:
     """The rows that add to scores: not what is merely planned; under `likes_only` not what was dropped or scored low."""
+    if lists.height <= _FEW_ROWS:
+        pairs = enumerate(zip(lists["score"].to_list(), lists["status"].to_list(), strict=True))
+        counted = [place for place, (score, status) in pairs if _counts(score, status, settings)]
+        return lists if len(counted) == lists.height else lists[counted]
     kept = not_merely_planned()
     if settings.likes_only:
         kept &= (pl.col("score") >= settings.liked_from).fill_null(True)
         kept &= (pl.col("status") != "dropped").fill_null(True)
     return lists.filter(kept)
+
+
+def _counts(score: int | None, status: str | None, settings: RecommendationSettings) -> bool:
+    """As `counting`, of one row."""
+    known = status != "plan_to_watch" or score is not None
+    disliked = status == "dropped" or (score is not None and score < settings.liked_from)
+    return known and not (settings.likes_only and disliked)
 
 
 def with_seen(lists: pl.DataFrame, features: pl.DataFrame, username: str, seen: Iterable[int]) -> pl.DataFrame:
