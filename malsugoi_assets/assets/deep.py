@@ -1,6 +1,7 @@
 """The network: trained on what is not held out, measured on what is."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -22,12 +23,14 @@ from malsugoi_assets.assets.lists import held_out
 from malsugoi_assets.assets.plots import curves
 from malsugoi_assets.assets.table_asset import table_asset, table_result
 from malsugoi_assets.disk import sweep_drafts
+from malsugoi_assets.evaluation.hold_out import HoldOut
 from malsugoi_assets.evaluation.segments import hold_out_segments
 from malsugoi_assets.recommend.blend_settings import KIND as BLEND_KIND
 from malsugoi_assets.recommend.blend_settings import BlendSettings
 from malsugoi_assets.recommend.devices import forget_memory_peak, memory_peak_bytes
 from malsugoi_assets.recommend.dnn_settings import KIND, DnnSettings
 from malsugoi_assets.resources.compute import Compute
+from malsugoi_assets.resources.source import Log
 from malsugoi_assets.resources.warehouse import Warehouse
 from malsugoi_assets.warehouse.batches import Batches
 from malsugoi_assets.warehouse.builds import Builds, current_build, with_build
@@ -77,9 +80,6 @@ def dnn_model(  # noqa: D103
     user_lists: Batches,
     anime_relations: pl.LazyFrame,
 ) -> dg.MaterializeResult[Any]:
-    from malsugoi_assets.recommend.blend import train_blend
-    from malsugoi_assets.recommend.training import TrainingError
-
     chosen: PipelineDnnSettings = config.settings  # type: ignore[attr-defined]
     settings = DnnSettings.model_validate(chosen.model_dump(exclude={"seed", *_NOT_LEARNT_WITH}))
     learnt_with = chosen.model_dump_json(exclude=_NOT_LEARNT_WITH)
@@ -88,25 +88,13 @@ def dnn_model(  # noqa: D103
     model_id = build_id(KIND, held, _CODE_VERSION + learnt_with + whole.model_dump_json(exclude={"network"}))
     builds = Builds(warehouse.dir)
     device = compute.resolve()
-
-    def report(epoch: int, train_loss: float, valid_loss: float) -> None:
-        context.log.info(f"epoch {epoch}: mse {train_loss:.4f} (train), {valid_loss:.4f} (validation)")
-
     with compute.slot(warehouse.dir, device, context.log.info):
         started = time.monotonic()
-        sweep_drafts(warehouse.dir.root)
         forget_memory_peak(device)
-        # One file a device: whatever training was cut off there last. It knows which one it was.
-        state = warehouse.dir.checkpoints / f"{device.replace(':', '')}.safetensors"
-        try:
-            blend = train_blend(
-                held.train, held.items, whole, device, report, seed=chosen.seed, keep=state, tell=context.log.info
-            )
-        except TrainingError as error:
-            raise dg.Failure(f"The network could not be trained: {error}.") from error
+        blend = _trained(held, whole, chosen.seed, device, warehouse, context.log.info)
         model, chosen_because = blend.better()
         sha256 = model.save(builds.path(model_id))
-        state.unlink(missing_ok=True)
+        _checkpoint(warehouse, device).unlink(missing_ok=True)
     seconds = time.monotonic() - started
     known = builds.rows()
     verdict = judged(held, model, model_id, current_build(known), builds, chosen.tolerance)
@@ -149,6 +137,27 @@ def dnn_model(  # noqa: D103
             "model_id", "is_current", "state", "mse", "difference", "epochs", "train_rows", "train_seconds", "device"
         ),
     )
+
+
+def _trained(held: HoldOut, settings: BlendSettings, seed: int, device: str, warehouse: Warehouse, tell: Log) -> Any:
+    """The blend of what is not held out; a training of the same that was cut off here goes on. A `Failure` where it fails."""
+    from malsugoi_assets.recommend.blend import train_blend
+    from malsugoi_assets.recommend.training import TrainingError
+
+    def report(epoch: int, train_loss: float, valid_loss: float) -> None:
+        tell(f"epoch {epoch}: mse {train_loss:.4f} (train), {valid_loss:.4f} (validation)")
+
+    sweep_drafts(warehouse.dir.root)
+    keep = _checkpoint(warehouse, device)
+    try:
+        return train_blend(held.train, held.items, settings, device, report, seed=seed, keep=keep, tell=tell)
+    except TrainingError as error:
+        raise dg.Failure(f"The network could not be trained: {error}.") from error
+
+
+def _checkpoint(warehouse: Warehouse, device: str) -> Path:
+    """One file a device: whatever training was cut off there last. It knows which one it was."""
+    return warehouse.dir.checkpoints / f"{device.replace(':', '')}.safetensors"
 
 
 @table_asset("dnn_metrics", code_version="4", kinds=["pytorch"])

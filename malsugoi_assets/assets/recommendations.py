@@ -18,7 +18,7 @@ from malsugoi_assets.assets.table_asset import by_batch_result, table_asset
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.people import with_seen
 from malsugoi_assets.recommend.ranking import LearntOrder
-from malsugoi_assets.recommend.ratings import IntArray, index_ratings
+from malsugoi_assets.recommend.ratings import IntArray, count_titles, index_ratings
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import Predictions, Recommender
 from malsugoi_assets.recommend.scoring import preferred_method
@@ -78,7 +78,8 @@ def recommendations(  # noqa: D103
     )
     network = load_network(warehouse, builds, align_items(ids, features, relations), compute.resolve())
     chosen, ranking, ranked_by = _ranker(warehouse, orders, weights)
-    recommender = Recommender(chosen, features, relations, _listed(user_lists), ranking)
+    listed = pl.DataFrame(dict(zip(("anime_id", "lists"), count_titles(user_lists.values()), strict=True)))
+    recommender = Recommender(chosen, features, relations, listed, ranking)
     counted, reasons = PredictedRatings(), Counter[str]()
 
     def make(key: str) -> dict[str, pl.DataFrame]:
@@ -139,12 +140,6 @@ def _recommended(
         on_list = pl.element().struct.field("anime_id").is_in(listed["anime_id"].to_list())
         made.append(found.with_columns(pl.col("because").list.eval(pl.element().filter(on_list))))
     return pl.concat(made).sort("username", "rank")
-
-
-def _listed(user_lists: Batches) -> pl.DataFrame:
-    """How many lists hold each title: anime_id, lists."""
-    counts = [lists.group_by("anime_id").len("lists").collect() for lists in user_lists.values()]
-    return pl.concat(counts).group_by("anime_id").agg(pl.col("lists").sum())
 
 
 def _ranker(

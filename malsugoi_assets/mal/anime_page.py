@@ -81,41 +81,9 @@ def parse_anime_page(page: str | bytes) -> AnimePage:
     """
     text, whole = first_document(decode(page))
     labels_at = [found.start() for found in _LABEL.finditer(text)]
-    if not labels_at:
-        if (
-            whole
-            and self_description(text) is None
-            and any(kind == "anime" for kind, _ in page_kinds(text))
-            and "myanimelist" in text[:_SITES_NAME].lower()
-        ):
-            raise PhoneLayout(EXPECTED)
-        raise explain(text, EXPECTED)
-    said = self_description(text) if len(labels_at) < len(selectors.REQUIRED_LABELS) else None
-    if said is not None:
-        raise type(said)(EXPECTED, said.detail)
-    links = page_links(text)
-    kinds = [pair for pair in map(linked_id, links) if pair is not None]
-    if any(kind == "manga" for kind, _ in kinds):
-        raise MangaPage(EXPECTED)
-    _refuse_other_tabs(text, links)
-    heading = _HEADING.search(text)
-    start = min(heading.start() if heading else labels_at[0], labels_at[0])
-    end = _CELL_END.search(text, labels_at[-1], labels_at[-1] + _AFTER_LAST_LABEL)
-    piece = text[start : end.start() if end else labels_at[-1] + _AFTER_LAST_LABEL]
-    if len(_FOOTNOTE.findall(piece)) != len(_FOOTNOTE_END.findall(piece)):
-        raise UnexpectedPage(EXPECTED, "a footnote mark without its markup, which would pass for a digit")
-    soup = _soup(piece)
-    labels_of = soup.select(selectors.LABEL)
-    labels = _Labels(labels_of)
-    if any(name in labels for name in selectors.MANGA_LABELS) and "Episodes" not in labels:
-        raise MangaPage(EXPECTED)
-    if not whole:
-        raise TruncatedPage(EXPECTED, "no closing </html>")
-    _refuse_lost_labels(labels_of)
-    missing = [name for name in selectors.REQUIRED_LABELS if name not in labels]
-    if missing:
-        raise UnexpectedPage(EXPECTED, f"the label {missing[0]} is missing")
-
+    kinds = _refuse_others(text, whole, len(labels_at))
+    soup = _soup(_details(text, labels_at))
+    labels = _labels_of(soup, whole)
     status = labels.text("Status")
     if status not in selectors.STATUSES:
         raise UnexpectedPage(EXPECTED, f"unknown status {status!r}")
@@ -153,6 +121,56 @@ def parse_anime_page(page: str | bytes) -> AnimePage:
         studios=labels.links(selectors.STUDIO_LABELS, selectors.STUDIO_LINK),
         relations=_relations(text),
     )
+
+
+def _refuse_others(text: str, whole: bool, labels: int) -> list[tuple[str, int]]:
+    """What the page's links lead to, as `linked_id` says it. Raises `PageError` where they, or the number of its labels,
+    show that it is another page.
+    """
+    if not labels:
+        if (
+            whole
+            and self_description(text) is None
+            and any(kind == "anime" for kind, _ in page_kinds(text))
+            and "myanimelist" in text[:_SITES_NAME].lower()
+        ):
+            raise PhoneLayout(EXPECTED)
+        raise explain(text, EXPECTED)
+    said = self_description(text) if labels < len(selectors.REQUIRED_LABELS) else None
+    if said is not None:
+        raise type(said)(EXPECTED, said.detail)
+    links = page_links(text)
+    kinds = [pair for pair in map(linked_id, links) if pair is not None]
+    if any(kind == "manga" for kind, _ in kinds):
+        raise MangaPage(EXPECTED)
+    _refuse_other_tabs(text, links)
+    return kinds
+
+
+def _details(text: str, labels_at: Sequence[int]) -> str:
+    """The piece from the heading to the end of the last label's value. Raises `UnexpectedPage`."""
+    heading = _HEADING.search(text)
+    start = min(heading.start() if heading else labels_at[0], labels_at[0])
+    end = _CELL_END.search(text, labels_at[-1], labels_at[-1] + _AFTER_LAST_LABEL)
+    piece = text[start : end.start() if end else labels_at[-1] + _AFTER_LAST_LABEL]
+    if len(_FOOTNOTE.findall(piece)) != len(_FOOTNOTE_END.findall(piece)):
+        raise UnexpectedPage(EXPECTED, "a footnote mark without its markup, which would pass for a digit")
+    return piece
+
+
+def _labels_of(soup: BeautifulSoup, whole: bool) -> _Labels:
+    """The labels of the piece, all that each page has. Raises `PageError` where one is missing, or some are a manga's."""
+    tags = soup.select(selectors.LABEL)
+    labels = _Labels(tags)
+    if any(name in labels for name in selectors.MANGA_LABELS) and "Episodes" not in labels:
+        raise MangaPage(EXPECTED)
+    if not whole:
+        raise TruncatedPage(EXPECTED, "no closing </html>")
+    _refuse_lost_labels(tags)
+    missing = [name for name in selectors.REQUIRED_LABELS if name not in labels]
+    if missing:
+        raise UnexpectedPage(EXPECTED, f"the label {missing[0]} is missing")
+    return labels
 
 
 def _soup(piece: str) -> BeautifulSoup:
