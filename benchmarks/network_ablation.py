@@ -29,6 +29,7 @@ AS_IT_IS, ALONE = "as it is", "the process alone"
 CHANGES: dict[str, dict[str, object]] = {
     AS_IT_IS: {},
     ALONE: {"epochs": 1},
+    "no attention to the nearest titles": {"near_titles": 0},
     "one member": {"members": 1},
     "two members as in the pipeline": {"members": 2},
     "no dropout": {"dropout": 0.0},
@@ -60,7 +61,7 @@ def main() -> None:
         model = dnn.train(train, rows.items, settings, seed=options.seed)
         seconds[name] = time.process_time() - begun
         if name == ALONE:
-            model.network.correct = lambda matrix, _: (np.zeros(len(matrix), np.float32),) * 2  # type: ignore[method-assign]
+            model.network.correct = lambda inputs, _: (np.zeros(len(inputs.base), np.float32),) * 2  # type: ignore[method-assign]
         predicted[name], deviation[name] = model.predict_with_deviation(train, user, item)
         print(f"{name}: {seconds[name]:.0f} CPU seconds, {model.stopped}", file=sys.stderr, flush=True)
     every = {"all": np.ones(len(truth), dtype=np.bool_)}

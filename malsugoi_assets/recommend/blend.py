@@ -25,6 +25,7 @@ import numpy.typing as npt
 from malsugoi_assets.machine import available_threads
 from malsugoi_assets.recommend.blend_settings import KIND, BlendSettings
 from malsugoi_assets.recommend.boosting import Trees, grow
+from malsugoi_assets.recommend.conformal import LEAST_CALIBRATED, covering_quantile
 from malsugoi_assets.recommend.dnn import (
     TrainedDnn,
     TrainingRows,
@@ -35,7 +36,6 @@ from malsugoi_assets.recommend.dnn import (
     training_rows,
 )
 from malsugoi_assets.recommend.ensemble import validation_rows
-from malsugoi_assets.recommend.features import Inputs
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 from malsugoi_assets.recommend.training import EpochLoss, Progress
@@ -43,7 +43,6 @@ from malsugoi_assets.recommend.weights import WeightsError, kind_of, read_weight
 
 Floats = npt.NDArray[np.floating[Any]]
 PRIOR_WEIGHTS = (0.6, 0.4)
-LEAST_CALIBRATED = 40
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ class TrainedBlend:
             within(inputs.base),
             within(inputs.base + network),
             within(inputs.base + trees),
-            spread,
+            np.float32(self.dnn.widening) * spread,
         )
 
     def better(self) -> tuple[TrainedBlend | TrainedDnn, str]:
@@ -250,8 +249,8 @@ class _SaidApart:
         if len(self.left) < LEAST_CALIBRATED:
             return NormalDist().inv_cdf(outside), NormalDist().inv_cdf(1 - outside)
         error = self.left - weights[0] * self.network - weights[1] * self.trees
-        low, high = np.quantile(error / self.deviation, [outside, 1 - outside])
-        return float(low), float(high)
+        error = error / self.deviation
+        return -covering_quantile(-error, 1 - outside), covering_quantile(error, 1 - outside)
 
     def compared(self, prior_rows: float) -> Apart | None:
         """Blend and network alone on all rows; None where there is none."""
@@ -272,16 +271,12 @@ def _said_apart(
     rows: TrainingRows, held: npt.NDArray[np.bool_], dnn: TrainedDnn, forests: tuple[Trees, ...]
 ) -> _SaidApart:
     """Ask each member and its forest about the rows of the users they did not see."""
-    parts = []
-    for member, forest in enumerate(forests):
-        mine = np.flatnonzero(held[member])
-        inputs = Inputs(rows.inputs.matrix[mine], rows.inputs.base[mine], rows.inputs.scale[mine])
-        correction, deviation = dnn.network.correct_by_member(inputs.matrix, dnn.device)
-        network, spread = inputs.scale * correction[member], inputs.scale * deviation[member]
-        left = rows.rating[mine] - inputs.base
-        parts.append((inputs.base, left, network, forest.predict(inputs.matrix), spread))
-    user = np.concatenate([rows.user[held[member]] for member in range(len(forests))])
-    return _SaidApart(user, *(np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True)))
+    place = np.concatenate([np.flatnonzero(mine) for mine in held])
+    correction, deviation = dnn.network.correct_apart(rows.inputs, held, dnn.device)
+    base, scale = rows.inputs.base[place], rows.inputs.scale[place]
+    trees = [forest.predict(rows.inputs.matrix[mine]) for forest, mine in zip(forests, held, strict=True)]
+    columns = base, rows.rating[place] - base, scale * correction, np.concatenate(trees), scale * deviation
+    return _SaidApart(rows.user[place], *(column.astype(np.float64) for column in columns))
 
 
 def fitted_weights(left: Floats, network: Floats, trees: Floats, prior_rows: float) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,17 @@ import numpy.typing as npt
 import torch
 
 from malsugoi_assets.machine import available_threads, memory_bytes
+from malsugoi_assets.recommend.conformal import COVER, LEAST_CALIBRATED, covering_quantile
 from malsugoi_assets.recommend.content import Content, ContentCode, encode, learn_code
 from malsugoi_assets.recommend.devices import compute_threads
 from malsugoi_assets.recommend.dnn_settings import KIND, DnnSettings
-from malsugoi_assets.recommend.ensemble import Ensemble, train_ensemble
+from malsugoi_assets.recommend.ensemble import Ensemble, train_ensemble, validation_rows
 from malsugoi_assets.recommend.features import Catalogue, Inputs, column_names, learn_catalogue, pair_inputs
 from malsugoi_assets.recommend.gaussian_process import TitleProcess
 from malsugoi_assets.recommend.item_state import ItemState
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.likeness import Likeness, learn_likeness
+from malsugoi_assets.recommend.near_titles import no_titles
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 from malsugoi_assets.recommend.training import EpochLoss, Progress, TrainingError
 from malsugoi_assets.recommend.weights import WeightsError, read_weights, write_weights
@@ -43,7 +46,8 @@ class TrainedDnn:
     """A trained network with all that it needs to predict over one catalogue.
 
     `curve`: mean squared error in rating points of each epoch, on train rows (with dropout and noise on) and on
-    the rows of the users that were kept for validation; `train_rows`: rows that the network learnt from.
+    the rows of the users that were kept for validation; `train_rows`: rows that the network learnt from; `widening`: by
+    what the deviation that the network states is multiplied, so that its intervals cover what they promise.
     """
 
     settings: DnnSettings
@@ -60,6 +64,7 @@ class TrainedDnn:
     code: ContentCode
     catalogue: Catalogue
     network: Ensemble
+    widening: float
 
     in_words = "the network alone"
 
@@ -95,7 +100,7 @@ class TrainedDnn:
         inputs = self.inputs(history, user, item)
         correction, deviation = self.correct(inputs)
         predicted = (inputs.base + inputs.scale * correction).clip(1, 10)
-        return predicted.astype(np.float32), (inputs.scale * deviation).astype(np.float32)
+        return predicted.astype(np.float32), (self.widening * (inputs.scale * deviation)).astype(np.float32)
 
     def parts(self, history: Ratings, user: IntArray, item: IntArray) -> tuple[dict[str, FloatArray], FloatArray]:
         """What each part says by its name, the whole first, as `predict`; and the deviation of the whole."""
@@ -105,7 +110,7 @@ class TrainedDnn:
     def correct(self, inputs: Inputs) -> tuple[FloatArray, FloatArray]:
         """What the network adds to the base of the inputs, and the deviation that it expects, in the user's unit."""
         with compute_threads(self.settings.threads or available_threads()):
-            return self.network.correct(inputs.matrix, self.device)
+            return self.network.correct(inputs, self.device)
 
     def inputs(self, history: Ratings, user: IntArray, item: IntArray) -> Inputs:
         """The network's inputs for the pairs; see `predict`."""
@@ -116,7 +121,15 @@ class TrainedDnn:
             )
         threads = self.settings.threads or available_threads()
         with compute_threads(threads):
-            return pair_inputs(self.catalogue, history, user, item, self.settings.max_history, threads)
+            return pair_inputs(
+                self.catalogue,
+                history,
+                user,
+                item,
+                self.settings.max_history,
+                threads,
+                near=self.settings.near_titles,
+            )
 
     def save(self, path: Path) -> str:
         """Write the model to `path` by rename; returns the file's sha256. Same model, same bytes."""
@@ -139,6 +152,7 @@ def to_tensors(model: TrainedDnn) -> tuple[dict[str, npt.NDArray[Any]], dict[str
         "stopped": model.stopped,
         "notes": list(model.notes),
         "train_rows": model.train_rows,
+        "widening": model.widening,
         "columns": column_names(model.code.columns),
         "code": model.code.as_json(),
     }
@@ -223,6 +237,9 @@ def train(
             progress=progress,
             tell=tell,
         )
+    held = validation_rows(rows.user, settings.members, settings.valid_share, seed)
+    with compute_threads(settings.threads or available_threads()):
+        widening = _widening(rows, held, network, device)
     return TrainedDnn(
         settings=settings,
         seed=seed,
@@ -238,7 +255,21 @@ def train(
         code=rows.code,
         catalogue=rows.catalogue,
         network=network,
+        widening=widening,
     )
+
+
+def _widening(rows: TrainingRows, held: npt.NDArray[np.bool_], network: Ensemble, device: str) -> float:
+    """By what the stated deviations are too small: the covering quantile of |error| / deviation over a bell curve's.
+
+    On the rows of the users that each member was trained without; 1 where they are few.
+    """
+    if held.sum() < LEAST_CALIBRATED:
+        return 1.0
+    place = np.concatenate([np.flatnonzero(mine) for mine in held])
+    correction, deviation = network.correct_apart(rows.inputs, held, device)
+    error = (rows.rating[place] - rows.inputs.base[place]) / rows.inputs.scale[place] - correction
+    return covering_quantile(np.abs(error) / deviation, COVER) / NormalDist().inv_cdf((1 + COVER) / 2)
 
 
 def load(path: Path, items: Items, device: str = "cpu") -> TrainedDnn:
@@ -282,7 +313,7 @@ def from_tensors(
             process = process.for_catalogue(places, state.content_effect)
         curve = tuple(EpochLoss(**epoch) for epoch in header["curve"])
         seed, best_epoch, train_rows = int(header["seed"]), int(header["best_epoch"]), int(header["train_rows"])
-        stopped = str(header["stopped"])
+        stopped, widening = str(header["stopped"]), float(header["widening"])
         notes = tuple(str(note) for note in header["notes"])
     except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
         if isinstance(error, WeightsError):
@@ -304,6 +335,7 @@ def from_tensors(
         code=code,
         catalogue=Catalogue(state, content, learn_likeness(items), process),
         network=network,
+        widening=widening,
     )
 
 
@@ -381,9 +413,12 @@ def out_of_fold_inputs(
     fold[rated] = assign_folds(ratings.user[rated], settings.folds, seed)
     rows = rated[sampled_rows(ratings.user[rated], fold[rated], settings.max_train_rows, seed)]
     width = len(column_names([])) + content.matrix.shape[1]
-    matrix = np.zeros((len(rows), width), dtype=np.float32)
-    base = np.zeros(len(rows), dtype=np.float32)
-    scale = np.ones(len(rows), dtype=np.float32)
+    made = Inputs(
+        np.zeros((len(rows), width), dtype=np.float32),
+        no_titles(len(rows), settings.near_titles),
+        np.zeros(len(rows), dtype=np.float32),
+        np.ones(len(rows), dtype=np.float32),
+    )
 
     def fill(number: int) -> None:
         targets = np.flatnonzero(fold[rows] == number)
@@ -392,11 +427,12 @@ def out_of_fold_inputs(
         others = ratings.take(fold != number)
         learnt = _learn(others, content, likeness, settings, seed, len(rated))
         user, item = ratings.user[rows[targets]], ratings.item[rows[targets]]
-        inputs = pair_inputs(learnt, others, user, item, settings.max_history)
-        matrix[targets], base[targets], scale[targets] = inputs.matrix, inputs.base, inputs.scale
+        inputs = pair_inputs(learnt, others, user, item, settings.max_history, near=settings.near_titles)
+        made.matrix[targets], made.near[targets] = inputs.matrix, inputs.near
+        made.base[targets], made.scale[targets] = inputs.base, inputs.scale
 
     list(pool.map(fill, range(settings.folds)))
-    return rows, Inputs(matrix, base, scale)
+    return rows, made
 
 
 def sampled_rows(user: IntArray, fold: npt.NDArray[np.int64], most: int, seed: int) -> npt.NDArray[np.int64]:

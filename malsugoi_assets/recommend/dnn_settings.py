@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-KIND = "dnn-4"
+KIND = "dnn-5"
 """What a weights file says that it holds: another number for each change of what is learnt or how it is used."""
 
 
@@ -35,6 +35,9 @@ class DnnSettings(BaseModel):
         default=150_000,
         ge=100,
         description="Rows that the network trains on; above it a sample, inputs still from all.",
+    )
+    near_titles: int = Field(
+        default=12, ge=0, le=64, description="Nearest titles of a list that the network attends to; 0 = none."
     )
     hidden_units: int = Field(
         default=256, ge=4, le=4096, description="Units of the first hidden layer; the second has half."

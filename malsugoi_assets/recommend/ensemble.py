@@ -16,67 +16,24 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from malsugoi_assets.recommend.attention import Attention
 from malsugoi_assets.recommend.checkpoints import Checkpoint
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
 from malsugoi_assets.recommend.features import Inputs
+from malsugoi_assets.recommend.layers import Dropout, MemberLinear, MemberNorm
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray
 from malsugoi_assets.recommend.training import Batch, Fit, Progress, fit_network, seeded
 
-PREDICT_ROWS = 16_384
+PREDICT_ROWS = 4096
 CLIP = 5.0
 LEAST_EPOCHS = 3
 
 
-class MemberLinear(nn.Module):
-    """A linear layer a member: (members, rows, inputs) to (members, rows, outputs)."""
-
-    def __init__(self, members: int, inputs: int, outputs: int) -> None:
-        super().__init__()
-        bound = inputs**-0.5
-        self.weight = nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """One batched multiplication."""
-        return torch.baddbmm(self.bias, x, self.weight)
-
-
-class MemberNorm(nn.Module):
-    """Layer normalisation (Ba, Kiros and Hinton 2016) with gains of each member's own."""
-
-    def __init__(self, members: int, width: int) -> None:
-        super().__init__()
-        self.width = width
-        self.gain = nn.Parameter(torch.ones(members, 1, width))
-        self.shift = nn.Parameter(torch.zeros(members, 1, width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise each row over its units."""
-        return torch.addcmul(self.shift, nn.functional.layer_norm(x, (self.width,)), self.gain)
-
-
-class Dropout(nn.Module):
-    """Inverted dropout whose mask is 16 random bits a unit, drawn for four units at a time; the share is exact to 2⁻¹⁶.
-
-    torch's own draws a number a unit, which was the dearest operation of a step: here a ninth of that.
-    """
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Zeros in place of a share of the units, the others scaled up; everything as it is when not training."""
-        if not self.training or not self.share:
-            return x
-        count = x.numel()
-        words = torch.empty((count + 3) // 4, dtype=torch.int64, device=x.device).random_(-(2**63), None)
-        kept = words.view(torch.int16)[:count].view(x.shape) >= round(self.share * 2**16) - 2**15
-        return x * kept * (1 / (1 - self.share))
-
-
 class Ensemble(nn.Module):
-    """`settings.members` networks inputs-256-128-2; SiLU, LayerNorm, dropout; mean and log variance out."""
+    """`settings.members` networks inputs-256-128-2; SiLU, LayerNorm, dropout; mean and log variance out.
+
+    What `Attention` sums up of the nearest titles of the list stands beside the inputs.
+    """
 
     mean: Tensor
     spread: Tensor
@@ -86,10 +43,12 @@ class Ensemble(nn.Module):
         members, first, second = settings.members, settings.hidden_units, max(2, settings.hidden_units // 2)
         self.members = members
         self.noise = settings.input_noise
+        self.attention = Attention(members) if settings.near_titles else None
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("spread", torch.ones(inputs))
+        self.first = MemberLinear(members, inputs, first)
+        self.near = MemberLinear(members, Attention.outputs, first) if settings.near_titles else None
         self.body = nn.Sequential(
-            MemberLinear(members, inputs, first),
             MemberNorm(members, first),
             nn.SiLU(),
             Dropout(settings.dropout),
@@ -106,42 +65,68 @@ class Ensemble(nn.Module):
         """Inputs at mean 0 and spread 1 of the training rows, cut at ±5."""
         return ((matrix - self.mean) / self.spread).clamp(-CLIP, CLIP)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Standardised inputs (members, rows, inputs) to correction and log variance, each (members, rows)."""
+    def forward(self, x: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised inputs (members, rows, inputs) to correction and log variance, each (members, rows).
+
+        `near`: (members, rows, places, columns), see `near_titles`.
+        """
         if self.training and self.noise:
             x = x + self.noise * torch.randn_like(x)
+        x = self.first(x)
+        if self.attention is not None and self.near is not None:
+            x = x + self.near(self.attention(near.float()))
         out = self.head(self.body(x)).float()
         return out[..., 0], out[..., 1].clamp(-5, 3)
 
     @torch.no_grad()
-    def correct(self, matrix: npt.NDArray[np.float32], device: str) -> tuple[FloatArray, FloatArray]:
-        """Mean correction and deviation of raw inputs (n, inputs), in units of the user's scale.
+    def correct(self, inputs: Inputs, device: str) -> tuple[FloatArray, FloatArray]:
+        """Mean correction and deviation, (n,) each, in units of the user's scale.
 
         The variance of a mixture: mean variance plus variance of the members' means.
         """
-        correction = np.zeros(len(matrix), dtype=np.float32)
-        deviation = np.zeros(len(matrix), dtype=np.float32)
-        for chunk, mean, variance in self._by_member(matrix, device):
+        correction = np.zeros(len(inputs.base), dtype=np.float32)
+        deviation = np.zeros(len(inputs.base), dtype=np.float32)
+        for chunk, mean, variance in self._by_member(inputs, device):
             correction[chunk] = mean.mean(0).cpu().numpy()
             deviation[chunk] = (variance.mean(0) + mean.var(0, unbiased=False)).sqrt().cpu().numpy()
         return correction, deviation
 
     @torch.no_grad()
-    def correct_by_member(self, matrix: npt.NDArray[np.float32], device: str) -> tuple[FloatArray, FloatArray]:
+    def correct_by_member(self, inputs: Inputs, device: str) -> tuple[FloatArray, FloatArray]:
         """Each member's correction and deviation, (members, n); see `correct`."""
-        shape = (self.members, len(matrix))
+        shape = (self.members, len(inputs.base))
         correction, deviation = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-        for chunk, mean, variance in self._by_member(matrix, device):
+        for chunk, mean, variance in self._by_member(inputs, device):
             correction[:, chunk], deviation[:, chunk] = mean.cpu().numpy(), variance.sqrt().cpu().numpy()
         return correction, deviation
 
-    def _by_member(self, matrix: npt.NDArray[np.float32], device: str) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    def correct_apart(
+        self, inputs: Inputs, held: npt.NDArray[np.bool_], device: str
+    ) -> tuple[FloatArray, FloatArray]:
+        """Correction and deviation by each member of the rows that it learnt nothing from, one member after the other.
+
+        `held`: (members, n), see `validation_rows`.
+        """
+        said = [self.correct_by_member(inputs.take(np.flatnonzero(mine)), device) for mine in held]
+        correction, deviation = (
+            np.concatenate([both[part][member] for member, both in enumerate(said)]) for part in (0, 1)
+        )
+        return correction, deviation
+
+    def _by_member(self, inputs: Inputs, device: str) -> Iterator[tuple[slice, Tensor, Tensor]]:
         self.eval()
-        for start in range(0, len(matrix), PREDICT_ROWS):
+        for start in range(0, len(inputs.base), PREDICT_ROWS):
             chunk = slice(start, start + PREDICT_ROWS)
-            rows = self.standardise(torch.from_numpy(matrix[chunk]).to(device))
-            mean, log_variance = self(rows.expand(self.members, *rows.shape))
+            rows = self.standardise(torch.from_numpy(inputs.matrix[chunk]).to(device))
+            mean, log_variance = self.each(rows, torch.from_numpy(inputs.near[chunk]).to(device))
             yield chunk, mean, log_variance.exp()
+
+    def each(self, rows: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
+        """What every member says of the same standardised rows (n, inputs): mean and log variance, (members, n)."""
+        both: tuple[Tensor, Tensor] = self(
+            rows.expand(self.members, *rows.shape), near.expand(self.members, *near.shape)
+        )
+        return both
 
 
 def beta_nll(mean: Tensor, log_variance: Tensor, target: Tensor, beta: float) -> Tensor:
@@ -187,7 +172,7 @@ def one_cycle(step: int, steps: int, peak: float) -> tuple[float, float]:
 def training_identity(inputs: Inputs, rating: FloatArray, user: IntArray, *circumstances: object) -> str:
     """A name for a training: a hash of all that it learns from, and of the circumstances that its result depends on."""
     digest = hashlib.sha256(repr((torch.__version__, *circumstances)).encode())
-    for array in (inputs.matrix, inputs.base, inputs.scale, rating, user):
+    for array in (inputs.matrix, inputs.near, inputs.base, inputs.scale, rating, user):
         digest.update(repr((array.shape, array.dtype.str)).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
@@ -216,7 +201,7 @@ def train_ensemble(
         network.to(device)
         network.mean.copy_(matrix.mean(dim=0))
         network.spread.copy_(torch.where(spread > 1e-4, spread, torch.ones_like(spread)))
-        matrix = network.standardise(matrix)
+        matrix, near = network.standardise(matrix), torch.from_numpy(inputs.near).to(device)
         target = torch.from_numpy((rating - inputs.base) / inputs.scale).to(device)
         square = torch.from_numpy(inputs.scale**2).to(device)
         held = validation_rows(user, settings.members, settings.valid_share, seed)
@@ -241,7 +226,7 @@ def train_ensemble(
 
         def step(rows: Tensor) -> tuple[Tensor, Tensor, float]:
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=settings.precision == "mixed"):
-                mean, log_variance = network(matrix[rows])
+                mean, log_variance = network(matrix[rows], near[rows])
             wanted, weight = target[rows], torch.gather(learnt, 1, rows).float()
             total = weight.sum().clamp(min=1)
             loss = (beta_nll(mean, log_variance, wanted, settings.beta) * weight).sum() / total * network.members
@@ -256,8 +241,7 @@ def train_ensemble(
                 mine = np.flatnonzero(held[member]) if held[member].any() else np.arange(count)
                 for start in range(0, len(mine), PREDICT_ROWS):
                     rows = torch.from_numpy(mine[start : start + PREDICT_ROWS]).to(device)
-                    x = matrix[rows]
-                    mean = network(x.expand(settings.members, *x.shape))[0][member]
+                    mean = network.each(matrix[rows], near[rows])[0][member]
                     total += float(((mean - target[rows]) ** 2 * square[rows]).sum())
                 rows_seen += len(mine)
             return total / rows_seen

@@ -22,6 +22,7 @@ from malsugoi_assets.recommend.item_state import USER_ROWS, ItemState, learn_ite
 from malsugoi_assets.recommend.left_out import COLUMNS as LEFT_OUT
 from malsugoi_assets.recommend.left_out import LeftOut
 from malsugoi_assets.recommend.likeness import Likeness
+from malsugoi_assets.recommend.near_titles import Near, near_titles, nearest, no_titles
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 from malsugoi_assets.recommend.user_kernel import PART_WEIGHTS, PARTS, UserKernel, noisy_factor, solved_titles
 
@@ -55,13 +56,19 @@ class Catalogue:
 class Inputs:
     """Rows of inputs with what the network corrects.
 
-    `matrix`: float32 (n, len(columns)), not standardised; `base`: float32 (n,), the predicted rating before the
+    `matrix`: float32 (n, len(columns)), not standardised; `near`: the nearest titles of the list, float16 (n, places,
+    `near_titles.COLUMNS`); `base`: float32 (n,), the predicted rating before the
     network; `scale`: float32 (n,), the user's unit of residuals in rating points.
     """
 
     matrix: Matrix
+    near: Near
     base: FloatArray
     scale: FloatArray
+
+    def take(self, rows: npt.NDArray[np.integer]) -> Inputs:
+        """The inputs of some rows."""
+        return Inputs(self.matrix[rows], self.near[rows], self.base[rows], self.scale[rows])
 
 
 def learn_catalogue(
@@ -106,16 +113,25 @@ def column_names(content_columns: list[str]) -> list[str]:
 
 
 def pair_inputs(
-    catalogue: Catalogue, history: Ratings, user: IntArray, item: IntArray, max_history: int, threads: int = 1
+    catalogue: Catalogue,
+    history: Ratings,
+    user: IntArray,
+    item: IntArray,
+    max_history: int,
+    threads: int = 1,
+    *,
+    near: int = 0,
 ) -> Inputs:
     """Inputs of the pairs (`user`, `item`), given each user's rows in `history` (indexes of `catalogue`).
 
+    `near`: how many of the list's titles to look at one by one.
     A row of `history` for the pair itself is not used. The result does not depend on the order of the rows of
     `history`, on which other pairs are asked for, nor on the number of threads (each takes whole users).
     """
     columns = len(column_names([])) + catalogue.content.matrix.shape[1]
     inputs = Inputs(
         np.zeros((len(user), columns), dtype=np.float32),
+        no_titles(len(user), near),
         np.zeros(len(user), dtype=np.float32),
         np.zeros(len(user), dtype=np.float32),
     )
@@ -307,6 +323,8 @@ def _fill(
         jointly[4:] = own.T
         parts_said = own
     rated, listed = len(person.items), person.listed
+    places = inputs.near.shape[1]
+    chosen = nearest(total, max(NEAREST, places))
     columns = [
         gp,
         np.sqrt(np.maximum(variance, 0.01)),
@@ -326,12 +344,17 @@ def _fill(
         state.spread[asked],
         *(quantile * constant for quantile in person.quantiles),
         *_kernel_means(catalogue, person, asked, parts),
-        *_nearest(person, total),
+        *_nearest(person, total, chosen),
         *(content.numbers[asked] * person.slopes).T,
         state.taste[asked] @ person.taste,
         (state.membership[asked] @ person.taste) * np.sqrt(state.listed[asked] + 2),
     ]
     inputs.matrix[pairs, : len(columns)] = np.stack(columns, axis=1)
+    if places and rated:
+        left_out = np.zeros(rated, dtype=np.float32)
+        left_out[person.kept] = person.left_out.error
+        numbers = content.numbers[asked], content.numbers[person.items]
+        inputs.near[pairs] = near_titles(chosen[:, :places], places, parts, total, numbers, person.residual, left_out)
     inputs.base[pairs] = predicted
     inputs.scale[pairs] = person.scale
 
@@ -364,10 +387,10 @@ def _kernel_means(
     return result
 
 
-def _nearest(person: _Person, total: Matrix) -> list[Matrix]:
+def _nearest(person: _Person, total: Matrix, chosen: npt.NDArray[np.int64]) -> list[Matrix]:
     """Residual and kernel of the nearest titles of the history, nearest first; 0 where there are fewer."""
-    count = min(NEAREST, total.shape[1])
-    chosen = np.argsort(-total, axis=1, kind="stable")[:, :count]
+    chosen = chosen[:, :NEAREST]
+    count = chosen.shape[1]
     values = np.take_along_axis(total, chosen, axis=1)
     residuals = person.residual[chosen]
     empty = np.zeros(len(total), dtype=np.float32)

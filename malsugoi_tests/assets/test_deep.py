@@ -272,7 +272,7 @@ def test_a_build_that_cannot_be_used_is_one_sentence_and_the_next_one_replaces_i
         path.unlink()
     else:
         monkeypatch.setattr(blend, "KIND", "blend-99")
-    with pytest.raises(UserError, match=r"not the file that was registered|cannot be read|holds a 'blend-2' model"):
+    with pytest.raises(UserError, match=r"not the file that was registered|cannot be read|holds a 'blend-3' model"):
         world.use(build["model_id"], Console())
     result = world.definitions.resolve_job_def("deep_model").execute_in_process(
         instance=world.instance, asset_selection=[dg.AssetKey("dnn_metrics")], raise_on_error=False

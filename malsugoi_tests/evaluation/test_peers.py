@@ -187,10 +187,11 @@ def test_lightgbm_sees_nothing_that_a_gaussian_process_said_and_starts_from_the_
     pytest.importorskip("lightgbm", reason="the extra `peers` is not installed")
     from malsugoi_assets.evaluation.peers.with_lightgbm import LightGbm, LightGbmOnProcess
     from malsugoi_assets.recommend.features import Inputs, column_names
+    from malsugoi_assets.recommend.near_titles import no_titles
 
     names = column_names(["a genre"])
     matrix = np.arange(len(names), dtype=np.float32)[None]
-    inputs = Inputs(matrix, np.array([9], dtype=np.float32), np.ones(1, dtype=np.float32))
+    inputs = Inputs(matrix, no_titles(1, 0), np.array([9], dtype=np.float32), np.ones(1, dtype=np.float32))
     seen = LightGbm().seen(inputs, 7.0)
     left = [names[int(place)] for place in seen.matrix[0]]
     assert [name for name in names if name not in left] == [

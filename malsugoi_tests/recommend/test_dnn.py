@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 import torch
 
-from malsugoi_assets.recommend.dnn import Dnn, TrainedDnn, load, train
+from malsugoi_assets.recommend.dnn import Dnn, TrainedDnn, load, train, training_rows
 from malsugoi_assets.recommend.dnn_settings import KIND, DnnSettings
-from malsugoi_assets.recommend.ensemble import epochs_for, one_cycle
+from malsugoi_assets.recommend.ensemble import epochs_for, one_cycle, validation_rows
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.ratings import Ratings
 from malsugoi_assets.recommend.training import TrainingError
@@ -83,6 +85,27 @@ def test_the_same_input_and_seed_give_the_same_file_whatever_the_order_of_the_ro
     torch.rand(7)
     again = train(shuffled, items, SETTINGS)
     assert again.save(tmp_path / "a") == trained.save(tmp_path / "b")
+
+
+def test_intervals_cover_nine_tenths_of_the_ratings_of_users_that_the_members_did_not_learn_from(
+    items: Items, trained: TrainedDnn
+) -> None:
+    """By hand: of the errors over stated deviations of those rows, the widened bell curve's 90 % reach the ⌈.9 (n + 1)⌉-th."""
+    rows = training_rows(TRAIN, items, SETTINGS, seed=0)
+    held = validation_rows(rows.user, SETTINGS.members, SETTINGS.valid_share, seed=0)
+    ratios = []
+    for member, mine in enumerate(held):
+        apart = rows.inputs.take(np.flatnonzero(mine))
+        correction, deviation = (said[member] for said in trained.network.correct_by_member(apart, "cpu"))
+        error = rows.rating[mine] - apart.base - apart.scale * correction
+        ratios.append(np.abs(error) / (apart.scale * deviation))
+    ratio = np.sort(np.concatenate(ratios))
+    reach = trained.widening * NormalDist().inv_cdf(0.95)
+    assert reach == pytest.approx(ratio[math.ceil(0.9 * (len(ratio) + 1)) - 1], rel=1e-5)
+    inputs = trained.inputs(TRAIN, *pairs())
+    stated = inputs.scale * trained.network.correct(inputs, "cpu")[1]
+    widened = trained.predict_with_deviation(TRAIN, *pairs())[1]
+    np.testing.assert_allclose(widened, trained.widening * stated, rtol=1e-5)
 
 
 def test_another_seed_gives_another_network(items: Items, trained: TrainedDnn) -> None:

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
-from malsugoi_assets.recommend.ensemble import Dropout, train_ensemble, validation_rows
+from malsugoi_assets.recommend.ensemble import train_ensemble, validation_rows
 from malsugoi_assets.recommend.features import Inputs
+from malsugoi_assets.recommend.layers import Dropout
+from malsugoi_assets.recommend.near_titles import COLUMNS
 
 SETTINGS = DnnSettings(hidden_units=8, epochs=3, members=1, batch_size=16, valid_share=0.25)
 
@@ -41,7 +43,10 @@ def test_ratings_of_the_users_that_a_member_validates_on_teach_it_nothing(patien
     random = np.random.default_rng(0)
     user = np.repeat(np.arange(20, dtype=np.int32), 10)
     inputs = Inputs(
-        random.normal(size=(200, 5)).astype(np.float32), np.full(200, 7, np.float32), np.ones(200, np.float32)
+        random.normal(size=(200, 5)).astype(np.float32),
+        random.normal(size=(200, 3, len(COLUMNS))).astype(np.float16),
+        np.full(200, 7, np.float32),
+        np.ones(200, np.float32),
     )
     rating = random.integers(1, 11, 200).astype(np.float32)
     turned = rating.copy()

@@ -16,6 +16,7 @@ from malsugoi_assets.recommend.item_state import learn_item_state
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.likeness import learn_likeness, prefix_kernel, relation_kernel
 from malsugoi_assets.recommend.name_kernel import title_kernel
+from malsugoi_assets.recommend.near_titles import COLUMNS as NEAR
 from malsugoi_assets.recommend.ratings import Ratings
 from malsugoi_tests.recommend.deep_world import small_items, small_ratings, without_features
 
@@ -74,6 +75,7 @@ def test_an_own_rating_does_not_enter_its_own_training_inputs(
         other = Ratings(ratings.user, ratings.item, changed, ratings.n_users, ratings.n_items)
         _, after = out_of_fold(other, items, settings)
         np.testing.assert_array_equal(before.matrix[position], after.matrix[position])
+        np.testing.assert_array_equal(before.near[position], after.near[position])
         assert before.base[position] == after.base[position]
         assert not np.array_equal(before.matrix, after.matrix)
 
@@ -89,6 +91,8 @@ def test_a_whole_folds_ratings_say_nothing_about_that_fold(
     other = Ratings(ratings.user, ratings.item, changed, ratings.n_users, ratings.n_items)
     _, after = out_of_fold(other, items, settings)
     np.testing.assert_array_equal(before.matrix[fold == 1], after.matrix[fold == 1])
+    np.testing.assert_array_equal(before.near[fold == 1], after.near[fold == 1])
+    assert not np.array_equal(before.near, after.near)
 
 
 def test_a_row_of_the_pair_itself_is_not_used(catalogue: Catalogue, ratings: Ratings) -> None:
@@ -96,18 +100,34 @@ def test_a_row_of_the_pair_itself_is_not_used(catalogue: Catalogue, ratings: Rat
     for row in (int(np.flatnonzero(ratings.is_rated)[7]), int(np.flatnonzero(~ratings.is_rated)[3])):
         pair = ratings.user[row : row + 1], ratings.item[row : row + 1]
         without = ratings.take(np.arange(len(ratings)) != row)
-        inside, outside = (pair_inputs(catalogue, history, *pair, 100) for history in (ratings, without))
+        inside, outside = (pair_inputs(catalogue, history, *pair, 100, near=3) for history in (ratings, without))
         np.testing.assert_allclose(inside.matrix, outside.matrix, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(inside.near, outside.near, rtol=1e-3, atol=1e-3)
 
 
 def test_neither_the_order_of_the_rows_nor_the_other_pairs_matter(catalogue: Catalogue, ratings: Ratings) -> None:
     user, item = np.array([3, 5, 3, 8], np.int32), np.array([1, 2, 30, 4], np.int32)
     shuffled = ratings.take(np.random.default_rng(0).permutation(len(ratings)))
-    together = pair_inputs(catalogue, ratings, user, item, 100).matrix
-    np.testing.assert_array_equal(together, pair_inputs(catalogue, shuffled, user, item, 100).matrix)
+    ordered, other = (pair_inputs(catalogue, lists, user, item, 100, near=3) for lists in (ratings, shuffled))
+    together = ordered.matrix
+    np.testing.assert_array_equal(together, other.matrix)
+    np.testing.assert_array_equal(ordered.near, other.near)
     for pair in range(4):
         alone = pair_inputs(catalogue, ratings, user[pair : pair + 1], item[pair : pair + 1], 100).matrix
         np.testing.assert_allclose(together[pair], alone[0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_titles_looked_at_are_the_nearest_with_what_was_thought_of_them(catalogue: Catalogue) -> None:
+    """Titles 0, 6, 12 … are one series: asked about title 12, the list's titles of it come first."""
+    history = Ratings(
+        np.zeros(4, np.int32), np.array([0, 6, 1, 7], np.int32), np.array([10, 9, 3, 3], np.float32), 1, 36
+    )
+    near = pair_inputs(catalogue, history, np.zeros(1, np.int32), np.array([12], np.int32), 100, near=6).near[0]
+    kernel, residual, there = (near[:, NEAR.index(name)] for name in ("kernel", "residual", "there"))
+    assert there.tolist() == [1, 1, 1, 1, 0, 0]
+    assert (np.diff(kernel[:4]) <= 0).all()
+    assert (residual[:2] > 0).all()
+    assert (residual[2:4] < 0).all()
 
 
 def test_a_liked_series_lifts_its_other_titles(catalogue: Catalogue) -> None:
@@ -132,8 +152,9 @@ def test_every_history_gives_finite_inputs(catalogue: Catalogue, rows: list[tupl
         1,
         36,
     )
-    inputs = pair_inputs(catalogue, history, np.zeros(36, np.int32), np.arange(36, dtype=np.int32), 100)
+    inputs = pair_inputs(catalogue, history, np.zeros(36, np.int32), np.arange(36, dtype=np.int32), 100, near=3)
     assert np.isfinite(inputs.matrix).all()
+    assert np.isfinite(inputs.near).all()
     assert np.isfinite(inputs.base).all()
     assert (inputs.scale > 0).all()
 

@@ -10,7 +10,7 @@ costs the time, and every row of them was made without its own rating.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import lightgbm
@@ -39,7 +39,7 @@ class _Learnt:
 class LightGbm(RatingPeer):
     """Trees predict what the offsets of user and title leave over, in the user's unit of residuals."""
 
-    settings_of_inputs: ClassVar[DnnSettings] = DnnSettings(most_joint=0)
+    settings_of_inputs: ClassVar[DnnSettings] = DnnSettings(most_joint=0, near_titles=0)
 
     grid: ClassVar[tuple[Setting, ...]] = (
         {"num_leaves": 31, "min_child_samples": 20},
@@ -115,7 +115,7 @@ class LightGbm(RatingPeer):
         column = dict(zip(names, inputs.matrix.T, strict=False))
         base = (mean + column["title_effect"] + column["user_offset"]).astype(np.float32)
         made = [place for place, name in enumerate(names) if name == "base" or name.startswith(MADE_BY_PROCESS)]
-        return Inputs(np.delete(inputs.matrix, made, axis=1), base, inputs.scale)
+        return replace(inputs, matrix=np.delete(inputs.matrix, made, axis=1), base=base)
 
     def memory(self, ratings: Ratings) -> float:
         """About 200 inputs a row, and their bins."""
@@ -128,7 +128,7 @@ class LightGbm(RatingPeer):
 class LightGbmOnProcess(LightGbm):
     """The same on all inputs: trees correct what the Gaussian process over all users predicts."""
 
-    settings_of_inputs: ClassVar[DnnSettings] = DnnSettings()
+    settings_of_inputs: ClassVar[DnnSettings] = DnnSettings(near_titles=0)
 
     def seen(self, inputs: Inputs, mean: float) -> Inputs:
         """All of it."""
