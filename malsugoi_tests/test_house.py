@@ -9,11 +9,12 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "malsugoi_assets"
 NUMBERS_AND_SITE = {"mal", "recommend"}
-# Below every room: files and locks, and what the machine allows.
-GROUND = {"disk", "machine"}
+# Below every room: files and locks, what the machine allows, and who is one user.
+GROUND = {"disk", "machine", "usernames"}
 ALLOWED = {
     "disk": set(),
     "machine": set(),
+    "usernames": set(),
     "settings": set(),
     "mal": set(),
     "recommend": set(),

@@ -28,10 +28,10 @@ from malsugoi_assets.mal.store import PageStore
 from malsugoi_assets.resources.folder_source import FOLDER
 from malsugoi_assets.resources.imported import ImportedLists
 from malsugoi_assets.settings import Settings
+from malsugoi_assets.usernames import canonical
 from malsugoi_assets.warehouse.builds import Builds
 from malsugoi_assets.warehouse.data_dir import PAIR_SUMS, DataDir
 from malsugoi_assets.warehouse.lake import WHOLE
-from malsugoi_assets.warehouse.ledger import canonical
 from malsugoi_assets.warehouse.marks import Marks
 from malsugoi_assets.warehouse.publish import DATABASE, PublishError
 from malsugoi_assets.warehouse.run_marks import work_lock

@@ -30,8 +30,9 @@ from malsugoi_assets.mal.genre_groups import grouped
 from malsugoi_assets.mal.list_json import count_of, load, parse_list_json, score_of, state_of, whole_number
 from malsugoi_assets.mal.records import AnimePage, ListEntry, Relation, TopEntry
 from malsugoi_assets.mal.soup import clean, decode, explain, refuse_undecodable
-from malsugoi_assets.mal.store import MissingBody, PageKind, StoredPage, user_key
+from malsugoi_assets.mal.store import MissingBody, PageKind, StoredPage
 from malsugoi_assets.mal.top_page import parse_top_page
+from malsugoi_assets.usernames import canonical
 
 EXPECTED = "an answer of the API"
 HEADER = "X-MAL-CLIENT-ID"
@@ -269,7 +270,7 @@ class Api:
             if offset is None:
                 break
             try:
-                page, found = self._list_page(path, user_key(username), offset, kept)
+                page, found = self._list_page(path, canonical(username), offset, kept)
             except PastTheEnd as error:
                 if offset == 0:
                     raise UnexpectedPage(EXPECTED, "status 400") from error

@@ -21,7 +21,8 @@ from malsugoi_assets.mal.errors import NotFound, PageError, UnexpectedPage
 from malsugoi_assets.mal.fetching import Fetcher, Progress, SiteStopped
 from malsugoi_assets.mal.freshness import SiteSettings, age_days
 from malsugoi_assets.mal.redaction import is_stand_in
-from malsugoi_assets.mal.store import MissingBody, user_key
+from malsugoi_assets.mal.store import MissingBody
+from malsugoi_assets.usernames import canonical
 
 _LAST_PAGE = 5_000
 _FULL = 0.75
@@ -177,7 +178,7 @@ class Discovery:
                 raise _NotOffered
             if names == last:
                 return True
-            found |= {user_key(n): n for n in names if user_key(n) not in found and not self._is_left_out(n)}
+            found |= {canonical(n): n for n in names if canonical(n) not in found and not self._is_left_out(n)}
             page_size = page_size or len(names)
             self._fullest = max(self._fullest, len(names))
             show, last = show + page_size, names

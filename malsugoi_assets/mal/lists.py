@@ -20,7 +20,8 @@ from malsugoi_assets.mal.client import ClientError
 from malsugoi_assets.mal.errors import NotFound, PageError, PrivateList, RenamedUser, UnexpectedPage
 from malsugoi_assets.mal.fetching import Fetcher, Patience, Progress
 from malsugoi_assets.mal.freshness import SiteSettings, age_days, list_is_due
-from malsugoi_assets.mal.store import ListOutcome, ListStatus, MissingBody, PageKind, StoredPage, user_key
+from malsugoi_assets.mal.store import ListOutcome, ListStatus, MissingBody, PageKind, StoredPage
+from malsugoi_assets.usernames import canonical
 
 ALL = 7
 """The site's number for "all statuses"."""
@@ -62,7 +63,7 @@ class Lists:
 
         Raises `SiteStopped` where the site refuses several in a row; what was yielded, and every page, is kept.
         """
-        names = list({user_key(name): name for name in reversed(list(usernames))}.values())[::-1]
+        names = list({canonical(name): name for name in reversed(list(usernames))}.values())[::-1]
         patience = Patience("lists", len(names), self._settings.failures_in_a_row)
         for number, name in enumerate(names):
             progress("lists", number, len(names))
@@ -203,7 +204,7 @@ class Lists:
         self, username: str, outcome: ListOutcome | None, after: int
     ) -> tuple[ListPage | None, StoredPage]:
         """The list's page; None with it where its layout cannot be read. Raises what else it turns out to be."""
-        key, path = user_key(username), f"/animelist/{quote(username, safe='')}"
+        key, path = canonical(username), f"/animelist/{quote(username, safe='')}"
         page = self._resumable("list", key, outcome, after)
         if page is not None:
             try:
@@ -220,7 +221,7 @@ class Lists:
                 raise
             return None, page
         other = _owner(page.url)
-        if other is not None and user_key(other) != key:
+        if other is not None and canonical(other) != key:
             self._store.reject(page, "a list under another name")
             raise RenamedUser("a user's anime list", "the site answers with another user's list")
         return shown, page
@@ -228,7 +229,7 @@ class Lists:
     def _list_json(
         self, username: str, offset: int, outcome: ListOutcome | None, after: int
     ) -> tuple[StoredPage, list[ListEntry]]:
-        key, path = user_key(username), f"/animelist/{quote(username, safe='')}/load.json"
+        key, path = canonical(username), f"/animelist/{quote(username, safe='')}/load.json"
         json_key = f"{key}?offset={offset}"
         page = self._resumable("list_json", json_key, outcome, after)
         if page is not None:

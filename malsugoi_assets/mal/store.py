@@ -24,6 +24,7 @@ from typing import Any, Literal
 from malsugoi_assets.disk import file_lock, replace_file, sweep_drafts
 from malsugoi_assets.mal.client import Answer
 from malsugoi_assets.mal.redaction import without_forgotten, without_name
+from malsugoi_assets.usernames import canonical
 
 PageKind = Literal["anime", "top", "users", "list", "list_json"]
 ListStatus = Literal["ok", "empty", "private", "missing", "error"]
@@ -193,7 +194,7 @@ class PageStore:
         """What became of a user's list; None where it was never asked for."""
         row = self._sql.execute(
             "SELECT username, list_status, fetched_at, tried_at, error, pages FROM lists WHERE user_key = ?",
-            (user_key(username),),
+            (canonical(username),),
         ).fetchone()
         if row is None:
             return None
@@ -205,7 +206,7 @@ class PageStore:
         """Keep what became of a user's list."""
         fetched = outcome.fetched_at.isoformat() if outcome.fetched_at else None
         values = (
-            user_key(outcome.username), outcome.username, outcome.list_status, fetched, outcome.tried_at.isoformat(),
+            canonical(outcome.username), outcome.username, outcome.list_status, fetched, outcome.tried_at.isoformat(),
             outcome.error, json.dumps(outcome.pages),
         )  # fmt: skip
         with self._sql:
@@ -226,7 +227,7 @@ class PageStore:
 
         What other pages say of the user is `redact`'s.
         """
-        key = user_key(username)
+        key = canonical(username)
         prefix = f"{key}?"
         rows = self._sql.execute(
             f"SELECT {_PAGE} FROM pages WHERE kind IN ('list', 'list_json') AND (key = ? OR substr(key, 1, ?) = ?)",  # noqa: S608
@@ -244,8 +245,8 @@ class PageStore:
 
     def knows_user(self, username: str) -> bool:
         """Whether a list of the user was asked for, or the last walk of the search found the name."""
-        found = {user_key(name) for name in self.walk("users").get("names", ())}
-        return user_key(username) in found or self.outcome(username) is not None
+        found = {canonical(name) for name in self.walk("users").get("names", ())}
+        return canonical(username) in found or self.outcome(username) is not None
 
     def redact(
         self, username: str, progress: Callable[[int, int], None] = lambda done, total: None
@@ -257,7 +258,7 @@ class PageStore:
         """
         walk = self.walk("users")
         if walk.get("names"):
-            kept = [name for name in walk["names"] if user_key(name) != user_key(username)]
+            kept = [name for name in walk["names"] if canonical(name) != canonical(username)]
             self.set_walk("users", {**walk, "names": kept})
         changed: dict[str, str] = {}
         paths = [str(row[0]) for row in self._sql.execute("SELECT DISTINCT path FROM pages WHERE path IS NOT NULL")]
@@ -332,11 +333,6 @@ def _holds(path: Path, body: bytes) -> bool:
         return gzip.decompress(path.read_bytes()) == body
     except (OSError, EOFError, zlib.error):
         return False
-
-
-def user_key(username: str) -> str:
-    """One key a user, however the name is written."""
-    return username.casefold()
 
 
 def _page(row: tuple[Any, ...]) -> StoredPage:

@@ -15,7 +15,7 @@ from malsugoi_assets.disk import replace_file
 from malsugoi_assets.files.folder import complete_catalogue
 from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.resources.source import Harvest, Log, Source, silent
-from malsugoi_assets.warehouse.ledger import canonical
+from malsugoi_assets.usernames import canonical
 from malsugoi_assets.warehouse.schema import polars_schema
 from malsugoi_assets.warehouse.tables import TABLES
 

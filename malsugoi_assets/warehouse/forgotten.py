@@ -11,6 +11,7 @@ import secrets
 from pathlib import Path
 
 from malsugoi_assets.disk import replace_file
+from malsugoi_assets.usernames import canonical
 
 
 class Forgotten:
@@ -50,4 +51,4 @@ class Forgotten:
 
 
 def _digest(salt: bytes, username: str) -> str:
-    return hashlib.blake2b(username.casefold().encode(), key=salt, digest_size=16).hexdigest()
+    return hashlib.blake2b(canonical(username).encode(), key=salt, digest_size=16).hexdigest()

@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from malsugoi_assets.disk import file_lock, replace_file
+from malsugoi_assets.usernames import canonical
 from malsugoi_assets.warehouse.forgotten import Forgotten
 
 _SCHEMA = pl.Schema({"username": pl.String(), "user_batch": pl.String(), "discovered_at": pl.Datetime("us", "UTC")})
@@ -21,11 +22,6 @@ _SCHEMA = pl.Schema({"username": pl.String(), "user_batch": pl.String(), "discov
 def batch_key(number: int) -> str:
     """The partition key of the n-th batch, e.g. batch-000000."""
     return f"batch-{number:06d}"
-
-
-def canonical(username: str) -> str:
-    """One name a user, whatever the case it is written in."""
-    return username.casefold()
 
 
 class UserLedger:

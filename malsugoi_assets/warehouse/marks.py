@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from malsugoi_assets.disk import file_lock, replace_file
+from malsugoi_assets.usernames import canonical
 from malsugoi_assets.warehouse.forgotten import Forgotten
 
 Mark = Literal["seen", "not interested"]
@@ -57,9 +58,8 @@ class Marks:
         """Take away all that the user said, however the name is written."""
         if self._path.exists():
             with file_lock(self._lock, what="marking titles"):
-                self._write(
-                    {name: own for name, own in self._read().items() if name.casefold() != username.casefold()}
-                )
+                gone = canonical(username)
+                self._write({name: own for name, own in self._read().items() if canonical(name) != gone})
 
     def _read(self) -> dict[str, dict[str, Mark]]:
         try:
