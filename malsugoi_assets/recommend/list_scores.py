@@ -54,6 +54,7 @@ _SHARED = {
     "names, on rating residuals": "names like listed titles'",
 }
 GENRES = "genres, on rating residuals"
+RELATIONS = "relations to listed titles"
 _SIMILAR = "rating similarity, on rating residuals"
 WEIGHTED = tuple(name for name, of in SCORES.items() if of != "ratings" and name not in (*_SHARED, GENRES, _SIMILAR))
 

@@ -17,7 +17,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from malsugoi_assets.recommend.likeness import dense_block
-from malsugoi_assets.recommend.list_scores import ListScores
+from malsugoi_assets.recommend.list_scores import RELATIONS, ListScores
 from malsugoi_assets.recommend.lists_without import WHOLE
 from malsugoi_assets.recommend.ranking import NOTHING, LearntOrder
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, index_ratings
@@ -29,6 +29,8 @@ Asked = tuple[str, Sequence[int]]
 Matrix = FloatArray
 LEAST_SHARE = 0.15
 """What an entry has to weigh beside the weightiest one to be named with it: a list's favourites add a little to everything."""
+_RELATED = 10.0
+"""How much a relation proposes beside the other weights: it also reaches the score by the place in the series."""
 _LEAST = 1e-4
 """What an entry has to add to be a reason: more than rounding may."""
 
@@ -129,7 +131,7 @@ class OrderRanker:
         "slim, liked titles counted half more",
         "slim of liked titles",
         "co-listing cosine",
-        "relations to listed titles",
+        RELATIONS,
     )
 
     def __init__(self, order: LearntOrder, order_ids: IntArray, ids: IntArray) -> None:
@@ -264,7 +266,8 @@ def _proposals(order: LearntOrder, names: Sequence[str]) -> sp.csr_matrix:
     total = sp.csr_matrix((order.titles.n_items, order.titles.n_items), dtype=np.float32)
     for name in names:
         weights = order.titles.weights[name].maximum(0)
-        total = total + weights / max(float(weights.data.mean()) if weights.nnz else 1.0, 1e-9)
+        measure = max(float(weights.data.mean()) if weights.nnz else 1.0, 1e-9)
+        total = total + weights * ((_RELATED if name == RELATIONS else 1.0) / measure)
     return sp.csr_matrix(total.T)
 
 
