@@ -16,7 +16,8 @@ from datetime import datetime
 from functools import partial
 
 from malsugoi_assets.mal import TopEntry, parse_anime_page, parse_top_page, selectors
-from malsugoi_assets.mal.api import Api, read_ranking
+from malsugoi_assets.mal.api import Api
+from malsugoi_assets.mal.api_answers import read_ranking
 from malsugoi_assets.mal.client import ClientError
 from malsugoi_assets.mal.errors import MergedTitle, NotFound, PageError
 from malsugoi_assets.mal.fetching import Fetcher, Patience, Progress, SiteStopped

@@ -15,7 +15,8 @@ from datetime import datetime
 from urllib.parse import quote, unquote, urlsplit
 
 from malsugoi_assets.mal import ListEntry, ListPage, parse_list_json, parse_list_page
-from malsugoi_assets.mal.api import Api, read_rows
+from malsugoi_assets.mal.api import Api
+from malsugoi_assets.mal.api_answers import read_rows
 from malsugoi_assets.mal.client import ClientError
 from malsugoi_assets.mal.errors import NotFound, PageError, PrivateList, RenamedUser, UnexpectedPage
 from malsugoi_assets.mal.fetching import Fetcher, Patience, Progress

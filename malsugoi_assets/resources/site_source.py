@@ -168,7 +168,7 @@ class SiteSource(Source):
 
     def _parse(self, total: int, log: Log) -> tuple[list[AnimePage], list[str]]:
         """The stored pages, each parsed once a process; and what could not be read, with the reason."""
-        from malsugoi_assets.mal.api import read_title
+        from malsugoi_assets.mal.api_answers import read_title
         from malsugoi_assets.mal.errors import PageError
 
         parsed, unparsed = [], []

@@ -18,7 +18,8 @@ from pydantic import SecretStr
 
 from malsugoi_assets.definitions import build_definitions
 from malsugoi_assets.mal import PrivateList, UnexpectedPage, api
-from malsugoi_assets.mal.api import ApiClient, parse_api_list, parse_api_ranking, parse_api_title, read_title
+from malsugoi_assets.mal.api import ApiClient
+from malsugoi_assets.mal.api_answers import parse_api_list, parse_api_ranking, parse_api_title, read_title
 from malsugoi_assets.mal.client import OffSiteRedirect
 from malsugoi_assets.mal.errors import NotFound, TruncatedPage
 from malsugoi_assets.mal.records import ListEntry, Relation
