@@ -28,7 +28,7 @@ FloatMatrix = npt.NDArray[np.float32]
 class ContentCode:
     """How a catalogue becomes numbers: `mean`, `spread` per entry of `NUMBERS`, and the known words.
 
-    `log_odds` is the idf of each genre: ln(titles / titles with it).
+    `idf` of each of the genres: ln(titles / titles with it) + 0.1, so that one which all titles have counts too.
     """
 
     mean: tuple[float, ...]

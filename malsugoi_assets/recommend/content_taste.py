@@ -16,9 +16,11 @@ from math import log, sqrt
 
 import polars as pl
 
+from malsugoi_assets.recommend.content import GENRES
+
 _PRIOR_TITLES = 5.0
 _RELATED = 0.5
-_WORDS = ("genres", "themes", "demographics", "studios")
+_WORDS = (*GENRES, "studios")
 
 
 @dataclass(frozen=True)

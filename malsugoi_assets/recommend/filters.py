@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from malsugoi_assets.recommend.content import GENRES
 from malsugoi_assets.recommend.recommendation_settings import AGES, SHORTS, RecommendationSettings
 
 Mask = npt.NDArray[np.bool_]
@@ -37,6 +38,8 @@ _RULING = ("adult", "ages", "recaps", "states", "types", "without_genres")
 """The settings that `_rules` reads."""
 _TELLING = ("type", "status", "aired_from", "episodes", "members", "score")
 _MOST = 0.5
+_BETWEEN_WORDS = r"[\s_-]+"
+"""What stands between a genre's words, as Python's and Polars' expressions both write it."""
 _STATES = {"finished": "finished", "airing": "currently", "upcoming": "not yet"}
 
 
@@ -237,12 +240,12 @@ def _number(frame: pl.DataFrame, column: str) -> pl.Expr:
 def _has_any(frame: pl.DataFrame, genres: tuple[str, ...]) -> pl.Expr:
     """Whether a title has one of the genres, themes or demographics, however they are spelt."""
     wanted = [spelling(genre) for genre in genres]
-    columns = [name for name in ("genres", "themes", "demographics") if name in frame.columns]
+    columns = [name for name in GENRES if name in frame.columns]
     return pl.any_horizontal(
         pl.lit(False),
         *(
             pl.col(name)
-            .list.eval(pl.element().str.to_lowercase().str.replace_all(r"[\s_-]+", " ").is_in(wanted))
+            .list.eval(pl.element().str.to_lowercase().str.replace_all(_BETWEEN_WORDS, " ").is_in(wanted))
             .list.any()
             .fill_null(False)
             for name in columns
@@ -256,7 +259,7 @@ def words_of(features: pl.DataFrame) -> dict[str, list[str]]:
     A genre that a catalogue spells in several ways is there once: "Sci-Fi" before "sci_fi".
     """
     types = features["type"].drop_nulls().value_counts(sort=True)["type"].to_list()
-    columns = [column for column in ("genres", "themes", "demographics") if column in features.columns]
+    columns = [column for column in GENRES if column in features.columns]
     spelt = pl.concat([features[column].explode() for column in columns]).drop_nulls().unique().sort().to_list()
     genres = sorted({spelling(genre): genre for genre in reversed(spelt)}.values(), key=str.lower)
     return {"types": types, "genres": genres, "without_genres": genres, "ages": list(AGES)}
@@ -264,7 +267,7 @@ def words_of(features: pl.DataFrame) -> dict[str, list[str]]:
 
 def spelling(genre: str) -> str:
     """The same for all spellings of a genre: "Sci-Fi", "sci_fi"."""
-    return re.sub(r"[\s_-]+", " ", genre.lower())
+    return re.sub(_BETWEEN_WORDS, " ", genre.lower())
 
 
 def _listed(words: tuple[str, ...], before: str = "") -> str:
