@@ -13,6 +13,7 @@ import polars as pl
 
 from malsugoi_assets.files.catalogue import resolve
 from malsugoi_assets.files.list_rows import COLUMNS, ListFile, Say, frame_of, literal, run, write_rows
+from malsugoi_assets.usernames import canonical
 
 _BUT_NAMES = tuple(name for name in COLUMNS if name != "username")
 _GAP_ROWS = 65_536
@@ -123,13 +124,13 @@ def _one_spelling(spans: pl.DataFrame, known: Sequence[str]) -> tuple[pl.DataFra
     """The spans in the order of their users, with the name that counts: the known one, else the first; and how many
     spellings were folded into another one.
     """
-    names = {name.casefold(): name for name in reversed(known)}
-    places = {name.casefold(): place for place, name in enumerate(known)}
+    names = {canonical(name): name for name in reversed(known)}
+    places = {canonical(name): place for place, name in enumerate(known)}
     owners, orders = [], []
     for spelling in spans["spelling"]:
-        low = spelling.casefold()
-        owners.append(names.setdefault(low, spelling))
-        orders.append(places.setdefault(low, len(places)))
+        key = canonical(spelling)
+        owners.append(names.setdefault(key, spelling))
+        orders.append(places.setdefault(key, len(places)))
     frame = spans.with_columns(
         username=pl.Series(owners, dtype=pl.String), order=pl.Series(orders, dtype=pl.Int64)
     ).sort("order", "first")

@@ -1,7 +1,7 @@
 """Who is known, and which batch they belong to for good: a file that discovery adds to and that forgetting takes from.
 
-On a site a user is one whatever the case of the name, and the spelling that was seen first stays. In files names are
-text: "Ann" and "ann" are two.
+On a site a user is one whatever the case of the name, and the spelling that was seen first stays. A folder's reader has
+made one of its spellings already; beside that its names are text: its "Ann" and an imported "ann" are two.
 """
 
 from __future__ import annotations
