@@ -162,6 +162,14 @@ def limits_of_the_environment() -> list[str]:
     return [name for field in ("max_anime", "max_users") if os.environ.get(name := variable(field))]
 
 
+def place_of_the_environment() -> dict[str, str]:
+    """The variables that are set now and say where the data lies and comes from, with their values: a command that does
+    not see them works elsewhere.
+    """
+    names = [variable(field) for field in ("source", "files_dir", "mal_url", "data_dir")]
+    return {name: value for name in names if (value := os.environ.get(name))}
+
+
 def variable(field: str) -> str:
     """The environment variable of a field of `Settings`."""
     return PREFIX + field.upper()

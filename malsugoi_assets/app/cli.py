@@ -134,8 +134,6 @@ def similar(title: str, top: int, own_series: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, default=str, indent=2, ensure_ascii=False))
         return
-    if found["did_you_mean"]:
-        console.print(f"Did you mean: {' · '.join(found['did_you_mean'])}?", style="dim", markup=False)
     table = Table(title=Text(f"Like {found['title']}"), title_justify="left")
     for column in ("#", "title", "likeness", "rated both", "in common"):
         table.add_column(column, justify="left" if column in ("title", "in common") else "right")
@@ -147,3 +145,5 @@ def similar(title: str, top: int, own_series: bool, as_json: bool) -> None:
     if found["series"] and not own_series:
         more = f" and {len(found['series']) - _SERIES_SHOWN} more" if len(found["series"]) > _SERIES_SHOWN else ""
         console.print(f"Of the same series: {' · '.join(found['series'][:_SERIES_SHOWN])}{more}", markup=False)
+    if found["did_you_mean"]:
+        console.print(f"Or did you mean: {' · '.join(found['did_you_mean'])}?", style="dim", markup=False)

@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -40,6 +40,14 @@ def held_only_here(limits: Sequence[str]) -> str:
         f"{' and '.join(limits)} held for this run: a later one without {them} fetches more, up to the usual number "
         f"(`export` keeps {them})."
     )
+
+
+def only_with(place: Mapping[str, str]) -> str:
+    """What to say after a run in a place of its own (`place_of_the_environment`), of which other terminals know nothing."""
+    if not place:
+        return ""
+    told = " ".join(f"{name}={shlex.quote(value)}" for name, value in place.items())
+    return f"They need what this run was given; where it isn't exported yet: export {told}"
 
 
 def steps(someone: str | None, database: Path) -> list[tuple[str, str]]:

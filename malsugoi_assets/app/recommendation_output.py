@@ -19,6 +19,7 @@ from malsugoi_assets.disk import replace_file
 from malsugoi_assets.mal.plan_export import IMPORT_PAGE, PlannedTitle, invented_titles, write_plan
 from malsugoi_assets.recommend.filters import GIVING_WAY
 from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
 
 _CSV = ("rank", "anime_id", "title", "score", "predicted_rating", "because", "gave_way", "url")
 Row = dict[str, Any]
@@ -28,7 +29,8 @@ def print_csv(settings: Settings, found: Iterable[Row]) -> None:
     """Rows to standard output, with the reasons' titles and the address of the title's page."""
     writer = csv.DictWriter(sys.stdout, _CSV, extrasaction="ignore")
     writer.writeheader()
-    writer.writerows({**row, "because": _because(row), "url": _address(settings, row) or ""} for row in found)
+    real = _are_real(settings)
+    writer.writerows({**row, "because": _because(row), "url": _address(row) if real else ""} for row in found)
 
 
 def print_table(console: Console, settings: Settings, username: str, found: list[Row]) -> None:
@@ -36,9 +38,10 @@ def print_table(console: Console, settings: Settings, username: str, found: list
     table = Table(title=Text(f"For {username}", style="table.title"), title_justify="left")
     for column in ("#", "title", "rating", "because you know"):
         table.add_column(column, justify="right" if column in ("#", "rating") else "left")
+    real = _are_real(settings)
     for row in found:
         rating = f"{row['predicted_rating']:.1f}" if row["predicted_rating"] is not None else "–"
-        address = _address(settings, row)
+        address = _address(row) if real else ""
         title = Text(str(row["title"]), style=f"link {address}" if address else "")
         table.add_row(f"{row['rank']}{'*' if row['gave_way'] else ''}", title, rating, Text(_because(row)))
     console.print(table)
@@ -55,7 +58,7 @@ def write_plan_file(settings: Settings, path: Path, username: str, found: Iterab
     Returns what to tell the user. Raises `UserError` where the titles are invented, the file is there already (it may be
     somebody's own export), or cannot be written.
     """
-    if settings.source == "replica":
+    if not _are_real(settings):
         raise UserError(invented_titles(settings.root))
     if path.exists():
         raise UserError(f"{path} is there already: name another file")
@@ -84,8 +87,14 @@ def _because(row: Row) -> str:
     return ", ".join(str(reason["title"]) for reason in row["because"] or [])
 
 
-def _address(settings: Settings, row: Row) -> str | None:
-    """The title's page on the site; none for the replica's inventions and titles without an id."""
-    if settings.source == "replica" or row["anime_id"] <= 0:
-        return None
-    return f"https://myanimelist.net/anime/{row['anime_id']}"
+def _are_real(settings: Settings) -> bool:
+    """Whether the site knows the data dir's titles. Raises `UserError`."""
+    try:
+        return DataDir(settings.root).source(settings) != "replica"
+    except DataDirError as error:
+        raise UserError(str(error)) from error
+
+
+def _address(row: Row) -> str:
+    """The title's page on the site; '' for titles without an id there."""
+    return f"https://myanimelist.net/anime/{row['anime_id']}" if row["anime_id"] > 0 else ""

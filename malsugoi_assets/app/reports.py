@@ -18,7 +18,7 @@ from malsugoi_assets.app.next_steps import called
 from malsugoi_assets.recommend.search import find_title
 from malsugoi_assets.recommend.similar import SimilarTitles
 from malsugoi_assets.settings import Settings
-from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_assets.web.published import Published
 from malsugoi_assets.web.similar import like
@@ -59,7 +59,11 @@ def rows(con: duckdb.DuckDBPyConnection, sql: str, *values: object) -> list[dict
 def read_status(settings: Settings) -> dict[str, Any]:
     """Tables with their row counts, users by status, headline figures, where things are."""
     replica = None
-    if settings.source == "replica":
+    try:
+        source = DataDir(settings.root).source(settings)
+    except DataDirError as error:
+        raise UserError(str(error)) from error
+    if source == "replica":
         from malsugoi_assets.mal.replica import replica_status
 
         replica = replica_status(settings.root)
@@ -73,7 +77,7 @@ def read_status(settings: Settings) -> dict[str, Any]:
         }
         return {
             "data_dir": str(settings.root),
-            "source": settings.source,
+            "source": source,
             "database": str(DataDir(settings.root).publisher.current()),
             "replica": replica["url"] if replica else None,
             "tables": tables,
@@ -193,5 +197,5 @@ def read_similar(settings: Settings, title: str, top: int = 10, *, own_series: b
         "title": names[found.anime_id],
         "neighbours": neighbours,
         "series": [names[anime_id] for anime_id in near.series],
-        "did_you_mean": () if title.casefold() == names[found.anime_id].casefold() else found.suggestions,
+        "did_you_mean": found.suggestions,
     }

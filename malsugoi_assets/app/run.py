@@ -11,7 +11,7 @@ from rich.console import Console
 from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.app.instance import open_instance, write_dot_env
 from malsugoi_assets.app.interrupts import ending_at_once
-from malsugoi_assets.app.next_steps import held_only_here, steps
+from malsugoi_assets.app.next_steps import held_only_here, only_with, steps
 from malsugoi_assets.app.pipeline import quiet_logger, run_pipeline
 from malsugoi_assets.app.reports import read_recommendations, read_status, show_tables
 from malsugoi_assets.disk import LockedError
@@ -19,7 +19,7 @@ from malsugoi_assets.files import FilesError
 from malsugoi_assets.mal.replica import ReplicaError
 from malsugoi_assets.recommend.devices import DeviceError, resolve_device
 from malsugoi_assets.resources.source import Source, open_source
-from malsugoi_assets.settings import Settings, SettingsError, limits_of_the_environment
+from malsugoi_assets.settings import Settings, SettingsError, limits_of_the_environment, place_of_the_environment
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
 from malsugoi_assets.warehouse.publish import PublishError
 
@@ -81,5 +81,7 @@ def _finish(settings: Settings, console: Console, seconds: float) -> None:
     console.print(f"\nDone in {seconds:.0f} s. Next:")
     for command, shows in steps(ranked, settings.data_dir / "malsugoi.duckdb"):
         console.print(f"  {command:38}  # {shows}", markup=False, highlight=False, soft_wrap=True)
+    if note := only_with(place_of_the_environment()):
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
     if settings.source != "files" and (note := held_only_here(limits_of_the_environment())):
         console.print(note, markup=False, highlight=False, soft_wrap=True)

@@ -55,8 +55,10 @@ def find_title(query: str, features: pl.DataFrame) -> Found:
     answer = TitleSearch(features).find(query)
     if answer.best is None:
         return Found(None, tuple(hit.title for hit in answer.suggestions))
-    others = (hit.title for hit in answer.suggestions if hit.anime_id != answer.best.anime_id)
-    return Found(answer.best.anime_id, tuple(others))
+    best = answer.best
+    # Who typed a whole name meant that title, or one that is called the same.
+    others = (hit for hit in answer.suggestions if best.likeness < 1 or hit.likeness == 1)
+    return Found(best.anime_id, tuple(hit.title for hit in others if hit.anime_id != best.anime_id))
 
 
 class TitleSearch:

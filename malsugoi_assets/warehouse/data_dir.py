@@ -66,6 +66,11 @@ class DataDir:
                 "restore it, or set MALSUGOI_DATA_DIR to another folder"
             ) from error
 
+    def source(self, settings: Settings) -> str:
+        """Where its titles come from: what it is bound to, else what the settings say. Raises `DataDirError`."""
+        claimed = self.claimed_by()
+        return claimed[0] if claimed else settings.source
+
     def check(self, settings: Settings) -> None:
         """Raise `DataDirError` where the dir belongs to another source or site; nothing is written."""
         found = self.claimed_by()

@@ -11,8 +11,8 @@ import duckdb
 import pytest
 
 from malsugoi_assets.app import next_steps
-from malsugoi_assets.app.next_steps import called, held_only_here, query, steps
-from malsugoi_assets.settings import limits_of_the_environment
+from malsugoi_assets.app.next_steps import called, held_only_here, only_with, query, steps
+from malsugoi_assets.settings import limits_of_the_environment, place_of_the_environment
 
 
 def program(folder: Path, name: str = "malsugoi") -> Path:
@@ -87,3 +87,13 @@ def test_limits_that_the_next_command_may_not_see_are_named(monkeypatch: pytest.
     )
     monkeypatch.setenv("MALSUGOI_MAX_ANIME", "60")
     assert "MALSUGOI_MAX_ANIME and MALSUGOI_MAX_USERS held" in held_only_here(limits_of_the_environment())
+
+
+def test_a_place_of_its_own_is_named_for_other_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`MALSUGOI_DATA_DIR=real malsugoi run`, then `malsugoi recommend 0`: no such user, in the other data dir."""
+    for name in ("MALSUGOI_SOURCE", "MALSUGOI_FILES_DIR", "MALSUGOI_MAL_URL", "MALSUGOI_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    assert only_with(place_of_the_environment()) == ""
+    monkeypatch.setenv("MALSUGOI_DATA_DIR", "my data")
+    monkeypatch.setenv("MALSUGOI_SOURCE", "files")
+    assert only_with(place_of_the_environment()).endswith("export MALSUGOI_SOURCE=files MALSUGOI_DATA_DIR='my data'")

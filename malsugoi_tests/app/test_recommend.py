@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,20 @@ def test_a_plan_is_a_file_of_the_same_titles_that_our_own_import_reads(world: Pa
         assert [entry.anime_id for entry in read.entries] == [row["anime_id"] for row in rows(world, "--top", "4")]
         assert {entry.status for entry in read.entries} == {"plan_to_watch"}
         assert read.username == USER
+
+
+def test_whose_titles_they_are_the_data_dir_says_not_the_shell(world: Path, tmp_path: Path) -> None:
+    """In a new terminal only `MALSUGOI_DATA_DIR` may be set again: the source is the replica then."""
+    root = tmp_path / "data"
+    shutil.copytree(world, root, symlinks=True)
+    for source, status in (("files", 0), ("replica", 2)):
+        (root / "source.json").write_text(json.dumps({"source": source, "site": "x"}))
+        arguments = ["recommend", USER, "--top", "2", "--xml", str(tmp_path / f"{source}.xml")]
+        done = CliRunner().invoke(main, arguments, env={"MALSUGOI_DATA_DIR": str(root)})
+        assert done.exit_code == status, done.output
+        assert ("invented titles" in done.output) == (status == 2)
+        told = CliRunner().invoke(main, ["status"], env={"MALSUGOI_DATA_DIR": str(root)}).output
+        assert told.startswith(f"{source} in ")
 
 
 def test_a_plan_goes_beside_other_output_and_writes_over_no_file(world: Path, tmp_path: Path) -> None:

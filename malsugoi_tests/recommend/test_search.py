@@ -105,4 +105,9 @@ def test_the_beginning_of_a_name_means_the_best_known_title_that_begins_so() -> 
 def test_one_search_names_the_match_and_the_others() -> None:
     assert find_title("twin", FEATURES) == Found(10, ("Twin",))
     assert find_title("alchemist", FEATURES).anime_id is None
+    features = pl.DataFrame(
+        {"anime_id": [1, 2], "title": ["Sen to Chihiro", "Buddy Spirits"], "title_english": ["Spirited Away", None]}
+    )
+    assert find_title("spirited away", features) == Found(1, ()), "who typed a whole name meant nothing else"
+    assert find_title("Spirits", features) == Found(None, ("Buddy Spirits", "Sen to Chihiro"))
     assert find_title("zzzz qqqq", FEATURES) == Found(None, ())
