@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import types
 from collections.abc import Callable
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import click
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.web.forms import takes, without_none
 
 
 def options_of(settings: type[BaseModel], *without: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -32,12 +32,15 @@ def chosen(settings: type[BaseModel], given: dict[str, Any], **more: Any) -> Any
     try:
         return settings.model_validate({**said, **more})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{_flag(str(first['loc'][0]))}: {first['msg']}") from error
+        first, *place = error.errors()[0]["loc"]
+        name = str(first)
+        fault = said[name][place[0]] if place and isinstance(place[0], int) else said[name]
+        words = f"{fault:g}" if isinstance(fault, float) else fault
+        raise UserError(f"{_flag(name)} can't be {words}: it takes {takes(settings.model_fields[name])}") from error
 
 
 def _option(name: str, info: FieldInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    annotation, flag, told = _without_none(info.annotation), _flag(name), _told(info)
+    annotation, flag, told = without_none(info.annotation), _flag(name), _told(info)
     if annotation is bool:
         return click.option(f"{flag}/--no-{name.replace('_', '-')}", name, default=None, help=told)
     if get_origin(annotation) is tuple:
@@ -57,9 +60,3 @@ def _told(info: FieldInfo) -> str:
     told = re.sub(r"`(\w+)`", lambda name: _flag(name[1]), info.description or "")
     is_number = isinstance(info.default, int | float) and not isinstance(info.default, bool)
     return f"{told} [default: {info.default:g}]" if is_number else told
-
-
-def _without_none(annotation: Any) -> Any:
-    if get_origin(annotation) in (Union, types.UnionType):
-        return next(part for part in get_args(annotation) if part is not type(None))
-    return annotation

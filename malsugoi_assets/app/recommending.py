@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from malsugoi_assets.app.errors import UserError
-from malsugoi_assets.app.reports import known_user, published_file
+from malsugoi_assets.app.reports import known_user, meant_title, published_file
 from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.recommend.choosing import verdict
 from malsugoi_assets.recommend.filters import spelling, words_of
@@ -19,7 +19,6 @@ from malsugoi_assets.recommend.people import counting, people, with_seen
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import Recommender
 from malsugoi_assets.recommend.scoring import preferred_method
-from malsugoi_assets.recommend.search import find_title
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.marks import Marks, MarksError
 from malsugoi_assets.warehouse.registered import ForeignFileError, registered_file
@@ -240,11 +239,8 @@ def _features(state: Published) -> pl.DataFrame:
 
 def _meant(features: pl.DataFrame, title: str) -> tuple[int, str]:
     """The title that is meant and its name. Raises `UserError` with what may have been meant."""
-    found = find_title(title, features)
-    if found.anime_id is None:
-        hint = f"did you mean {' · '.join(found.suggestions)}?" if found.suggestions else "check the spelling"
-        raise UserError(f"{title}: no such title; {hint}")
-    return found.anime_id, str(features.filter(pl.col("anime_id") == found.anime_id)["title"][0])
+    anime_id, _ = meant_title(features, title)
+    return anime_id, str(features.filter(pl.col("anime_id") == anime_id)["title"][0])
 
 
 def _marks(settings: Settings, username: str) -> dict[int, Any]:

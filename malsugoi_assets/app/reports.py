@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 from rich.console import Console
 from rich.table import Table
 
@@ -161,6 +162,15 @@ def known_user(settings: Settings, ask: Ask, username: str, *, needs_list: bool 
     return str(known[0]["username"])
 
 
+def meant_title(features: pl.DataFrame, title: str) -> tuple[int, tuple[str, ...]]:
+    """The title that is meant, and others that may be. Raises `UserError` with these where none is near enough."""
+    found = find_title(title, features)
+    if found.anime_id is None:
+        hint = f"did you mean {' · '.join(found.suggestions)}?" if found.suggestions else "check the spelling"
+        raise UserError(f"{title}: no such title; {hint}")
+    return found.anime_id, found.suggestions
+
+
 def read_similar(settings: Settings, title: str, top: int = 10, *, own_series: bool = False) -> dict[str, Any]:
     """The title that is meant, the titles most like it by rank, its own series, and what else may have been meant.
 
@@ -169,19 +179,16 @@ def read_similar(settings: Settings, title: str, top: int = 10, *, own_series: b
     """
     state = Published(published_file(settings))
     features = state.table("anime_features", TABLES["anime_features"].column_names).sort("anime_id")
-    found = find_title(title, features)
-    if found.anime_id is None:
-        hint = f"did you mean {' · '.join(found.suggestions)}?" if found.suggestions else "check the spelling"
-        raise UserError(f"{title}: no such title; {hint}")
+    anime_id, suggestions = meant_title(features, title)
     relations = state.table("anime_relations", TABLES["anime_relations"].column_names)
     titles = SimilarTitles(features, relations, state.table("title_baselines", ("anime_id", "ratings", "listing")))
     names = dict(features.select("anime_id", "title").iter_rows())
-    near = like(state, titles, found.anime_id, top, own_franchise=own_series)
+    near = like(state, titles, anime_id, top, own_franchise=own_series)
     if not near.titles:
-        raise UserError(f"{names[found.anime_id]}: there is no other title to compare it with")
+        raise UserError(f"{names[anime_id]}: there is no other title to compare it with")
     neighbours = [
         {
-            "anime_id": found.anime_id,
+            "anime_id": anime_id,
             "neighbour_id": other.anime_id,
             "rank": rank,
             "similarity": round(other.similarity, 6),
@@ -194,8 +201,8 @@ def read_similar(settings: Settings, title: str, top: int = 10, *, own_series: b
         for rank, other in enumerate(near.titles, 1)
     ]
     return {
-        "title": names[found.anime_id],
+        "title": names[anime_id],
         "neighbours": neighbours,
-        "series": [names[anime_id] for anime_id in near.series],
-        "did_you_mean": found.suggestions,
+        "series": [names[other] for other in near.series],
+        "did_you_mean": suggestions,
     }

@@ -101,7 +101,7 @@ def read(model: type[BaseModel], pairs: Pairs) -> BaseModel:
         fault = given[name][place[0]] if place and isinstance(place[0], int) else given[name]
         raise Problem(
             400,
-            f"{label_of(model, name)} ({name}) can't be “{fault}”: it takes {_takes(model.model_fields[name])}.",
+            f"{label_of(model, name)} ({name}) can't be “{fault}”: it takes {takes(model.model_fields[name])}.",
             "Change it and try again.",
         ) from error
 
@@ -119,7 +119,7 @@ def as_pairs(settings: BaseModel) -> list[tuple[str, str]]:
 def _control(
     model: type[BaseModel], name: str, info: FieldInfo, value: Any, words: tuple[str, ...]
 ) -> Control | None:
-    annotation = _without_none(info.annotation)
+    annotation = without_none(info.annotation)
     label, told = label_of(model, name), _told(model, info)
     if annotation is bool:
         return Control(name, label, told, "check", _text(value))
@@ -146,9 +146,9 @@ def _control(
     return Control(name, label, told, "text", _text(value)) if annotation is str else None
 
 
-def _takes(info: FieldInfo) -> str:
+def takes(info: FieldInfo) -> str:
     """What may be typed for a field, in words."""
-    annotation = _without_none(info.annotation)
+    annotation = without_none(info.annotation)
     inner = next(iter(get_args(annotation)), str) if _is_many(annotation) else annotation
     if inner is bool:
         return "true or false"
@@ -191,7 +191,8 @@ def label_of(model: type[BaseModel], name: str) -> str:
     return (info and info.title) or name.replace("_", " ").capitalize()
 
 
-def _without_none(annotation: Any) -> Any:
+def without_none(annotation: Any) -> Any:
+    """The type of a field that may be None besides."""
     if get_origin(annotation) in (Union, types.UnionType):
         rest = [part for part in get_args(annotation) if part is not type(None)]
         return rest[0] if len(rest) == 1 else annotation
@@ -199,7 +200,7 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _is_many(annotation: Any) -> bool:
-    return get_origin(_without_none(annotation)) in _MANY
+    return get_origin(without_none(annotation)) in _MANY
 
 
 def _text(value: Any) -> str:

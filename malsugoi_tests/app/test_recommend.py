@@ -191,8 +191,8 @@ def test_a_plan_goes_beside_other_output_and_writes_over_no_file(world: Path, tm
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--gems", "3"), "--gems: Input should be less than or equal to 1"),
-        (("--first-year", "12"), "--first-year: Input should be greater than or equal to 1900"),
+        (("--gems", "3"), "--gems can't be 3: it takes a number from -1 to 1"),
+        (("--first-year", "12"), "--first-year can't be 12: it takes a whole number from 1900 to 2200"),
     ],
 )
 def test_a_setting_out_of_bounds_is_one_line(world: Path, arguments: tuple[str, ...], words: str) -> None:
