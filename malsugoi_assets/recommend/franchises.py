@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from malsugoi_assets.recommend.sequel_names import is_extra_name, named_prequels
+from malsugoi_assets.recommend.sequel_names import is_extra_name, named_prequels, share_a_series
 
 # Seen before the title itself makes sense; and titles that only repeat or add to another one.
 _COMES_AFTER = {"prequel", "parent story", "full story"}
@@ -114,6 +114,21 @@ def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchi
         _aired(features),
         frozenset(title for title in parent if extras.by_itself(title)),
     )
+
+
+def learn_families(features: pl.DataFrame, relations: pl.DataFrame, franchises: Franchises) -> dict[int, int]:
+    """Title → its family, the lowest id in it, for titles of the catalogue: franchises that an "other" ties together whose
+    titles are called the same. Nobody needs one of them for the other, but who knows one knows of the other.
+    """
+    names = dict(features.select("anime_id", "title").drop_nulls().iter_rows())
+    parent: dict[int, int] = {}
+    pairs = relations.filter(pl.col("related_kind") == "anime").select("anime_id", "relation", "related_id")
+    for left, relation, right in pairs.iter_rows():
+        if relation.lower() != "other" or left not in names or right not in names:
+            continue
+        if share_a_series(names[left], names[right]):
+            _join(parent, franchises.franchise(left), franchises.franchise(right))
+    return {title: _root(parent, franchises.franchise(title)) for title in features["anime_id"].to_list()}
 
 
 def _aired(features: pl.DataFrame) -> dict[int, date]:

@@ -98,6 +98,11 @@ def named_prequels(features: pl.DataFrame, relations: pl.DataFrame) -> dict[int,
     return found
 
 
+def share_a_series(one: str, other: str) -> bool:
+    """Whether two names name one series: "X: Y-hen" and "X Movie 1: Z", but not "X" and "X Seed"."""
+    return not {_series(one), *_begins_with(one)}.isdisjoint({_series(other), *_begins_with(other)} - {()})
+
+
 def _earlier(titles: Iterable[_Titled], than: _Titled) -> list[_Titled]:
     return [title for title in titles if title.anime_id != than.anime_id and title.before(than)]
 

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from malsugoi_assets.recommend.content import Content, encode, learn_code
 from malsugoi_assets.recommend.content_taste import TitleWords
-from malsugoi_assets.recommend.franchises import Franchises, learn_franchises
+from malsugoi_assets.recommend.franchises import Franchises, learn_families, learn_franchises
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray
 from malsugoi_assets.recommend.recommendation_settings import SHORTS
@@ -81,7 +81,8 @@ class SimilarTitles:
         self.ids = self._features["anime_id"].to_numpy().astype(np.int32)
         self._place = {int(anime_id): place for place, anime_id in enumerate(self.ids)}
         self.franchises: Franchises = learn_franchises(features, relations)
-        self._franchise = np.array([self.franchises.franchise(int(i)) for i in self.ids], dtype=np.int64)
+        families = learn_families(self._features, relations, self.franchises)
+        self._family = np.array([families[int(i)] for i in self.ids], dtype=np.int64)
         items = align_items(self.ids, self._features, relations)
         content = encode(items, learn_code(items, least=_LEAST_WORDS))
         self._vectors = _unit(self._mixed(known, content))
@@ -110,15 +111,15 @@ class SimilarTitles:
         whole = weights.listing + weights.words + weights.type + weights.age
         score = np.where(self._allowed(place), alike + weights.members * self._members, _NEVER)
         if not own_franchise:
-            score[self._franchise == self._franchise[place]] = _NEVER
+            score[self._family == self._family[place]] = _NEVER
         chosen: list[Similar] = []
         met: set[int] = set()
         for other in np.argsort(-score, kind="stable"):
             if score[other] == _NEVER or len(chosen) == most:
                 break
-            if not own_franchise and self._franchise[other] in met:
+            if not own_franchise and self._family[other] in met:
                 continue
-            met.add(int(self._franchise[other]))
+            met.add(int(self._family[other]))
             shown = other if own_franchise else self._entry(int(other), score)
             similarity = float(alike[other] / whole) if whole else 0.0
             in_common = self._in_common(anime_id, int(self.ids[shown]))
@@ -132,7 +133,7 @@ class SimilarTitles:
         if place is None:
             return []
         own = self._features.filter(
-            pl.Series(self._franchise == self._franchise[place]),
+            pl.Series(self._family == self._family[place]),
             pl.col("anime_id") != anime_id,
             pl.col("title").is_not_null(),
         )
@@ -154,7 +155,7 @@ class SimilarTitles:
     def candidates(self, anime_id: int) -> npt.NDArray[np.bool_]:
         """Which titles may be named for it, bool (n_titles,): those of other franchises."""
         place = self._place[anime_id]
-        return np.asarray(self._allowed(place) & (self._franchise != self._franchise[place]))
+        return np.asarray(self._allowed(place) & (self._family != self._family[place]))
 
     def _parts(self, place: int) -> dict[str, FloatArray]:
         words = (self._weighted @ self._weighted[place].T).toarray().ravel()
@@ -198,7 +199,7 @@ class SimilarTitles:
         gram = inputs.T @ inputs + _RIDGE * np.eye(inputs.shape[1], dtype=np.float32)
         expected = told @ np.linalg.solve(gram, inputs.T @ (own * sure))
         k, n = self.settings.from_content, ratings[:, None]
-        _, story = np.unique(self._franchise, return_inverse=True)
+        _, story = np.unique(self._family, return_inverse=True)
         together = np.zeros((story.max() + 1, own.shape[1] + 1), dtype=np.float32)
         np.add.at(together, story, np.concatenate([n * listing, n], axis=1))
         expected = (together[story, :-1] + k * expected) / np.maximum(together[story, -1:] + k, 1e-9)

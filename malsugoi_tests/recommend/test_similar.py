@@ -121,6 +121,20 @@ def test_own_series_recaps_adult_and_untitled_ones_are_not_named_and_one_stands_
     assert {title.anime_id for title in titles.like(6, 10)} == {2, 3}
 
 
+def test_what_is_called_the_same_and_somehow_related_is_of_the_own_series() -> None:
+    """ "Other" ties whole worlds together, but with the name it is another part: Gintama and its Shinyaku Benizakura-hen."""
+    world = features(
+        (1, "Samurai", TV, G, ["Rare"], 90),
+        (2, "Samurai: Y-hen", "Special", G, ["Rare"], 80),
+        (3, "Samurai Movie 1: Z", "Movie", G, ["Rare"], 70),
+        (4, "Samurai Seed", TV, G, ["Rare"], 60),
+    )
+    relations = relations_frame([(3, "Other", "anime", 2), (1, "Sequel", "anime", 3), (1, "Other", "anime", 4)])
+    titles = SimilarTitles(world, relations, NOBODY)
+    assert titles.own_franchise(1) == [2, 3]
+    assert [title.anime_id for title in titles.like(1, 10)] == [4]
+
+
 def test_the_best_known_part_up_to_the_title_stands_for_its_series() -> None:
     """The second season fits best; the film before the first season is hardly known; the first season is shown."""
     world = features(
