@@ -29,7 +29,7 @@ from malsugoi_assets.machine import memory_bytes
 from malsugoi_assets.recommend.checked_arrays import checksum, read_arrays, write_arrays
 from malsugoi_assets.recommend.pair_sums import PairSums, bytes_needed
 from malsugoi_assets.recommend.pairs import Lists, by_popularity, lay_out, lists_of, strongest_pairs
-from malsugoi_assets.recommend.ratings import IntArray, Ratings, one_ahead, places_of, user_numbers
+from malsugoi_assets.recommend.ratings import IntArray, Ratings, count_titles, one_ahead, places_of, user_numbers
 from malsugoi_assets.recommend.similarity import Neighbours, SimilaritySettings, as_neighbours
 from malsugoi_assets.recommend.strongest import Strongest
 
@@ -110,8 +110,7 @@ class KeptSums:
         return state.rank(chosen, threads, how)
 
     def _anew(self, batches: Batches, settings: SimilaritySettings, threads: int | None, why: str) -> Counted:
-        counts = _ratings_a_title(batches)
-        ids, raters = counts["anime_id"].to_numpy(), counts["len"].to_numpy()
+        ids, raters = _by_raters(batches)
         ratings = int(raters.sum())
         allowed = _allowed(settings)
         to_keep = bytes_needed(raters) + 16 * min(ratings, _AT_ONCE)
@@ -297,14 +296,11 @@ def _allowed(settings: SimilaritySettings) -> float:
     return settings.memory_gib * 2**30 if settings.memory_gib else 0.8 * memory_bytes()
 
 
-def _ratings_a_title(batches: Batches) -> pl.DataFrame:
-    """anime_id, len: the titles and how many rated them, the most rated first (ties: the lower id)."""
-    parts = [pl.DataFrame(schema={"anime_id": pl.Int32, "len": pl.Int64})]
-    for key in batches.contents:
-        counted = batches[key].group_by(pl.col("anime_id").cast(pl.Int32)).len().collect()
-        parts.append(counted.with_columns(pl.col("len").cast(pl.Int64)))
-    counts = pl.concat(parts).group_by("anime_id").agg(pl.col("len").sum()).sort("anime_id")
-    return counts[by_popularity(counts["len"].to_numpy())]
+def _by_raters(batches: Batches) -> tuple[IntArray, npt.NDArray[np.int64]]:
+    """The titles and how many rated them, the most rated first (ties: the lower id)."""
+    ids, raters = count_titles(batches[key] for key in batches.contents)
+    order = by_popularity(raters)
+    return ids[order], raters[order].astype(np.int64)
 
 
 def _lists(rows: pl.DataFrame, ids: IntArray) -> Lists:

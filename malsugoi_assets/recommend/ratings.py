@@ -124,11 +124,12 @@ def index_parts(
 
 def count_titles(batches: Iterable[pl.LazyFrame]) -> tuple[IntArray, IntArray]:
     """The titles of all batches, ascending, and on how many lists each stands."""
-    counts = [pl.DataFrame(schema={"anime_id": pl.Int32, "lists": pl.UInt32})]
-    for rows in one_ahead(batch.group_by("anime_id").agg(lists=pl.len().cast(pl.UInt32)) for batch in batches):
-        counts = [pl.concat([*counts, rows]).group_by("anime_id").agg(pl.col("lists").sum())]
-    found = counts[0].sort("anime_id")
-    return found["anime_id"].to_numpy(), found["lists"].cast(pl.Int32).to_numpy()
+    found = pl.DataFrame(schema={"anime_id": pl.Int32, "lists": pl.Int32})
+    a_title, lists = pl.col("anime_id").cast(pl.Int32), pl.len().cast(pl.Int32).alias("lists")
+    for rows in one_ahead(batch.group_by(a_title).agg(lists) for batch in batches):
+        found = pl.concat([found, rows]).group_by("anime_id").agg(pl.col("lists").sum())
+    found = found.sort("anime_id")
+    return found["anime_id"].to_numpy(), found["lists"].to_numpy()
 
 
 def _columns(batches: Iterable[pl.LazyFrame], rating: str) -> Iterator[_Columns]:

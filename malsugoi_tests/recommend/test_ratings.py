@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from malsugoi_assets.recommend.ratings import (
@@ -47,6 +47,7 @@ def test_batches_hold_what_all_rows_together_hold(batches: list[dict[tuple[str, 
     assert lists(apart) == lists(together)
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(pairs, scores, max_size=8), max_size=4), st.integers(1, 9))
 def test_parts_hold_the_rows_of_their_batches(batches: list[dict[tuple[str, int], int | None]], most: int) -> None:
     frames = [frame(rows, n) for n, rows in enumerate(batches)]
