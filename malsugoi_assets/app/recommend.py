@@ -89,7 +89,8 @@ def _stored(
     if not usual:
         return make_recommendations(settings, username, wanted), False
     rows = read_recommendations(settings, username)[: wanted.length]
-    if len(rows) < wanted.length > RecommendationSettings().length:
+    # Of a list that came since the last run, and that could not be recommended for at once, nothing is stored.
+    if not rows or len(rows) < wanted.length > RecommendationSettings().length:
         rows = make_recommendations(settings, username, wanted)
     return rows, True
 

@@ -73,6 +73,6 @@ def load_network(warehouse: Warehouse, current: pl.DataFrame, items: Any, device
         return load_predictor(Builds(warehouse.dir).file(build), items, device)
     except (BuildError, WeightsError) as error:
         raise dg.Failure(
-            f"The network cannot be used ({error}): materialise dnn_model again, or go back to an earlier build with "
-            "`malsugoi models use ID`."
+            f"The network cannot be used ({error}): `malsugoi run` makes it anew (in Dagster: materialise dnn_model), or go "
+            "back to an earlier build with `malsugoi models use ID`."
         ) from error

@@ -165,6 +165,18 @@ def test_a_plan_is_a_file_of_the_same_titles_that_our_own_import_reads(world: Pa
         assert read.username == USER
 
 
+def test_a_list_that_nothing_is_stored_for_gets_its_recommendations_on_the_spot(world: Path, tmp_path: Path) -> None:
+    """As after an import that the models of an older version could not predict."""
+    root = tmp_path / "data"
+    shutil.copytree(world, root, symlinks=True)
+    data_dir = DataDir(root)
+    stored = data_dir.lake.read("recommendations").collect()
+    assert USER in stored["username"].to_list()
+    data_dir.lake.write(TABLES["recommendations"], stored.filter(pl.col("username") != USER), BATCH)
+    data_dir.publisher.publish()
+    assert [row["anime_id"] for row in rows(root)] == [row["anime_id"] for row in rows(world)]
+
+
 def test_whose_titles_they_are_the_data_dir_says_not_the_shell(world: Path, tmp_path: Path) -> None:
     """In a new terminal only `MALSUGOI_DATA_DIR` may be set again: the source is the replica then."""
     root = tmp_path / "data"
