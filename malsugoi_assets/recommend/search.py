@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ import polars as pl
 from malsugoi_assets.recommend.ratings import IntArray
 
 SURE = 0.72
+SUGGESTIONS = 5
 _MARGIN = 0.05
 _FAINTEST = 0.25
 _BEGINNING = 4
@@ -52,13 +54,15 @@ class Found:
 
 def find_title(query: str, features: pl.DataFrame) -> Found:
     """One search in `features`, a frame with the columns of `anime_features`."""
-    answer = TitleSearch(features).find(query)
-    if answer.best is None:
-        return Found(None, tuple(hit.title for hit in answer.suggestions))
-    best = answer.best
+    search = TitleSearch(features)
     # Who typed a whole name meant that title, or one that is called the same.
-    others = (hit for hit in answer.suggestions if best.likeness < 1 or hit.likeness == 1)
-    return Found(best.anime_id, tuple(hit.title for hit in others if hit.anime_id != best.anime_id))
+    if named := search.named(query):
+        return Found(named[0].anime_id, tuple(hit.title for hit in named[1:SUGGESTIONS]))
+    answer = search.find(query)
+    others = tuple(
+        hit.title for hit in answer.suggestions if answer.best is None or hit.anime_id != answer.best.anime_id
+    )
+    return Found(answer.best.anime_id if answer.best else None, others)
 
 
 class TitleSearch:
@@ -71,8 +75,7 @@ class TitleSearch:
         self._members: dict[int, int] = {}
         self._names: list[tuple[int, str]] = []
         self._same: dict[str, set[int]] = defaultdict(set)
-        holders: dict[str, list[int]] = defaultdict(list)
-        sizes: list[int] = []
+        self._folded: list[str] = []
         for anime_id, members, *known in features.select("anime_id", *optional, *columns).iter_rows():
             names = [n for name in known for n in (name if isinstance(name, list) else [name]) if n]
             if not names:
@@ -82,25 +85,50 @@ class TitleSearch:
             for name in dict.fromkeys(names):
                 folded = fold(name)
                 if folded:
-                    found = _grams(folded)
                     self._same[folded].add(len(self._names))
-                    for gram in found:
-                        holders[gram].append(len(self._names))
-                    sizes.append(len(found))
                     self._names.append((anime_id, name))
-        self._sizes = np.array(sizes, dtype=np.int64)
-        self._holders: dict[str, IntArray] = {gram: np.array(rows, np.int32) for gram, rows in holders.items()}
+                    self._folded.append(folded)
 
-    def find(self, typed: str, *, suggestions: int = 5) -> Answer:
+    @cached_property
+    def _grams(self) -> tuple[dict[str, IntArray], npt.NDArray[np.int64]]:
+        """The names that have each gram, and how many grams each name has: most of the work, of no use to whoever types a
+        name as it is.
+        """
+        holders: dict[str, list[int]] = defaultdict(list)
+        sizes: list[int] = []
+        for row, folded in enumerate(self._folded):
+            found = _grams(folded)
+            for gram in found:
+                holders[gram].append(row)
+            sizes.append(len(found))
+        return {gram: np.array(rows, np.int32) for gram, rows in holders.items()}, np.array(sizes, dtype=np.int64)
+
+    def make_ready(self) -> TitleSearch:
+        """Make now what the first search needs."""
+        _ = self._grams
+        return self
+
+    def named(self, typed: str) -> list[Hit]:
+        """The title whose id it is, or those of which it is a name, the one with the most members first: what `find` takes
+        for sure.
+        """
+        if re.fullmatch(r"-?\d+", typed.strip()) and int(typed) in self._titles:
+            anime_id = int(typed)
+            return [Hit(anime_id, self._titles[anime_id], self._titles[anime_id], 1.0)]
+        found: dict[int, Hit] = {}
+        for anime_id, name in (self._names[row] for row in sorted(self._same.get(fold(typed), ()))):
+            found.setdefault(anime_id, Hit(anime_id, self._titles[anime_id], name, 1.0))
+        return sorted(found.values(), key=lambda hit: (-self._members[hit.anime_id], hit.anime_id))
+
+    def find(self, typed: str, *, suggestions: int = SUGGESTIONS) -> Answer:
         """The title meant by `typed` (a name, or an id in digits) and the `suggestions` nearest.
 
         Sure is: the id or one of the names itself; the beginning of a name; or the only name that is nearly the
         same. Of several titles that fit equally well the one with the most members is meant.
         """
         if re.fullmatch(r"-?\d+", typed.strip()) and int(typed) in self._titles:
-            anime_id = int(typed)
-            hit = Hit(anime_id, self._titles[anime_id], self._titles[anime_id], 1.0)
-            return Answer(hit, [hit])
+            hits = self.named(typed)
+            return Answer(hits[0], hits)
         folded = fold(typed)
         if not folded or not self._names:
             return Answer(None, [])
@@ -121,10 +149,11 @@ class TitleSearch:
     def _likeness(self, folded: str) -> npt.NDArray[np.float64]:
         asked = _grams(folded)
         common = np.zeros(len(self._names), dtype=np.int64)
+        holders, sizes = self._grams
         for gram in asked:
-            common[self._holders.get(gram, [])] += 1
+            common[holders.get(gram, [])] += 1
         # Only the very same folded name is 1: repeated grams can make different names look the same.
-        return np.minimum(2 * common / (self._sizes + len(asked)), 0.99)
+        return np.minimum(2 * common / (sizes + len(asked)), 0.99)
 
     def _meant(self, hits: list[Hit], begun: set[int]) -> Hit | None:
         if not hits or hits[0].likeness < SURE:

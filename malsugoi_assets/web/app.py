@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 import anyio
@@ -34,18 +35,29 @@ from malsugoi_assets.web.show import FILTERS, Once
 _HERE = Path(__file__).parent
 
 
-def build_app(settings: Settings, limits: Limits | None = None) -> Starlette:
-    """The page of the settings' data dir; it may be empty still. Raises `DataDirError` where it cannot be used."""
+def build_app(
+    settings: Settings, limits: Limits | None = None, ready: Callable[[], None] = lambda: None
+) -> Starlette:
+    """The page of the settings' data dir; it may be empty still. Raises `DataDirError` where it cannot be used.
+
+    `ready` is called when the first state is made ready.
+    """
     limits = limits or Limits()
     data_dir = DataDir(settings.root)
     claimed = data_dir.claimed_by()
     source = claimed[0] if claimed else None
     parts, answers = Parts(), Lru(limits.answers)
     site = None if source == "replica" else MYANIMELIST
+    tell_once = cache(ready)
+
+    def make_ready(knowledge: Knowledge) -> None:
+        knowledge.make_ready()
+        tell_once()
+
     states: States[Knowledge] = States(
         data_dir.publisher,
         lambda published: Knowledge(published, settings.root, parts, answers, site),
-        Knowledge.make_ready,
+        make_ready,
         Knowledge.succeed,
     )
 

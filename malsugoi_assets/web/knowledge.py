@@ -132,7 +132,7 @@ class Knowledge:
     @property
     def search(self) -> TitleSearch:
         """Finds titles by name."""
-        return self._part("search", ("anime_features",), lambda: TitleSearch(self.features))
+        return self._part("search", ("anime_features",), lambda: TitleSearch(self.features).make_ready())
 
     @property
     def words(self) -> TitleWords:

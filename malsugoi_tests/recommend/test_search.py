@@ -111,3 +111,12 @@ def test_one_search_names_the_match_and_the_others() -> None:
     assert find_title("spirited away", features) == Found(1, ()), "who typed a whole name meant nothing else"
     assert find_title("Spirits", features) == Found(None, ("Buddy Spirits", "Sen to Chihiro"))
     assert find_title("zzzz qqqq", FEATURES) == Found(None, ())
+
+
+@pytest.mark.parametrize(
+    "typed", ["cowboy bebop", "Twin", "angel beats!", "FMA", "5114", "12345", "Cowbyo Bebop", "zzz", ""]
+)
+def test_a_name_that_is_a_titles_own_means_what_a_search_finds(typed: str) -> None:
+    found = SEARCH.find(typed)
+    assert TitleSearch(FEATURES).named(typed) == [hit for hit in found.suggestions if hit.likeness == 1]
+    assert find_title(typed, FEATURES).anime_id == (found.best.anime_id if found.best else None)

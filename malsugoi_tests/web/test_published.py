@@ -10,14 +10,16 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from starlette.testclient import TestClient
 
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_assets.web.app import build_app
 from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.people import find_user
 from malsugoi_assets.web.published import Parts, Published, States
 from malsugoi_tests.warehouse.frames import write_lists
-from malsugoi_tests.web.world import ADDRESS, BATCH, LIKES, USER, browsing, export, lists, publish, send
+from malsugoi_tests.web.world import ADDRESS, BATCH, LIKES, USER, browsing, export, lists, publish, send, settings_of
 
 
 @pytest.fixture
@@ -44,6 +46,20 @@ def test_the_next_state_is_taken_up(own_world: Path) -> None:
         while "Renamed" not in client.get("/title/100").text:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_who_starts_the_page_is_told_once_that_it_is_ready(own_world: Path) -> None:
+    told: list[str] = []
+    app = build_app(settings_of(own_world), ready=lambda: told.append("ready"))
+    with TestClient(app, base_url=ADDRESS) as client:
+        deadline = time.monotonic() + 60
+        while not told:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        rename(own_world, "Renamed")
+        app.state.states.refresh()
+        assert "Renamed" in client.get("/title/100").text
+    assert told == ["ready"]
 
 
 def test_a_list_outlives_the_state(own_world: Path) -> None:
