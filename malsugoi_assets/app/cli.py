@@ -48,6 +48,10 @@ class _Ordered(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            if not error.option_name.startswith("--"):
+                error.message += " A name that begins with '-' stands last, behind --."
+            raise
         except Exception as error:
             if said := fault_of_the_machine(error):
                 raise WorkError(said) from error

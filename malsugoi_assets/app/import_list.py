@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import time
 import warnings
 from pathlib import Path
@@ -14,7 +13,7 @@ import polars as pl
 from rich.console import Console
 
 from malsugoi_assets.app.errors import UserError, WorkError
-from malsugoi_assets.app.next_steps import called
+from malsugoi_assets.app.next_steps import argument, called
 from malsugoi_assets.disk import LockedError
 from malsugoi_assets.files.folder import complete_catalogue
 from malsugoi_assets.mal import PageError, parse_list_export
@@ -210,6 +209,6 @@ def _tell(console: Console, username: str, export: ListExport, unknown: int, pre
     if not export.entries:
         console.print("The list is empty: nothing to go by.")
     elif predicted:
-        console.print(f"Next: {called()} recommend {shlex.quote(username)}", markup=False, soft_wrap=True)
+        console.print(f"Next: {called()} recommend {argument(username)}", markup=False, soft_wrap=True)
     else:
         console.print("Recommendations come with the models: `malsugoi run`.")

@@ -19,6 +19,11 @@ def called() -> str:
     return "malsugoi" if found and os.path.samefile(found, typed) else shlex.quote(sys.argv[0])
 
 
+def argument(name: str) -> str:
+    """A name as the last argument of a command: one that begins with "-" would be taken for an option."""
+    return f"-- {shlex.quote(name)}" if name.startswith("-") else shlex.quote(name)
+
+
 def query(database: Path, sql: str) -> str:
     """A command that shows what `sql` (without double quotes) finds, by DuckDB's own program where there is one."""
     if shutil.which("duckdb"):
@@ -53,7 +58,7 @@ def only_with(place: Mapping[str, str]) -> str:
 def steps(someone: str | None, database: Path) -> list[tuple[str, str]]:
     """After a run: what to type, and what it shows. `someone`: a user with recommendations."""
     me = called()
-    first = [(f"{me} recommend {shlex.quote(someone)}", "what to watch next, and why")] if someone else []
+    first = [(f"{me} recommend {argument(someone)}", "what to watch next, and why")] if someone else []
     return [
         *first,
         (f"{me} serve", "the same in a browser"),

@@ -173,5 +173,7 @@ def mark(username: str, title: str, mark: str | None) -> None:
 
 
 def _entry(entry: dict[str, Any]) -> str:
+    from malsugoi_assets.app.recommendation_output import entry_name
+
     rated = f" (you gave it {entry['score']})" if entry["score"] is not None else ""
-    return f"{entry['title']}{rated}"
+    return f"{entry_name(entry)}{rated}"

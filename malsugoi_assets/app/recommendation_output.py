@@ -84,7 +84,12 @@ def _facts(settings: Settings, anime_ids: list[int]) -> dict[int, tuple[str | No
 
 
 def _because(row: Row) -> str:
-    return ", ".join(str(reason["title"]) for reason in row["because"] or [])
+    return ", ".join(entry_name(reason) for reason in row["because"] or [])
+
+
+def entry_name(entry: Row) -> str:
+    """What an entry of a list is called; by its id where no catalogue and no list names it."""
+    return str(entry["title"] or f"#{entry['anime_id']}")
 
 
 def _are_real(settings: Settings) -> bool:

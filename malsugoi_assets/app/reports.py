@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from malsugoi_assets.app.errors import UserError
-from malsugoi_assets.app.next_steps import called
+from malsugoi_assets.app.next_steps import argument, called
 from malsugoi_assets.recommend.search import find_title
 from malsugoi_assets.recommend.similar import SimilarTitles
 from malsugoi_assets.settings import Settings
@@ -99,7 +98,7 @@ def show_status(found: dict[str, Any], console: Console) -> None:
     show_tables(found, console)
     console.print("users: " + ", ".join(f"{n} {status}" for status, n in found["users_by_status"].items()))
     if found["example_user"]:
-        command = f"{called()} recommend {shlex.quote(found['example_user'])}"
+        command = f"{called()} recommend {argument(found['example_user'])}"
         console.print(f"try: {command}", markup=False, soft_wrap=True)
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from click.testing import CliRunner
 
 from malsugoi_assets.app import next_steps
+from malsugoi_assets.app.cli import main
 from malsugoi_assets.app.next_steps import called, held_only_here, only_with, query, steps
 from malsugoi_assets.settings import limits_of_the_environment, place_of_the_environment
 
@@ -73,6 +75,16 @@ def test_a_name_with_anything_in_it_is_quoted() -> None:
     first, *_ = steps("it's; rm -rf", Path("a.duckdb"))
     assert shlex.split(first[0])[2:] == ["it's; rm -rf"]
     assert len(steps(None, Path("a.duckdb"))) == 3
+
+
+def test_a_name_that_looks_like_an_option_stands_behind_two_hyphens() -> None:
+    """Many names on the site begin so."""
+    first, *_ = steps("-Mythos-", Path("a.duckdb"))
+    assert first[0].endswith("recommend -- -Mythos-")
+    said = CliRunner().invoke(main, ["recommend", "-Mythos-"])
+    assert said.exit_code == 2
+    assert "A name that begins with '-' stands last, behind --." in said.output
+    assert "stands last" not in CliRunner().invoke(main, ["recommend", "--nothing"]).output
 
 
 def test_limits_that_the_next_command_may_not_see_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,24 @@ def test_beyond_what_the_model_takes_the_offsets_rate(half: DataDir) -> None:
         # The title's offset, and the person's, for which five ratings at 0 count more.
         wanted = terms[row["anime_id"]] + sum(above) / (len(above) + 5)
         assert row["predicted_rating"] == pytest.approx(min(max(wanted, 1), 10), abs=1e-4)
+
+
+def test_an_entry_that_nobody_names_is_called_by_its_id(world: Path, tmp_path: Path) -> None:
+    """A list by ids whose titles the catalogue lacks."""
+    root = tmp_path / "data"
+    shutil.copytree(world, root, symlinks=True)
+    data_dir = DataDir(root)
+    stored = data_dir.lake.read("recommendations").collect()
+    nameless = pl.struct(
+        pl.element().struct.field("anime_id"), title=pl.lit(None, pl.String), weight=pl.lit(1.0, pl.Float32)
+    )
+    data_dir.lake.write(TABLES["recommendations"], stored.with_columns(pl.col("because").list.eval(nameless)), BATCH)
+    data_dir.publisher.publish()
+    told = said(root, "recommend", USER, "--csv")
+    assert "None" not in told
+    reasons = [row["because"] for row in csv.DictReader(io.StringIO(told)) if row["because"]]
+    assert reasons
+    assert all(re.fullmatch(r"#\d+(, #\d+)*", reason) for reason in reasons)
 
 
 def test_csv_has_the_tables_columns_and_the_titles_page(world: Path) -> None:
