@@ -49,9 +49,10 @@ class _Ordered(click.Group):
         try:
             return super().invoke(ctx)
         except click.NoSuchOption as error:
-            if not error.option_name.startswith("--"):
-                error.message += " A name that begins with '-' stands last, behind --."
-            raise
+            if error.option_name.startswith("--"):
+                raise
+            told = f"{error.format_message()} A name that begins with '-' stands last, behind --."
+            raise click.UsageError(told, error.ctx) from error
         except Exception as error:
             if said := fault_of_the_machine(error):
                 raise WorkError(said) from error
