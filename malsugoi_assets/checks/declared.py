@@ -18,8 +18,8 @@ from dagster._core.events import (
 from malsugoi_assets.automation.partitions import USER_BATCHES
 from malsugoi_assets.resources.warehouse import Warehouse
 from malsugoi_assets.warehouse import schema
-from malsugoi_assets.warehouse.publish import violations
 from malsugoi_assets.warehouse.tables import TABLES, Table
+from malsugoi_assets.warehouse.violations import violations
 
 _PAGE = 1000
 

@@ -13,8 +13,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +23,13 @@ from malsugoi_assets.disk import file_lock
 from malsugoi_assets.warehouse import schema
 from malsugoi_assets.warehouse.lake import Lake
 from malsugoi_assets.warehouse.limits import duckdb_limits, spill_folder
-from malsugoi_assets.warehouse.tables import TABLES, VIEWS, Reference, Rule, Table
+from malsugoi_assets.warehouse.places import Places, batched_keys
+from malsugoi_assets.warehouse.tables import TABLES, VIEWS, Reference, Table
+from malsugoi_assets.warehouse.violations import count_rows, mentioned, violations
 
 DATABASE = "malsugoi.duckdb"
 _GENERATION = re.compile(r"malsugoi-(\d{8})-[0-9a-f]{12}\.duckdb")
 _KEPT_GENERATIONS = 2
-_BATCHES_AT_ONCE = 2
 
 
 class PublishError(RuntimeError):
@@ -114,7 +114,7 @@ class Publisher:
             con.execute("USE next")
             _describe(con, made, states)
             changed = {table.name for table in made}
-            looked_at = [t for t in TABLES.values() if t.published and changed & {t.name, *_mentioned(t)}]
+            looked_at = [t for t in TABLES.values() if t.published and changed & {t.name, *mentioned(t)}]
             broken = violations(con, looked_at)
             if broken:
                 raise PublishError("not published, the old database stands: " + "; ".join(broken))
@@ -161,124 +161,6 @@ def table_states(lake: Lake) -> dict[str, str]:
             made_from = [repr(table), [files[name] for name in (table.name, *selected)], parents]
             states[table.name] = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
     return states
-
-
-def violations(
-    con: duckdb.DuckDBPyConnection,
-    tables: Sequence[Table],
-    *,
-    at_rest: bool = False,
-    batches: Sequence[str] | None = None,
-) -> list[str]:
-    """Each broken rule of the tables in the current database: what must hold, and how many rows do not.
-
-    What loading left out need not be looked for: of the references only those within lists of structs are. `at_rest`
-    looks instead at the rules that may be broken while a run is between two tables, and that the publisher therefore
-    did not look at; `batches` looks only at the rows of these batches' users (other batches may be between two tables
-    just then). Rules about people are looked at for some batches at a time: a user is in one batch, so no rule
-    reaches across.
-    """
-    found: dict[str, int] = {}
-    places = _Places(con)
-    for table in tables:
-        loaded = {schema.orphans(table, r) for r in table.references if not r.unnest}
-        rules = [r for r in schema.rules(table) if r.at_rest == at_rest and r.sql not in loaded]
-        apart = {schema.orphans(table, r) for r in table.references if "username" not in r.columns}
-        if not table.partitioned:
-            _count(con, table, rules, found)
-            continue
-        keys = list(places.of(table.name)) if batches is None else list(batches)
-        together = [t.name for t in TABLES.values() if t.published and (t.partitioned or t.name == "users")]
-        mentioned = [name for name in together if name in {table.name, *_mentioned(table)}]
-        for group in batched_keys(keys):
-            with _only(con, places, group, mentioned):
-                _count(con, table, [rule for rule in rules if rule.sql not in apart], found)
-            across = [rule for rule in rules if rule.sql in apart]
-            if across:
-                with _only(con, places, group, [table.name]):
-                    _count(con, table, across, found)
-    return [f"{name} ({rows} rows do not)" for name, rows in found.items()]
-
-
-def batched_keys(keys: Sequence[str]) -> list[list[str]]:
-    """The keys in order, some at a time."""
-    ordered = sorted(keys)
-    return [ordered[k : k + _BATCHES_AT_ONCE] for k in range(0, len(ordered), _BATCHES_AT_ONCE)]
-
-
-def _count(con: duckdb.DuckDBPyConnection, table: Table, rules: Sequence[Rule], found: dict[str, int]) -> None:
-    """Add the rows that break each rule to `found`; conditions on single rows are looked at together."""
-    start = f"{table.name} WHERE "
-    simple = [rule for rule in rules if rule.sql.startswith(start)]
-    counted: list[int] = []
-    if simple:
-        columns = ", ".join(f"count(*) FILTER ({rule.sql.removeprefix(start)})" for rule in simple)
-        counted = list(con.execute(f"SELECT {columns} FROM {table.name}").fetchone() or ())
-    others = [rule for rule in rules if rule not in simple]
-    for rule in others:
-        holds = rule.sure_unless is not None and _rows(con, rule.sure_unless) == 0
-        counted.append(0 if holds else _rows(con, rule.sql))
-    for rule, rows in zip([*simple, *others], counted, strict=True):
-        if rows:
-            found[rule.name] = found.get(rule.name, 0) + rows
-
-
-def _rows(con: duckdb.DuckDBPyConnection, source: str) -> int:
-    row = con.execute(f"SELECT count(*) FROM {source}").fetchone()
-    return int(row[0]) if row else 0
-
-
-class _Places:
-    """Where each batch's rows stand in the tables of the current database (or of `schema`).
-
-    Rows are looked for by their place, since DuckDB's notes on what a stretch of rows holds begin with eight letters,
-    which all batches share: by name alone each look at a batch would read the whole column.
-    """
-
-    def __init__(self, con: duckdb.DuckDBPyConnection, schema: str | None = None) -> None:
-        row = con.execute("SELECT current_database(), current_schema()").fetchone()
-        self._con = con
-        self.schema = schema or ".".join(f'"{part}"' for part in row or ())
-        self._found: dict[str, dict[str, tuple[int, int]]] = {}
-
-    def of(self, table: str) -> dict[str, tuple[int, int]]:
-        """Batch → its first and its last row."""
-        if table not in self._found:
-            rows = self._con.execute(
-                f"SELECT user_batch, min(rowid), max(rowid) FROM {self.schema}.{table} GROUP BY 1 ORDER BY 1"
-            ).fetchall()
-            self._found[table] = {str(batch): (first, last) for batch, first, last in rows}
-        return self._found[table]
-
-    def where(self, table: str, batches: Sequence[str]) -> str:
-        """The condition that is true of the batches' rows."""
-        spans = [self.of(table)[batch] for batch in batches if batch in self.of(table)]
-        if not spans:
-            return "false"
-        listed = ", ".join(map(schema.literal, batches))
-        first, last = min(first for first, _ in spans), max(last for _, last in spans)
-        return f"rowid BETWEEN {first} AND {last} AND user_batch IN ({listed})"
-
-
-@contextmanager
-def _only(
-    con: duckdb.DuckDBPyConnection, places: _Places, batches: Sequence[str], names: Sequence[str]
-) -> Iterator[None]:
-    """Let the tables `names` show these batches only, by views of their names before them."""
-    for name in names:
-        where = places.where(name, batches)
-        con.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM {places.schema}.{name} WHERE {where}")
-    try:
-        yield
-    finally:
-        for name in names:
-            con.execute(f"DROP VIEW temp.{name}")
-
-
-def _mentioned(table: Table) -> set[str]:
-    """The tables that the table's references and rules look at."""
-    words = set(re.findall(r"\w+", " ".join(rule.sql for rule in schema.rules(table))))
-    return words & TABLES.keys()
 
 
 def _copied(current: Path | None, draft: Path, states: Mapping[str, str]) -> set[str]:
@@ -331,7 +213,7 @@ def _load(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table) -> int:
     con.execute(schema.create_table(table, "next"))
     if not table.partitioned:
         return _insert(con, table, f"({table.select})" if table.select else f"stored.{table.name}", None)
-    left_out, places = 0, _Places(con, "next")
+    left_out, places = 0, Places(con, "next")
     for group in batched_keys(lake.partitions(table.name)):
         _view(con, lake, table, "some_batches", group)
         left_out += _insert(con, table, "stored.some_batches", group, places)
@@ -343,7 +225,7 @@ def _insert(
     table: Table,
     source: str,
     batches: Sequence[str] | None,
-    places: _Places | None = None,
+    places: Places | None = None,
 ) -> int:
     """Insert the rows of `source` that have their parents; returns how many do not."""
     names = ", ".join(f"c.{name}" for name in table.column_names)
@@ -351,7 +233,7 @@ def _insert(
     parents = [(_parents(r, batches, places), _same(r)) for r in table.references if not r.unnest]
     if batches is not None:
         # Partition files are sorted, and rarely hold a row without its parents: then they are copied as they are.
-        counts = [_rows(con, f"{source} c ANTI JOIN {p} ON {on}") for p, on in parents]
+        counts = [count_rows(con, f"{source} c ANTI JOIN {p} ON {on}") for p, on in parents]
         if not any(counts):
             con.execute(f"INSERT INTO next.{table.name} SELECT {names} FROM {source} c")
             return 0
@@ -361,10 +243,10 @@ def _insert(
     ).fetchone()
     if not joins or inserted is None:
         return 0
-    return _rows(con, f"{source} c") - int(inserted[0])
+    return count_rows(con, f"{source} c") - int(inserted[0])
 
 
-def _parents(reference: Reference, batches: Sequence[str] | None, places: _Places | None) -> str:
+def _parents(reference: Reference, batches: Sequence[str] | None, places: Places | None) -> str:
     """The parents that rows may refer to; for the rows of some batches, a user's are among the same batches."""
     alias = "_".join(("p", reference.table, *reference.columns))
     where = reference.where

@@ -14,6 +14,7 @@ import pytest
 from malsugoi_assets.warehouse import publish
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.limits import duckdb_limits, spill_folder
+from malsugoi_assets.warehouse.places import Places
 from malsugoi_assets.warehouse.publish import PublishError
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_tests.warehouse.frames import NOON, frame, rows, write_lists
@@ -307,7 +308,7 @@ def test_a_batchs_rows_are_found_by_their_place_also_where_they_lie_among_others
         con.execute(
             "CREATE TABLE user_lists AS SELECT 'batch-' || lpad((range % 5)::VARCHAR, 6, '0') AS user_batch FROM range(23)"
         )
-        places = publish._Places(con)
+        places = Places(con)
         assert places.of("user_lists")["batch-000001"] == (1, 21)
         for batches in (
             ["batch-000000"],
