@@ -33,7 +33,9 @@ _PARTS = (
 )
 _ROMANS = ("ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
 _OF_A_PART = frozenset((*_PARTS, *_ROMANS, "fifth", "sixth", "s2", "s3", "s4", "s5", "s6"))
-_NUMBER = re.compile(r"\d|1\d|\d+(st|nd|rd|th)")
+_NUMBER = re.compile(r"0?[1-9]|0|1\d|\d+(st|nd|rd|th)")
+_OF_A_FILM = re.compile(r"\b(movie|film) \d+\b")
+"""A film's number may be any: with so many of them it is no name."""
 _IN_FRONT = frozenset(("gekijouban", "eiga"))
 _TELLS_NOTHING = frozenset(("the", "tv"))
 _NEW = 0.99
@@ -134,7 +136,7 @@ def _numbered(name: str) -> set[str]:
 
 def _words(name: str) -> list[str]:
     plain = name if name.isascii() else unicodedata.normalize("NFKC", name)
-    return re.findall(r"\w+", plain.lower().replace("mini anime", "mini"))
+    return re.findall(r"\w+", _OF_A_FILM.sub(r"\1 1", plain.lower()).replace("mini anime", "mini"))
 
 
 def _titled(features: pl.DataFrame) -> list[_Titled]:

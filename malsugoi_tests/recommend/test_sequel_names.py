@@ -37,6 +37,8 @@ def catalogue(*rows: Row) -> pl.DataFrame:
         "KAZE no UTA! Yuki",
         "Gekijouban Kaze no Uta",
         "Kaze no Uta Specials",
+        "Kaze no Uta Movie 08: Umi",
+        "Kaze no Uta Movie 23: Umi",
     ],
 )
 def test_a_name_goes_on_with_what_it_begins_with(name: str) -> None:
@@ -45,7 +47,15 @@ def test_a_name_goes_on_with_what_it_begins_with(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["Kaze no Uta", "Kaze no Uta (2022)", "Kaze no Uta to Umi", "Uta", "Umi no Uta 2nd Season", "Kaze: no Uta"],
+    [
+        "Kaze no Uta",
+        "Kaze no Uta (2022)",
+        "Kaze no Uta to Umi",
+        "Uta",
+        "Umi no Uta 2nd Season",
+        "Kaze: no Uta",
+        "Kaze no Uta 00",
+    ],
 )
 def test_another_name_is_another_series_and_the_same_name_is_no_sequel(name: str) -> None:
     assert named_prequels(catalogue((1, "Kaze no Uta", "TV", 2020), (2, name, None, 2023)), NOTHING) == {}
