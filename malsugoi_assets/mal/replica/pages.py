@@ -14,7 +14,7 @@ from html import escape
 from urllib.parse import quote
 
 from malsugoi_assets.mal.replica import titles as words
-from malsugoi_assets.mal.replica.world import FIRST_MANGA_ID, PLANNED, Entry, Title, User, World
+from malsugoi_assets.mal.replica.world import FIRST_MANGA_ID, PLANNED, Entry, Figures, Title, User, World
 
 TOP_PAGE = 50
 USERS_PAGE = 24
@@ -210,39 +210,9 @@ def anime_page(world: World, title: Title) -> str:
     english = (
         f'<p class="title-english title-inherit">{escape(title.title_english)}</p>' if title.title_english else ""
     )
-    alternatives = _label("Synonyms", escape(", ".join(title.synonyms))) if title.synonyms else ""
-    alternatives += _label("Japanese", escape(title.title_japanese))
-    if title.title_english:
-        alternatives += (
-            f'<div class="js-alternative-titles hide">{_label("English", escape(title.title_english))}'
-            f"{_label('German', escape(title.title_english) + ' (de)')}</div>"
-        )
     studios = _links(title.studios, "producer", _STUDIO_IDS, hidden=False) or (
         'None found, <a href="/dbchanges.php?aid=0&amp;t=producers">add some</a>'
     )
-    premiered = ""
-    if title.type == "TV":
-        season = title.season
-        value = "?"
-        if season:
-            name, year = season.split()
-            value = f'<a href="/anime/season/{year}/{name.lower()}">{season}</a>'
-        premiered = _label("Premiered", value)
-    if figures.score is None:
-        score = (
-            '<div class="spaceit_pad po-r js-statistics-info di-ib" data-id="info1">\n'
-            '  <span class="dark_text">Score:</span>\n  <span class="score-label score-na">N/A</span><sup>1</sup>\n'
-        )
-    else:
-        score = (
-            '<div itemprop="aggregateRating" itemscope itemtype="http://schema.org/AggregateRating" '
-            'class="spaceit_pad po-r js-statistics-info di-ib" data-id="info1">\n'
-            '  <span class="dark_text">Score:</span>\n'
-            f'  <span itemprop="ratingValue" class="score-label score-{int(figures.score)}">{figures.score:.2f}</span>'
-            f'<sup>1</sup> (scored by <span itemprop="ratingCount" style="display: none">{figures.scored_by}</span>'
-            f"{figures.scored_by:,} users)\n"
-            '    <meta itemprop="bestRating" content="10">\n    <meta itemprop="worstRating" content="1">\n'
-        )
     ranked = f"#{figures.ranked}" if figures.ranked else "N/A"
     genres = (
         _listed("Genre", "Genres", title.genres)
@@ -255,16 +225,16 @@ def anime_page(world: World, title: Title) -> str:
 <div id="content"><table border="0" cellpadding="0" cellspacing="0" width="100%"><tr>
 <td class="borderClass" width="225" style="border-width: 0 1px 0 0;" valign="top"><div class="leftside">
 <input type="hidden" id="myinfo_anime_id" value="{title.anime_id}">
-<h2>Alternative Titles</h2>{alternatives}<br>
+<h2>Alternative Titles</h2>{_alternatives(title)}<br>
 <h2>Information</h2>
 {_label("Type", f'<a href="/topanime.php?type={title.type.lower()}">{title.type}</a>')}\
 {_label("Episodes", str(title.episodes) if title.episodes else "Unknown")}\
-{_label("Status", title.status)}{_label("Aired", _aired(title))}{premiered}\
+{_label("Status", title.status)}{_label("Aired", _aired(title))}{_premiered(title)}\
 {_label("Producers", 'None found, <a href="/dbchanges.php">add some</a>')}\
 {_label("Studios", studios)}{_label("Source", title.source)}{genres}\
 {_label("Duration", _duration(title))}{_label("Rating", escape(title.age_rating or "None"))}
 <br><h2>Statistics</h2>
-{score}  <div class="statistics-info info1"><small><sup>1</sup> indicates a weighted score.</small></div>
+{_score(figures)}  <div class="statistics-info info1"><small><sup>1</sup> indicates a weighted score.</small></div>
 </div>
 <div class="spaceit_pad po-r js-statistics-info di-ib" data-id="info2">
   <span class="dark_text">Ranked:</span>
@@ -283,6 +253,45 @@ looked for. An invented story, told in {escape(title.type)} form.</p>
 </div></td></tr></table></div></div>"""
     head = f'<meta property="og:title" content="{escape(title.title)}">\n<meta property="og:url" content="{anime_path(title)}">\n'
     return page(title.title, content, head=head)
+
+
+def _alternatives(title: Title) -> str:
+    alternatives = _label("Synonyms", escape(", ".join(title.synonyms))) if title.synonyms else ""
+    alternatives += _label("Japanese", escape(title.title_japanese))
+    if title.title_english:
+        alternatives += (
+            f'<div class="js-alternative-titles hide">{_label("English", escape(title.title_english))}'
+            f"{_label('German', escape(title.title_english) + ' (de)')}</div>"
+        )
+    return alternatives
+
+
+def _premiered(title: Title) -> str:
+    """Only series on television have the label; one whose season is not known has a question mark."""
+    if title.type != "TV":
+        return ""
+    value = "?"
+    if title.season:
+        name, year = title.season.split()
+        value = f'<a href="/anime/season/{year}/{name.lower()}">{title.season}</a>'
+    return _label("Premiered", value)
+
+
+def _score(figures: Figures) -> str:
+    if figures.score is None:
+        return (
+            '<div class="spaceit_pad po-r js-statistics-info di-ib" data-id="info1">\n'
+            '  <span class="dark_text">Score:</span>\n  <span class="score-label score-na">N/A</span><sup>1</sup>\n'
+        )
+    return (
+        '<div itemprop="aggregateRating" itemscope itemtype="http://schema.org/AggregateRating" '
+        'class="spaceit_pad po-r js-statistics-info di-ib" data-id="info1">\n'
+        '  <span class="dark_text">Score:</span>\n'
+        f'  <span itemprop="ratingValue" class="score-label score-{int(figures.score)}">{figures.score:.2f}</span>'
+        f'<sup>1</sup> (scored by <span itemprop="ratingCount" style="display: none">{figures.scored_by}</span>'
+        f"{figures.scored_by:,} users)\n"
+        '    <meta itemprop="bestRating" content="10">\n    <meta itemprop="worstRating" content="1">\n'
+    )
 
 
 def top_page(world: World, offset: int, ranking: Sequence[int] | None = None) -> str | None:

@@ -354,14 +354,7 @@ def _franchise(
         start = TODAY - timedelta(days=int(rng.integers(10, 60)))
     kinds = ["TV" if rng.random() < 0.65 else str(rng.choice(["Movie", "OVA", "ONA", "Special", "Music"]))]
     kinds += [_FOLLOW_UPS[k][3] for k in range(len(members) - 1)]
-    relations: list[list[tuple[str, str, int]]] = [[] for _ in members]
-    last_series = 0
-    for k in range(1, len(members)):
-        _, _, _, _, forward, backward = _FOLLOW_UPS[k - 1]
-        origin = last_series if forward == "Sequel" else 0
-        relations[origin].append((forward, "anime", int(ids[members[k]])))
-        relations[k].append((backward, "anime", int(ids[members[origin]])))
-        last_series = k if forward == "Sequel" else last_series
+    relations = _related([int(ids[index]) for index in members])
     if source not in ("Original", "Game", "Other"):
         relations[0].append(("Adaptation", "manga", FIRST_MANGA_ID + franchise))
     made = []
@@ -372,14 +365,7 @@ def _franchise(
         first = start + timedelta(days=400 * k)
         episodes = int(rng.choice([11, 12, 13, 24, 25])) if kind == "TV" else int(rng.choice([1, 2, 6])) if kind in (
             "OVA", "ONA") else 1  # fmt: skip
-        last = first + timedelta(days=7 * (episodes - 1)) if episodes > 1 else first
-        status = "Finished Airing"
-        aired_from: date | None = first
-        aired_to: date | None = last
-        if first > TODAY:
-            status, aired_from, aired_to = "Not yet aired", first if first.day % 2 else None, None
-        elif last > TODAY:
-            status, aired_to = "Currently Airing", None
+        status, aired_from, aired_to = _airing(first, episodes)
         known_episodes = None if status != "Finished Airing" and rng.random() < 0.5 else episodes
         synonyms = (f"{title}{suffix}, Wide Edition", f"{japanese[:2]}{franchise}") if rng.random() < 0.3 else ()
         made.append(
@@ -406,3 +392,26 @@ def _franchise(
             )
         )
     return made
+
+
+def _related(ids: list[int]) -> list[list[tuple[str, str, int]]]:
+    """The relations among the titles of a franchise, whose first one is what all others follow: of each title its own."""
+    relations: list[list[tuple[str, str, int]]] = [[] for _ in ids]
+    last_series = 0
+    for k in range(1, len(ids)):
+        _, _, _, _, forward, backward = _FOLLOW_UPS[k - 1]
+        origin = last_series if forward == "Sequel" else 0
+        relations[origin].append((forward, "anime", ids[k]))
+        relations[k].append((backward, "anime", ids[origin]))
+        last_series = k if forward == "Sequel" else last_series
+    return relations
+
+
+def _airing(first: date, episodes: int) -> tuple[str, date | None, date | None]:
+    """Status, first and last day of what begins on `first`, one episode a week; of half of what is to come no day is known."""
+    last = first + timedelta(days=7 * (episodes - 1))
+    if first > TODAY:
+        return "Not yet aired", first if first.day % 2 else None, None
+    if last > TODAY:
+        return "Currently Airing", first, None
+    return "Finished Airing", first, last
