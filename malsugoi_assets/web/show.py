@@ -72,9 +72,9 @@ def share(value: float, most: float) -> float:
     return round(100 * max(0.0, min(1.0, value / most)), 1) if most > 0 else 0.0
 
 
-def liked(reasons: list[Reason]) -> list[Reason]:
-    """The reasons that were scored, the best first, before those that weren't."""
-    return sorted(reasons, key=lambda reason: -(reason.rated or 0))
+def together(reasons: list[Reason]) -> list[Reason]:
+    """The reasons in their order, but those that were scored beside each other: first whichever kind the first one is."""
+    return sorted(reasons, key=lambda reason: (reason.rated is None) != (reasons[0].rated is None))
 
 
 class Once:
@@ -124,5 +124,5 @@ def giving_way(rule: str) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     f.__name__: f
-    for f in (rating, exact, signed, whole, figure, day, moment, spoken, word, words, share, liked, giving_way)
+    for f in (rating, exact, signed, whole, figure, day, moment, spoken, word, words, share, together, giving_way)
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -66,3 +67,19 @@ def test_a_kept_card_has_the_rank_the_reasons_and_the_address_of_the_list_it_sta
     assert cards(macro, card(3, (6, 5)), "") == "3:&lt;6&gt;:3::#3"
     assert cards(macro, card(3, (6, 5), "years"), "") == "3:&lt;6&gt;:3:years:#3"
     assert len(made) == 3, "other reasons and what gave way are another card"
+
+
+def test_the_weightiest_reason_stands_first_and_like_ones_stand_together() -> None:
+    """Whether it was scored or not: the season before weighs more than two favourites that got a 9."""
+    macro = _templates().get_template("parts.html").module.because
+
+    def told(*reasons: tuple[str, int | None]) -> str:
+        found = [Reason(anime_id=k, title=title, weight=1, rated=score) for k, (title, score) in enumerate(reasons)]
+        return " ".join(str(macro(found, lambda path: path)).split()).replace("\n", " ")
+
+    def words(text: str) -> str:
+        return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", text)).strip()
+
+    assert words(told(("Season 3", None), ("A", 9), ("B", 9))) == "Because you know Season 3, rated A 9 and B 9."
+    assert words(told(("A", 7), ("Season 3", None), ("B", 9))) == "Because you rated A 7, B 9 and know Season 3."
+    assert words(told(("Season 3", None))) == "Because you know Season 3."
