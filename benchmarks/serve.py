@@ -1,9 +1,9 @@
 """How long the web page takes for a recommendation, with many clients at once and while batches are published.
 
-    python benchmarks/serve.py DATA_DIR [--clients 20] [--seconds 30] [--pause 0] [--publishing]
+    python benchmarks/serve.py DATA_DIR [--clients 20] [--seconds 30] [--pause 0] [--publishing] [--stored]
 
 Starts `malsugoi serve` on a copy of the published data dir. All clients at once bring a list each (that of one of the dir's
-users) and ask for its recommendations (`first`). When all have theirs, each asks again and again: by the settings of a
+users; with `--stored` they name the user instead, as one must where all titles are invented) and ask for its recommendations (`first`). When all have theirs, each asks again and again: by the settings of a
 new visitor, by other settings each time (nothing of that is kept from before), and once more by the same settings. With `--publishing` a process beside it writes a batch anew and
 publishes, over and over. Prints medians and 95 % points in milliseconds by kind, and the server's own CPU time a
 request; clients, server and publisher share the machine's cores.
@@ -25,6 +25,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--pause", type=float, default=0, help="Seconds that a client reads before it asks again.")
     parser.add_argument("--publishing", action="store_true")
+    parser.add_argument("--stored", action="store_true")
     parser.add_argument("--port", type=int, default=18_765)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +68,7 @@ def measure(root: Path, asked: argparse.Namespace) -> dict[str, object]:
     server = subprocess.Popen(command, env=env, cwd=root.parent, stdout=subprocess.DEVNULL)
     publisher = None
     try:
-        lists = _lists(root, asked.clients)
+        lists = _names(root, asked.clients) if asked.stored else _lists(root, asked.clients)
         _wait(asked.port, lists[0])
         _rest(server.pid)
         if asked.publishing:
@@ -104,18 +106,18 @@ def publish(root: Path) -> None:
         ended.wait(0.1)
 
 
-def _ask(asked: argparse.Namespace, lists: list[bytes], pid: int) -> tuple[dict[str, list[float]], float]:
+def _ask(asked: argparse.Namespace, lists: Sequence[bytes | str], pid: int) -> tuple[dict[str, list[float]], float]:
     took: dict[str, list[float]] = defaultdict(list)
     failed: list[str] = []
     all_known = threading.Barrier(asked.clients)
 
     def client(number: int) -> None:
         chance, line = random.Random(number), http.client.HTTPConnection("127.0.0.1", asked.port, timeout=60)
-        cookie = _bring(line, asked.port, lists[number % len(lists)])
+        user, headers = _come(line, asked.port, lists[number % len(lists)])
 
         def ask(kind: str, query: dict[str, object]) -> None:
             begun = time.perf_counter()
-            line.request("GET", f"/recommendations?{urlencode(query)}", headers={"Cookie": cookie})
+            line.request("GET", f"/recommendations?{urlencode({**user, **query})}", headers=headers)
             answer = line.getresponse()
             body = answer.read()
             took[kind].append(1000 * (time.perf_counter() - begun))
@@ -153,6 +155,11 @@ def _ask(asked: argparse.Namespace, lists: list[bytes], pid: int) -> tuple[dict[
     return took, _cpu_seconds(pid) - before
 
 
+def _come(line: http.client.HTTPConnection, port: int, whose: bytes | str) -> tuple[dict[str, str], dict[str, str]]:
+    """The parameters and the headers by which a list is asked about: a user's by name, or one that is brought along."""
+    return ({"user": whose}, {}) if isinstance(whose, str) else ({}, {"Cookie": _bring(line, port, whose)})
+
+
 def _bring(line: http.client.HTTPConnection, port: int, export: bytes) -> str:
     """Upload the list; the cookie that stands for it."""
     body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.xml"\r\n\r\n' + export + b"\r\n--b--\r\n"
@@ -165,15 +172,15 @@ def _bring(line: http.client.HTTPConnection, port: int, export: bytes) -> str:
     return str(answer.getheader("set-cookie")).partition(";")[0]
 
 
-def _wait(port: int, export: bytes) -> None:
+def _wait(port: int, whose: bytes | str) -> None:
     """Until the page has made everything ready."""
     deadline = time.monotonic() + _STARTING_SECONDS
     while time.monotonic() < deadline:
         try:
             line = http.client.HTTPConnection("127.0.0.1", port, timeout=_STARTING_SECONDS)
-            cookie = _bring(line, port, export)
+            user, headers = _come(line, port, whose)
             for path in ("/recommendations", "/map", "/rate"):
-                line.request("GET", path, headers={"Cookie": cookie})
+                line.request("GET", f"{path}?{urlencode(user)}", headers=headers)
                 line.getresponse().read()
             return
         except OSError:
@@ -190,11 +197,16 @@ def _rest(pid: int) -> None:
 
 
 def _lists(root: Path, how_many: int) -> list[bytes]:
-    """Exports of the users with the longest lists but a few: what a visitor may bring."""
+    """Exports of these users: what a visitor may bring."""
     rows = DataDir(root).lake.read("user_lists").collect()
-    sizes = rows.group_by("username").len().sort("len", "username", descending=True)["username"].to_list()
-    chosen = sizes[len(sizes) // 10 :][:how_many]
-    return [_export(rows.filter(pl.col("username") == name)) for name in chosen]
+    return [_export(rows.filter(pl.col("username") == name)) for name in _names(root, how_many)]
+
+
+def _names(root: Path, how_many: int) -> list[str]:
+    """The users with the longest lists but a few."""
+    names = DataDir(root).lake.read("user_lists").select("username").collect()
+    sizes = names.group_by("username").len().sort("len", "username", descending=True)["username"].to_list()
+    return sizes[len(sizes) // 10 :][:how_many]
 
 
 def _export(rows: pl.DataFrame) -> bytes:
