@@ -37,6 +37,7 @@ class Published:
         # Set afterwards: a process may open a file only once with settings of its own, and a publisher opens it too.
         self._connection.execute("SET threads = 2")
         self._connection.execute("SET enable_external_access = false")
+        self._columns: dict[str, set[str]] = {}
         self._made_from = self._read_made_from()
         self._contents: dict[str, Hashable] = {
             table: content
@@ -64,12 +65,18 @@ class Published:
         A column that the state was published without, by an older version, is unknown throughout.
         """
         types = {column.name: column.type for column in TABLES[name].columns}
-        there = {row["column_name"] for row in self.rows("FROM duckdb_columns() WHERE table_name = ?", name)}
+        there = self._columns_of(name)
         wanted = ", ".join(c if c in there or not there else f"NULL AS {c}" for c in columns)
         with self._connection.cursor() as cursor:
             relation = f"SELECT {wanted} FROM {name} WHERE {where}"  # noqa: S608 (our own words)
             rows = cursor.execute(relation, list(values)).fetchall()
         return pl.DataFrame(rows, schema={c: polars_type(types[c]) for c in columns}, orient="row")
+
+    def _columns_of(self, table: str) -> set[str]:
+        if table not in self._columns:
+            rows = self.rows("FROM duckdb_columns() WHERE table_name = ?", table)
+            self._columns[table] = {row["column_name"] for row in rows}
+        return self._columns[table]
 
     def arrays(self, sql: str, *values: object) -> list[npt.NDArray[Any]]:
         """The result's columns, numbers without NULL, as arrays: for millions of rows."""
