@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -38,12 +37,19 @@ def dev(port: int) -> None:
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "--host", HOST, "--port", str(port)]
     workspace = _workspace(here := Path.cwd())
     if workspace.parent == here and not dot_env_names_another(settings, here):
-        sys.exit(subprocess.call(command, env=env))
+        _become(command, env, here)
     # Dagster reads `.env` from the working directory and lets it outrank the environment: start it elsewhere.
     paths = {"MALSUGOI_DATA_DIR": str(settings.root)}
     if settings.files_dir:
         paths["MALSUGOI_FILES_DIR"] = str(settings.files_dir.expanduser().absolute())
-    sys.exit(subprocess.call([*command, "-w", str(workspace)], cwd=settings.root, env=env | paths))
+    _become([*command, "-w", str(workspace)], env | paths, settings.root)
+
+
+def _become(command: list[str], env: dict[str, str], folder: Path) -> None:
+    """Go on as this command: who ends the process (`kill`, a service manager) ends Dagster, and leaves no port taken."""
+    os.chdir(folder)
+    sys.stdout.flush()
+    os.execve(command[0], command, env)
 
 
 def _workspace(here: Path) -> Path:

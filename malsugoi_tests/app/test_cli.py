@@ -95,9 +95,14 @@ def test_a_second_run_on_the_same_data_dir(tmp_path: Path) -> None:
 
 
 def started_by_dev(monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], dict[str, Any], str]:
-    """What `malsugoi dev` starts Dagster with (the words, where and with which environment), and on which port."""
+    """What `malsugoi dev` goes on as (the words, where and with which environment), and on which port."""
     started: list[tuple[list[str], dict[str, Any]]] = []
-    monkeypatch.setattr("subprocess.call", lambda command, **more: started.append((command, more)) or 0)
+
+    def become(path: str, command: list[str], env: dict[str, str]) -> None:
+        assert path == command[0]
+        started.append((command, {"env": env, "cwd": Path.cwd()}))
+
+    monkeypatch.setattr("os.execve", become)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     with listen(0) as free:
         port = str(free.getsockname()[1])
