@@ -49,7 +49,7 @@ def _become(command: list[str], env: dict[str, str], folder: Path) -> None:
     """Go on as this command: who ends the process (`kill`, a service manager) ends Dagster, and leaves no port taken."""
     os.chdir(folder)
     sys.stdout.flush()
-    os.execve(command[0], command, env)
+    os.execve(command[0], command, env)  # noqa: S606 (no shell is wanted)
 
 
 def _workspace(here: Path) -> Path:
