@@ -51,6 +51,12 @@ class BatchedEventLog(SqliteEventLogStorage):
         if not events:
             return
         inserts = [self.prepare_insert_event(event) for event in events]
+        # The index last, as Dagster does: where a file cannot be written, all come again one by one.
+        for run_id in dict.fromkeys(event.run_id for event in events):
+            with self.run_connection(run_id) as conn:
+                for event, insert in zip(events, inserts, strict=True):
+                    if event.run_id == run_id:
+                        conn.execute(insert)
         with self.index_transaction() as conn:
             ids = [int(conn.execute(insert).lastrowid) for insert in inserts]
             of_assets = [place for place, event in enumerate(events) if event.dagster_event_type in ASSET_EVENTS]
@@ -64,11 +70,6 @@ class BatchedEventLog(SqliteEventLogStorage):
                     self.store_asset_check_event(events[place], ids[place])
             finally:
                 del self._thread.connection
-        for run_id in dict.fromkeys(event.run_id for event in events):
-            with self.run_connection(run_id) as conn:
-                for event, insert in zip(events, inserts, strict=True):
-                    if event.run_id == run_id:
-                        conn.execute(insert)
 
     def index_connection(self) -> AbstractContextManager[Any]:
         """As Dagster's; within `store_event_batch` the connection that is open there."""

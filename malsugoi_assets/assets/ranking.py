@@ -82,7 +82,7 @@ def item_weights(  # noqa: D103
     )
 
 
-@table_asset("ranking_model", code_version="3", kinds=["pytorch", "numba"])
+@table_asset("ranking_model", code_version="4", kinds=["pytorch", "numba"])
 def ranking_model(  # noqa: D103
     config: RankingConfig,  # type: ignore[valid-type]
     warehouse: Warehouse,

@@ -275,11 +275,13 @@ async def keep(request: Request) -> Response:
     def work() -> None:
         knowledge = _knowledge(request)
         keeping.keep(settings, knowledge, session, name)
-        request.app.state.states.refresh()
-        # From here on nothing can be marked on the list in memory; what another tab did meanwhile is kept with the rest.
-        # The cookie stays: by now another tab may have begun a new list with it, and a token of none means nothing.
-        request.app.state.sessions.forget(token)
-        keeping.keep_marks(knowledge, session.marks, name)
+        try:
+            request.app.state.states.refresh()
+        finally:
+            # From here on nothing can be marked on the list in memory; what another tab did meanwhile is kept with the rest.
+            # The cookie stays: by now another tab may have begun a new list with it, and a token of none means nothing.
+            request.app.state.sessions.forget(token)
+            keeping.keep_marks(knowledge, session.marks, name)
 
     await anyio.to_thread.run_sync(work, limiter=request.app.state.keeping)
     return RedirectResponse(f"/recommendations?{urlencode({'user': name})}", 303)

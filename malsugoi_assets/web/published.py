@@ -195,10 +195,14 @@ class States(Generic[T]):
 
     def _watch(self) -> None:
         self._look(self.refresh)
-        if (state := self._state) is not None:
-            self._look(lambda: self._ready(state))
+        self._look(self._make_ready)
         while not self._ended.wait(_LOOK_SECONDS):
             self._look(self.refresh)
+
+    def _make_ready(self) -> None:
+        # Apart from `_watch`, which lasts as long as the page: a name there would hold the first state for good.
+        if self._state is not None:
+            self._ready(self._state)
 
     def _look(self, do: Callable[[], None]) -> None:
         """A state that cannot be opened or made ready must not end the looking: the one in use goes on."""

@@ -109,3 +109,32 @@ def test_a_storage_that_somebody_named_stays(tmp_path: Path) -> None:
     instance = open_batched(home(tmp_path / "theirs", elsewhere))
     assert not isinstance(instance.event_log_storage, BatchedEventLog)
     assert isinstance(open_batched(home(tmp_path / "ours")).event_log_storage, BatchedEventLog)
+
+
+def test_events_whose_run_file_could_not_be_written_are_in_the_index_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_run, opened, fails = BatchedEventLog.run_connection, [0], [False]
+    together = BatchedEventLog.store_event_batch
+
+    def failing(self: BatchedEventLog, events: Any) -> None:
+        opened[0] += 1
+        fails[0] = opened[0] == 5  # what the check says of three batches
+        together(self, events)
+
+    def connection(self: BatchedEventLog, run_id: str | None = None) -> Any:
+        if fails[0]:
+            fails[0] = False
+            raise OSError("database is locked")
+        return open_run(self, run_id)
+
+    monkeypatch.setattr(BatchedEventLog, "store_event_batch", failing)
+    monkeypatch.setattr(BatchedEventLog, "run_connection", connection)
+    ours = open_batched(home(tmp_path / "ours"))
+    materialize(ours)
+    assert opened[0] > 5
+    with ours.event_log_storage.index_connection() as conn:  # type: ignore[attr-defined]
+        [(rows,)] = conn.exec_driver_sql(
+            "SELECT count(*) FROM event_logs WHERE dagster_event_type = 'ASSET_CHECK_EVALUATION'"
+        ).fetchall()
+    assert rows == len(KEYS) + 1

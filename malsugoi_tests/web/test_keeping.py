@@ -108,6 +108,22 @@ def test_what_is_marked_in_another_tab_until_the_page_is_there_is_kept_too(
     assert visiting.post("/mark", data={"anime_id": "110", "mark": "seen"}, headers=OWN).status_code == 409
 
 
+def test_marks_are_kept_where_the_next_state_cannot_be_made_ready(
+    visiting: TestClient, root: Path, commands: list[tuple[list[str], bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list is kept by then, and cannot be kept again."""
+    send(visiting, export(LIKES))
+    visiting.post("/mark", data={"anime_id": "110", "mark": "not interested"}, headers=OWN)
+
+    def refresh() -> None:
+        raise RuntimeError("cannot be made ready")
+
+    monkeypatch.setattr(visiting.app.state.states, "refresh", refresh)  # type: ignore[attr-defined]
+    answer = visiting.post("/keep", data={"name": "visitor"}, headers=OWN, follow_redirects=False)
+    assert answer.status_code == 500
+    assert Marks(root).of("visitor") == {110: "not interested"}
+
+
 @pytest.mark.parametrize("name", [USER, USER.upper()])
 def test_nobody_elses_name_is_taken(visiting: TestClient, name: str, commands: list[tuple[list[str], bytes]]) -> None:
     send(visiting, export(LIKES))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import duckdb
@@ -60,6 +62,28 @@ def test_who_starts_the_page_is_told_once_that_it_is_ready(own_world: Path) -> N
         app.state.states.refresh()
         assert "Renamed" in client.get("/title/100").text
     assert told == ["ready"]
+
+
+def test_a_state_that_is_in_use_no_more_is_held_by_nothing(own_world: Path) -> None:
+    class State:
+        def __init__(self, published: Published) -> None:
+            self.published = published
+
+    ready, succeeded = threading.Event(), threading.Event()
+    states: States[State] = States(
+        DataDir(own_world).publisher, State, lambda _: ready.set(), lambda _state, _before: succeeded.set()
+    )
+    states.watch()
+    assert ready.wait(60)
+    first = weakref.ref(states.current())
+    rename(own_world, "Renamed")
+    assert succeeded.wait(60)
+    deadline = time.monotonic() + 60
+    while first() is not None:
+        assert time.monotonic() < deadline
+        gc.collect()
+        time.sleep(0.05)
+    states.close()
 
 
 def test_a_list_outlives_the_state(own_world: Path) -> None:
