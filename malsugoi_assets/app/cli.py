@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from malsugoi_assets.app.errors import UserError, WorkError, fault_of_the_machine
+from malsugoi_assets.app.errors import UserError, WorkError, fault_of_a_file, fault_of_the_machine
 from malsugoi_assets.settings import Settings, SettingsError
 
 _FIRST = ("run", "status", "recommend", "similar")
@@ -54,7 +54,7 @@ class _Ordered(click.Group):
             told = f"{error.format_message()} A name that begins with '-' stands last, behind --."
             raise click.UsageError(told, error.ctx) from error
         except Exception as error:
-            if said := fault_of_the_machine(error):
+            if said := fault_of_the_machine(error) or fault_of_a_file(error, lambda: load_settings().root):
                 raise WorkError(said) from error
             raise
 

@@ -258,8 +258,7 @@ def database(settings: Settings) -> Finding:
         with duckdb.connect(str(current), read_only=True) as con:
             con.execute("SELECT count(*) FROM users").fetchone()
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        return Finding("database", "wrong", f"{current} cannot be read ({reason}): delete it, then `malsugoi run`")
+        return Finding("database", "wrong", place.publisher.unreadable(error) or f"{current}: {error}")
     hours = (time.time() - current.stat().st_mtime) / _HOUR
     age = f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours" if hours >= 1.5 else "less than two hours"
     stale = _stale(place)

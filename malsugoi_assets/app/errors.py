@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
+from pathlib import Path
 
 import click
 
@@ -50,4 +52,17 @@ def fault_of_the_machine(error: BaseException | None) -> str:
                         "command again to go on, what was finished is kept"
                     )
         error = error.__cause__
+    return ""
+
+
+def fault_of_a_file(error: BaseException, root: Callable[[], Path]) -> str:
+    """What to say where the published database or a partition file of the data dir `root` is damaged; '' for all else."""
+    if type(error).__name__ == "LakeError":
+        return str(error)
+    if "duckdb" in type(error).__module__:
+        import duckdb
+
+        from malsugoi_assets.warehouse.data_dir import DataDir
+
+        return DataDir(root()).publisher.unreadable(error) if isinstance(error, duckdb.Error) else ""
     return ""

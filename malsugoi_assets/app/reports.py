@@ -142,6 +142,7 @@ def read_recommendations(settings: Settings, username: str) -> list[dict[str, An
 
 def known_user(settings: Settings, ask: Ask, username: str, *, needs_list: bool = True) -> str:
     """The user as the data dir spells the name. Raises `UserError` for one who is not there, or has no list."""
+    username = readable(username)
     known = ask(
         "SELECT username, list_status, error FROM users WHERE lower(username) = lower(?) ORDER BY username != ?",
         username,
@@ -161,8 +162,14 @@ def known_user(settings: Settings, ask: Ask, username: str, *, needs_list: bool 
     return str(known[0]["username"])
 
 
+def readable(typed: str) -> str:
+    """What was typed, with bytes that are no UTF-8 as `\\xff`: neither the database nor Polars takes them otherwise."""
+    return typed.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def meant_title(features: pl.DataFrame, title: str) -> tuple[int, tuple[str, ...]]:
     """The title that is meant, and others that may be. Raises `UserError` with these where none is near enough."""
+    title = readable(title)
     found = find_title(title, features)
     if found.anime_id is None:
         hint = f"did you mean {' · '.join(found.suggestions)}?" if found.suggestions else "check the spelling"

@@ -59,6 +59,13 @@ class Publisher:
         target = self.link.resolve() if self.link.is_symlink() else self.link
         return target if target.exists() else None
 
+    def unreadable(self, error: duckdb.Error) -> str:
+        """What to say, and to do, where the current generation cannot be read for `error`; '' where it can."""
+        current, reason = self.current(), str(error).splitlines()[0]
+        if current is None or not (isinstance(error, duckdb.IOException) or "Corrupt database" in reason):
+            return ""
+        return f"{current} cannot be read ({reason}): delete it, then `malsugoi run`"
+
     def publish(self) -> Published:
         """Bring the database up to date with the lake; one publisher at a time, the others wait.
 

@@ -6,6 +6,7 @@ import errno
 import sqlite3
 from pathlib import Path
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 from sqlalchemy.exc import OperationalError
@@ -13,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from malsugoi_assets.app import run
 from malsugoi_assets.app.cli import main
 from malsugoi_assets.app.errors import fault_of_the_machine
+from malsugoi_assets.warehouse.lake import Lake
 
 FULL = OSError(errno.ENOSPC, "No space left on device", "/data/x")
 RECORDS = OperationalError("PRAGMA …", {}, sqlite3.OperationalError("disk I/O error"))
@@ -74,3 +76,41 @@ def test_all_else_is_left_as_it_is(
     monkeypatch.setenv("MALSUGOI_DATA_DIR", str(tmp_path))
     monkeypatch.setattr(run, "run_all", lambda *_: (_ for _ in ()).throw(RuntimeError("a mistake")))
     assert isinstance(CliRunner().invoke(main, ["run"]).exception, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["recommend", "me"], ["mark", "me", "1", "--seen"], ["similar", "1"]]
+)
+def test_a_damaged_database_is_named_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: list[str]
+) -> None:
+    """In the words of `doctor`; it was a traceback."""
+    with duckdb.connect(str(tmp_path / "malsugoi.duckdb")) as con:
+        con.execute("CREATE TABLE users AS SELECT range AS username FROM range(100_000)")
+    with (tmp_path / "malsugoi.duckdb").open("r+b") as file:
+        file.truncate(5_000)
+    monkeypatch.setenv("MALSUGOI_DATA_DIR", str(tmp_path))
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {tmp_path}/malsugoi.duckdb cannot be read (IO Error")
+    assert result.output.endswith("): delete it, then `malsugoi run`\n")
+
+
+def test_other_mistakes_in_sql_keep_their_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MALSUGOI_DATA_DIR", str(tmp_path))
+    with duckdb.connect(str(tmp_path / "malsugoi.duckdb")) as con:
+        con.execute("CREATE TABLE users (username VARCHAR)")
+    assert isinstance(CliRunner().invoke(main, ["status"]).exception, duckdb.BinderException)
+
+
+def test_a_damaged_partition_file_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`malsugoi run` ended in a traceback out of the lake."""
+    file = tmp_path / "lake" / "user_lists" / "batch-000000.parquet"
+    file.parent.mkdir(parents=True)
+    file.write_text("garbage")
+    monkeypatch.setenv("MALSUGOI_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(run, "run_all", lambda *_: Lake(tmp_path / "lake").partitions("user_lists"))
+    result = CliRunner().invoke(main, ["run"])
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {file} cannot be read (")
+    assert result.output.endswith("delete it and materialise user_lists again\n")

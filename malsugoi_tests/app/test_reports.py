@@ -7,12 +7,15 @@ from functools import partial
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 from rich.console import Console
 
 from malsugoi_assets.app.errors import UserError
-from malsugoi_assets.app.reports import known_user, rows, show_tables
+from malsugoi_assets.app.reports import known_user, meant_title, rows, show_tables
 from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.schema import polars_schema
+from malsugoi_assets.warehouse.tables import TABLES
 
 NAMES = ("Amber_Turnip67", "amberjack", "Brave-Ember31", "Zed")
 
@@ -39,6 +42,15 @@ def test_a_beginning_or_a_typo_gets_the_names_that_may_be_meant(tmp_path: Path, 
 def test_a_name_like_no_other_is_sent_to_the_table(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the table `users` lists who there is"):
         found("quux", tmp_path)
+
+
+def test_a_name_or_title_that_is_no_utf8_is_nobodys(tmp_path: Path) -> None:
+    """The shell hands such bytes on as they are, and Python as lone surrogates."""
+    with pytest.raises(UserError, match=r"^\\xff\\xfe: no such user"):
+        found("\udcff\udcfe", tmp_path)
+    features = pl.DataFrame(schema=polars_schema(TABLES["anime_features"]))
+    with pytest.raises(UserError, match=r"^\\xff: no such title"):
+        meant_title(features, "\udcff")
 
 
 def test_errors_are_shown_the_best_model_first_and_only_where_both_are_known() -> None:
