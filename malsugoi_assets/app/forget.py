@@ -26,7 +26,7 @@ from malsugoi_assets.disk import LockedError, file_lock, replace_file
 from malsugoi_assets.mal.redaction import is_distinctive, mentions, without_name
 from malsugoi_assets.mal.store import PageStore
 from malsugoi_assets.resources.folder_source import FOLDER
-from malsugoi_assets.resources.imported import ImportedLists
+from malsugoi_assets.resources.imported import ImportedLists, is_name
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.usernames import canonical
 from malsugoi_assets.warehouse.builds import Builds
@@ -61,6 +61,8 @@ def forget(username: str) -> None:
 def forget_user(settings: Settings, username: str, console: Console) -> None:
     """Do it. Raises `UserError` for a name that is nowhere, or while a run is under way; `WorkError` where it fails."""
     data_dir = DataDir(settings.root)
+    if not _can_be_a_name(username):
+        raise UserError(f"{username!r} is nobody's name; nothing was changed")
     if not data_dir.is_claimed:
         raise UserError(f"nothing is in {settings.root} yet (or set MALSUGOI_DATA_DIR)")
     try:
@@ -83,7 +85,8 @@ def _forget(settings: Settings, data_dir: DataDir, username: str, console: Conso
     forgotten = data_dir.ledger.forgotten
     roots = _roots(settings)
     known = forgotten.has(username) or _is_known(data_dir, store, username)
-    if not known and not any(_mentions(path, username) for path in _files(roots)):
+    # Who has no list here may still be named on a page. Elsewhere a word of ours would pass for somebody.
+    if not known and not (is_name(username) and any(_mentions(path, username) for path in _pages(data_dir.root))):
         raise UserError(f"{username}: nobody of that name is in {settings.root}; nothing was changed")
     forgotten.add(username)
     _clear(data_dir)
@@ -115,6 +118,19 @@ def _forget(settings: Settings, data_dir: DataDir, username: str, console: Conso
     )
     if settings.source == "files":
         console.print(f"The folder {settings.files_dir} is yours and was not changed; the person is left out of it.")
+
+
+def _can_be_a_name(username: str) -> bool:
+    """Whether there is anything to look for: an empty name would stand in every file."""
+    try:
+        return bool(username.strip() and username.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _pages(root: Path) -> Iterator[Path]:
+    """The bodies of the stored pages."""
+    return (path for path in _files([root / "pages"]) if path.suffix == ".gz")
 
 
 def _roots(settings: Settings) -> list[Path]:

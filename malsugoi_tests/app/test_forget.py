@@ -249,6 +249,20 @@ def test_nobody_of_that_name_is_one_line(settings: Settings) -> None:
     assert not (settings.root / "state" / "forgotten" / "hashes").exists()
 
 
+@pytest.mark.parametrize("name", ["", " ", "\udcff", ">", "anime", "title", "blend", "batch-000000", "user_lists"])
+def test_what_is_nobodys_name_changes_nothing(settings: Settings, name: str) -> None:
+    """Found in review: the empty name stands in every file, and words of ours in some; all were rewritten."""
+
+    def contents() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in settings.root.rglob("*") if path.is_file()}
+
+    before = contents()
+    with pytest.raises(UserError, match="nothing was changed"):
+        forget(settings, name)
+    after = contents()
+    assert {p for p in before | after if before.get(p) != after.get(p) and p.suffix != ".lock"} == set()
+
+
 def test_before_the_first_run_there_is_nobody(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing is in"):
         forget(Settings(data_dir=tmp_path / "none"))
