@@ -21,13 +21,13 @@ from malsugoi_assets.recommend.recommendation_settings import AGES, SHORTS, Reco
 Mask = npt.NDArray[np.bool_]
 
 RELAXING = {
-    "least_members": "fewer members than asked for",
-    "least_episodes": "fewer episodes than asked for",
-    "most_episodes": "more episodes than asked for",
-    "minutes": "shorter or longer episodes than asked for",
-    "hours": "less or more time than asked for",
-    "least_score": "a lower score on the site than asked for",
-    "years": "another year than asked for",
+    "least_members": "fewer (or unknown) members than asked for",
+    "least_episodes": "fewer (or unknown) episodes than asked for",
+    "most_episodes": "more (or unknown) episodes than asked for",
+    "minutes": "shorter or longer (or unknown) episodes than asked for",
+    "hours": "less or more (or unknown) time than asked for",
+    "least_score": "a lower (or no) score on the site than asked for",
+    "years": "another (or unknown) year than asked for",
     "genres": "another genre than asked for",
 }
 """The filters that give way where the list would stay short, in this order, and what that means in words."""
@@ -64,7 +64,7 @@ class Allowed:
 
 @dataclass(frozen=True)
 class Between:
-    """Passes titles whose number (a name in `_numbers`) lies within both bounds, or is not known."""
+    """Passes titles whose number (a name in `_numbers`) is known and lies within both bounds; all where none is known."""
 
     number: str
     least: float = -np.inf
@@ -78,7 +78,11 @@ class Masks:
     """
 
     def __init__(self, features: pl.DataFrame) -> None:
-        """`features`: columns of `anime_features`, whose unknown values pass every rule."""
+        """`features`: columns of `anime_features`.
+
+        What is unknown passes what holds without asking, and nothing that was asked for, unless the catalogue knows it of
+        no title.
+        """
         self.frame = features.sort("anime_id")
         self._kept: OrderedDict[bytes, Mask] = OrderedDict()
         self._rules: OrderedDict[tuple[object, ...], tuple[dict[str, Mask], Mask]] = OrderedDict()
@@ -117,7 +121,7 @@ class Masks:
     def _between(self, bounds: Between) -> Mask:
         number = self._numbers[bounds.number]
         found: Mask = (number >= bounds.least) & (number <= bounds.most)
-        return found | np.isnan(number)
+        return found | np.isnan(number).all()
 
     @cached_property
     def _ids(self) -> npt.NDArray[np.int64]:
@@ -187,7 +191,9 @@ def _rules(frame: pl.DataFrame, settings: RecommendationSettings, recaps: frozen
         wanted = kind.is_in([name.lower() for name in settings.types])
         rules[f"it is no {_listed(settings.types)}"] = wanted.fill_null(frame["type"].null_count() == frame.height)
     if settings.ages:
-        rules[f"it is not rated {_listed(settings.ages)}"] = age.is_in([*settings.ages])
+        rules[f"it is not rated {_listed(settings.ages)}"] = age.is_in([*settings.ages]).fill_null(
+            frame["age_rating"].null_count() == frame.height
+        )
     if settings.without_genres:
         # No other rule begins so: what somebody types cannot stand in for one.
         rules[f"you avoid {_listed(settings.without_genres)}"] = ~_has_any(frame, settings.without_genres)
