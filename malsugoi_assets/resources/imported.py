@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
@@ -15,7 +14,7 @@ from malsugoi_assets.disk import replace_file
 from malsugoi_assets.files.folder import complete_catalogue
 from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.resources.source import Harvest, Log, Source, silent
-from malsugoi_assets.usernames import canonical
+from malsugoi_assets.warehouse.own_lists import FOLDER, has_own_list, own_list_file
 from malsugoi_assets.warehouse.schema import polars_schema
 from malsugoi_assets.warehouse.tables import TABLES
 
@@ -33,7 +32,7 @@ class ImportedLists:
     """The imported lists of a data dir, two small files a user; no file carries a user's name."""
 
     def __init__(self, root: Path) -> None:
-        self._folder = root / "imported"
+        self._root = root
 
     def put(self, username: str, entries: Iterable[ListEntry]) -> None:
         """Keep the list, in place of an earlier one."""
@@ -56,10 +55,7 @@ class ImportedLists:
 
     def has(self, username: str, *, ignore_case: bool = True) -> bool:
         """Whether the user's list was imported; with `ignore_case` however the name is written."""
-        outcome = self._path(username, "outcome")
-        if ignore_case or not outcome.exists():
-            return outcome.exists()
-        return bool(pl.read_parquet(outcome, memory_map=False)["username"].item() == username)
+        return has_own_list(self._root, username, ignore_case=ignore_case)
 
     def read(self, usernames: Sequence[str]) -> Harvest:
         """The lists of those users who imported one, as a source gives them."""
@@ -74,13 +70,12 @@ class ImportedLists:
 
     def titles(self) -> pl.DataFrame:
         """anime_id and title of every row of every imported list."""
-        paths = sorted(self._folder.glob("*-rows.parquet"))
+        paths = sorted((self._root / FOLDER).glob("*-rows.parquet"))
         rows = [pl.read_parquet(path, columns=["anime_id", "title"], memory_map=False) for path in paths]
         return pl.concat([pl.DataFrame(schema=_LISTS).select("anime_id", "title"), *rows]).unique()
 
     def _path(self, username: str, part: str) -> Path:
-        digest = hashlib.blake2b(canonical(username).encode(), digest_size=12).hexdigest()
-        return self._folder / f"{digest}-{part}.parquet"
+        return own_list_file(self._root, username, part)
 
 
 class WithImports(Source):

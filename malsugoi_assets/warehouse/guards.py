@@ -2,8 +2,9 @@
 
 A parser that no longer finds scores breaks no declaration, since a score may be NULL; nor does a site that shows half
 of its titles. Such a build is stopped before anything of it is written, so that what is published stands. Only what
-was there before counts: new rows may be as empty as they like. What each table may lose is declared here, once; a loss
-that is real is let through with `MALSUGOI_ACCEPT_CHANGES`.
+was there before counts: new rows may be as empty as they like. Nor do lists that people imported count: no source has a
+part in them, and whoever imports another means it to replace the one before. What each table may lose is declared here,
+once; a loss that is real is let through with `MALSUGOI_ACCEPT_CHANGES`.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from malsugoi_assets.warehouse.batches import Batches, ByBatch
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.guards import GUARDS, GuardError, check
 from malsugoi_assets.warehouse.lake import EVERY, WHOLE, LakeError
+from malsugoi_assets.warehouse.own_lists import without_own_lists
 from malsugoi_assets.warehouse.publish import PublishError
 from malsugoi_assets.warehouse.run_batches import BatchError, batches_of
 from malsugoi_assets.warehouse.run_marks import hold_run
@@ -126,7 +127,10 @@ class LakeIOManager(dg.ConfigurableIOManager):
             there = [part for part in wanted if data_dir.lake.provenance(name, part) is not None]
             if name in GUARDS and there:
                 before = data_dir.lake.read(name, there).collect()
-                now = frame.filter(pl.col("user_batch").is_in(there)) if TABLES[name].partitioned else frame
+                now = frame
+                if TABLES[name].partitioned:
+                    now = frame.filter(pl.col("user_batch").is_in(there))
+                    before, now = (without_own_lists(data_dir.root, rows) for rows in (before, now))
                 if lost := check(name, before, now, self.accepted_changes):
                     context.add_output_metadata({"accepted_losses": lost})
 

@@ -136,6 +136,16 @@ def test_an_imported_list_is_a_user_that_stays_through_later_runs_and_is_replace
     assert rows(settings, "SELECT list_status, entries FROM users WHERE username = 'zoe'") == [("empty", 0)]
 
 
+def test_a_list_that_keeps_fewer_scores_replaces_the_one_before(settings: Settings, tmp_path: Path) -> None:
+    """Found by a user: the guard against a broken source took it for one, and the old list was served ever after."""
+    console = Console(quiet=True)
+    import_export(settings, export(tmp_path / "x.xml", "ann", dict.fromkeys(range(1, 31), 8)), None, console)
+    import_export(settings, export(tmp_path / "y.xml", "ann", {n: 8 * (n % 2) for n in range(1, 31)}), None, console)
+    assert rows(settings, "SELECT count(*), count(score) FROM user_lists WHERE username = 'ann'") == [(30, 15)]
+    import_export(settings, export(tmp_path / "z.xml", "ann", {}), None, console)
+    assert rows(settings, "SELECT count(*) FROM user_lists WHERE username = 'ann'") == [(0,)]
+
+
 def test_titles_that_no_catalogue_knows_have_a_row_with_their_name_and_make_nothing_old(
     settings: Settings, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from malsugoi_assets.resources.imported import ImportedLists
 from malsugoi_assets.settings import SettingsError
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.guards import GUARDS, GuardError, accepted_tables, check, losses, missing_declarations
@@ -126,6 +127,30 @@ def test_a_batch_is_held_against_itself_alone(tmp_path: Path) -> None:
     manager = LakeIOManager(data_dir=str(tmp_path))
     result = dg.materialize([user_lists], resources={"lake": manager}, partition_key="batch-000001")
     assert result.success
+
+
+def test_imported_lists_are_no_part_of_it_and_hide_no_one_elses_loss(tmp_path: Path) -> None:
+    """Whoever imports another list wants that one, however short; what a source says of others is held as ever."""
+    data_dir = DataDir(tmp_path)
+    # Ann stands in the folder, ann imported a list: two people.
+    write_lists(data_dir, "batch-000000", dict.fromkeys(("Ann", "ann"), dict.fromkeys(range(1, 31), 7)))
+    ImportedLists(tmp_path).put("ann", [])
+    before = data_dir.lake.read("user_lists").collect()
+
+    def without_scores_of(name: str) -> dg.ExecuteInProcessResult:
+        @dg.asset(
+            io_manager_key="lake", name="user_lists", partitions_def=dg.StaticPartitionsDefinition(["batch-000000"])
+        )
+        def user_lists() -> pl.DataFrame:
+            return before.with_columns(score=pl.when(pl.col("username") != name).then("score"))
+
+        manager = LakeIOManager(data_dir=str(tmp_path))
+        return dg.materialize(
+            [user_lists], resources={"lake": manager}, partition_key="batch-000000", raise_on_error=False
+        )
+
+    assert "score: 0 of the 30 rows that had one still have" in reason(without_scores_of("Ann"))
+    assert without_scores_of("ann").success
 
 
 def test_every_guard_names_columns_that_there_are() -> None:
