@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from malsugoi_assets.app.errors import UserError
-from malsugoi_assets.web.forms import takes, without_none
+from malsugoi_assets.web.forms import contradiction, takes, without_none
 
 
 def options_of(settings: type[BaseModel], *without: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -32,6 +32,8 @@ def chosen(settings: type[BaseModel], given: dict[str, Any], **more: Any) -> Any
     try:
         return settings.model_validate({**said, **more})
     except ValidationError as error:
+        if said_against := contradiction(error):
+            raise UserError(said_against) from error
         first, *place = error.errors()[0]["loc"]
         name = str(first)
         fault = said[name][place[0]] if place and isinstance(place[0], int) else said[name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.app.reports import known_user, meant_title, published_file
 from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.recommend.choosing import verdict
-from malsugoi_assets.recommend.filters import spelling, words_of
+from malsugoi_assets.recommend.filters import unknown_word, words_of
 from malsugoi_assets.recommend.people import counting, people, with_seen
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import Recommender
@@ -90,6 +89,7 @@ def explain_title(settings: Settings, username: str, title: str, wanted: Recomme
     """
     state = Published(published_file(settings))
     stored = _read(settings, state, username)
+    _refuse_unknown_words(stored.features, wanted)
     anime_id, name = _meant(stored.features, title)
     long = wanted.model_copy(update={"length": _LOOKED_AT, "reasons": 0})
     listed = stored.recommender.recommend(
@@ -148,13 +148,9 @@ def _recommended(
 
 def _refuse_unknown_words(features: pl.DataFrame, wanted: RecommendationSettings) -> None:
     """`UserError` with what may have been meant, where a filter names what no title here is."""
-    for name, known in words_of(features).items():
-        by_spelling = {spelling(word): word for word in known}
-        for word in getattr(wanted, name):
-            if known and spelling(word) not in by_spelling:
-                close = difflib.get_close_matches(spelling(word), by_spelling, n=3, cutoff=0.5)
-                meant = ", ".join(by_spelling[key] for key in close) or ", ".join(known[:12])
-                raise UserError(f"--{name.replace('_', '-')}: no title here is {word}; did you mean {meant}?")
+    if (found := unknown_word(words_of(features), wanted)) is not None:
+        name, word, meant = found
+        raise UserError(f"--{name.replace('_', '-')}: no title here is {word}; did you mean {meant}?")
 
 
 def _entries(stored: _Stored, found: list[list[list[tuple[int, float]]]]) -> list[dict[str, Any]]:

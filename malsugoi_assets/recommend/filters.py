@@ -5,9 +5,9 @@ What belongs here: what a title's own row says. What follows from somebody's lis
 
 from __future__ import annotations
 
-import re
+import difflib
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +16,13 @@ import numpy.typing as npt
 import polars as pl
 
 from malsugoi_assets.recommend.content import GENRES
-from malsugoi_assets.recommend.recommendation_settings import AGES, SHORTS, RecommendationSettings
+from malsugoi_assets.recommend.recommendation_settings import (
+    AGES,
+    BETWEEN_WORDS,
+    SHORTS,
+    RecommendationSettings,
+    spelling,
+)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -38,8 +44,6 @@ _RULING = ("adult", "ages", "recaps", "states", "types", "without_genres")
 """The settings that `_rules` reads."""
 _TELLING = ("type", "status", "aired_from", "episodes", "members", "score")
 _MOST = 0.5
-_BETWEEN_WORDS = r"[\s_-]+"
-"""What stands between a genre's words, as Python's and Polars' expressions both write it."""
 _STATES = {"finished": "finished", "airing": "currently", "upcoming": "not yet"}
 
 
@@ -251,7 +255,7 @@ def _has_any(frame: pl.DataFrame, genres: tuple[str, ...]) -> pl.Expr:
         pl.lit(False),
         *(
             pl.col(name)
-            .list.eval(pl.element().str.to_lowercase().str.replace_all(_BETWEEN_WORDS, " ").is_in(wanted))
+            .list.eval(pl.element().str.to_lowercase().str.replace_all(BETWEEN_WORDS, " ").is_in(wanted))
             .list.any()
             .fill_null(False)
             for name in columns
@@ -271,9 +275,19 @@ def words_of(features: pl.DataFrame) -> dict[str, list[str]]:
     return {"types": types, "genres": genres, "without_genres": genres, "ages": list(AGES)}
 
 
-def spelling(genre: str) -> str:
-    """The same for all spellings of a genre: "Sci-Fi", "sci_fi"."""
-    return re.sub(_BETWEEN_WORDS, " ", genre.lower())
+def unknown_word(words: Mapping[str, Sequence[str]], settings: RecommendationSettings) -> tuple[str, str, str] | None:
+    """The first setting that names what no title is, that word, and what may have been meant; None where each is known.
+
+    `words`: as `words_of` has them.
+    """
+    for name, known in words.items():
+        if known and (asked := getattr(settings, name)):
+            by_spelling = {spelling(word): word for word in known}
+            for word in asked:
+                if spelling(word) not in by_spelling:
+                    close = difflib.get_close_matches(spelling(word), by_spelling, n=3, cutoff=0.5)
+                    return name, word, ", ".join(by_spelling[key] for key in close) or ", ".join(known[:12])
+    return None
 
 
 def _listed(words: tuple[str, ...], before: str = "") -> str:

@@ -6,15 +6,18 @@ anime, not of the code. `ends`: what the two ends of a dial mean.
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 State = Literal["finished", "airing", "upcoming"]
 AGES = ("G", "PG", "PG-13", "R", "R+", "Rx")
 """The site's age ratings, the mildest first."""
 SHORTS = ("Music", "PV", "CM")
 """Types that nobody sits down to watch: they stand on a list only where their type is asked for."""
+BETWEEN_WORDS = r"[\s_-]+"
+"""What stands between a genre's words, as Python's and Polars' expressions both write it."""
 
 
 class RecommendationSettings(BaseModel):
@@ -172,3 +175,24 @@ class RecommendationSettings(BaseModel):
         title="Hours in all, up to",
         description="Only titles that take so many hours to watch at most.",
     )
+
+    @model_validator(mode="after")
+    def _contradicts_nothing(self) -> Self:
+        """Raise a `ValueError`, in words for people, where no title can fit what is asked for."""
+        for least, most, words in (
+            (self.first_year, self.last_year, "the first year ({:g}) is after the last ({:g})"),
+            (self.least_episodes, self.most_episodes, "the fewest episodes ({:g}) are more than the most ({:g})"),
+            (self.least_minutes, self.most_minutes, "the fewest minutes ({:g}) are more than the most ({:g})"),
+            (self.least_hours, self.most_hours, "the fewest hours ({:g}) are more than the most ({:g})"),
+        ):
+            if least is not None and most is not None and least > most:
+                raise ValueError(words.format(least, most))
+        avoided = {spelling(genre) for genre in self.without_genres}
+        if both := [genre for genre in self.genres if spelling(genre) in avoided]:
+            raise ValueError(f"{both[0]} is asked for and to be avoided")
+        return self
+
+
+def spelling(genre: str) -> str:
+    """The same for all spellings of a genre: "Sci-Fi", "sci_fi"."""
+    return re.sub(BETWEEN_WORDS, " ", genre.lower())

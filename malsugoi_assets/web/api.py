@@ -20,7 +20,7 @@ from malsugoi_assets.recommend.recommendation_settings import RecommendationSett
 from malsugoi_assets.web import airing, mapping, queries
 from malsugoi_assets.web.asking import asked_of, id_of, kept_or_made, needed_person, person_of, settings_of, wanted
 from malsugoi_assets.web.knowledge import Knowledge
-from malsugoi_assets.web.people import NOBODY, OwnList, Person, list_frame, read_export
+from malsugoi_assets.web.people import NOBODY, OwnList, Person, list_frame, read_export, refuse_unknown_titles
 from malsugoi_assets.web.problems import Problem
 from malsugoi_assets.web.profile import profile
 from malsugoi_assets.web.recommending import answer_key, recommendations
@@ -79,7 +79,7 @@ async def _recommendations(request: Request) -> Response:
 async def _recommend_for_list(request: Request) -> Response:
     """A list in the body: nothing of it is kept, not even for the next request."""
     knowledge: Knowledge = await run_in_threadpool(_knowledge, request)
-    settings = settings_of(request)
+    settings = settings_of(request, knowledge)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (*_EXPORTS, "application/json"):
         raise Problem(415, "The body is no list.", f"Send JSON, or an export as {' or '.join(_EXPORTS)}.")
@@ -92,6 +92,7 @@ async def _recommend_for_list(request: Request) -> Response:
         name, entries = (
             (None, _sent(body)) if kind == "application/json" else read_export(body, request.app.state.limits)[:2]
         )
+        refuse_unknown_titles(knowledge, entries)
         person = Person(name, OwnList(entries), "", stored=False, answers=Lru(0))
         return _json(recommendations(knowledge, person, settings))
 

@@ -13,6 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from malsugoi_assets.recommend.filters import unknown_word
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.web import forms
 from malsugoi_assets.web.knowledge import Knowledge
@@ -55,18 +56,22 @@ def needed_person(request: Request, knowledge: Knowledge) -> Person:
     return person
 
 
-def settings_of(request: Request) -> RecommendationSettings:
-    """The settings of the list that the address's parameters but the person name."""
+def settings_of(request: Request, knowledge: Knowledge) -> RecommendationSettings:
+    """The settings of the list that the address's parameters but the person name. `Problem` (400) for what is none."""
     pairs = [(name, value) for name, value in request.query_params.multi_items() if name != "user"]
     settings = forms.read(RecommendationSettings, pairs)
     assert isinstance(settings, RecommendationSettings)
+    if (found := unknown_word(knowledge.vocabulary, settings)) is not None:
+        name, word, meant = found
+        label = forms.label_of(RecommendationSettings, name)
+        raise Problem(400, f"{label} ({name}): no title here is “{word}”.", f"Did you mean {meant}?")
     return settings
 
 
 def wanted(request: Request) -> tuple[Knowledge, Person, RecommendationSettings]:
     """The state in use, and whose recommendations are asked for with which settings; `Problem` as `needed_person`."""
     knowledge: Knowledge = request.app.state.states.current()
-    return knowledge, needed_person(request, knowledge), settings_of(request)
+    return knowledge, needed_person(request, knowledge), settings_of(request, knowledge)
 
 
 async def asked_of(request: Request, read: Callable[[Request], T]) -> T:

@@ -96,6 +96,8 @@ def read(model: type[BaseModel], pairs: Pairs) -> BaseModel:
     try:
         return model.model_validate(given)
     except ValidationError as error:
+        if said := contradiction(error):
+            raise Problem(400, f"{said[:1].upper()}{said[1:]}.", "Change one of them and try again.") from error
         first, *place = error.errors()[0]["loc"]
         name = str(first)
         fault = given[name][place[0]] if place and isinstance(place[0], int) else given[name]
@@ -104,6 +106,12 @@ def read(model: type[BaseModel], pairs: Pairs) -> BaseModel:
             f"{label_of(model, name)} ({name}) can't be “{fault}”: it takes {takes(model.model_fields[name])}.",
             "Change it and try again.",
         ) from error
+
+
+def contradiction(error: ValidationError) -> str:
+    """What the settings say against each other, in words; '' where one value alone is at fault."""
+    first = error.errors()[0]
+    return "" if first["loc"] else str(first["ctx"]["error"])
 
 
 def as_pairs(settings: BaseModel) -> list[tuple[str, str]]:

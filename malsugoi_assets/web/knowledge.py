@@ -140,9 +140,14 @@ class Knowledge:
         return self._part("words", ("anime_features",), lambda: TitleWords(self.features))
 
     @property
+    def vocabulary(self) -> dict[str, list[str]]:
+        """The types, genres and age ratings that settings may name."""
+        return self._part("vocabulary", ("anime_features",), lambda: words_of(self.features))
+
+    @property
     def form(self) -> Form:
         """The form of the settings, with the types, genres and age ratings of the catalogue."""
-        return self._part("form", ("anime_features",), lambda: Form(RecommendationSettings, self._vocabulary()))
+        return self._part("form", ("anime_features",), lambda: Form(RecommendationSettings, self._shown_words()))
 
     @property
     def related(self) -> dict[int, set[int]]:
@@ -220,8 +225,8 @@ class Knowledge:
             if row["title"] is not None
         }
 
-    def _vocabulary(self) -> dict[str, list[str]]:
-        known = words_of(self.features)
+    def _shown_words(self) -> dict[str, list[str]]:
+        known = self.vocabulary
         genres = [word(genre) for genre in known["genres"]]
         return known | {"genres": genres, "without_genres": genres}
 

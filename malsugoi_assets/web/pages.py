@@ -30,7 +30,15 @@ from malsugoi_assets.web.asking import (
 from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.marking import mark, marked_titles
-from malsugoi_assets.web.people import NOBODY, Person, find_user, list_frame, read_export, visitor
+from malsugoi_assets.web.people import (
+    NOBODY,
+    Person,
+    find_user,
+    list_frame,
+    read_export,
+    refuse_unknown_titles,
+    visitor,
+)
 from malsugoi_assets.web.problems import HEADINGS, Problem
 from malsugoi_assets.web.profile import profile
 from malsugoi_assets.web.recommending import answer_key, expected, recommendations, speaks
@@ -224,8 +232,7 @@ async def upload(request: Request) -> Response:
         )
     body = await uploaded(request, limits, request.app.state.uploads)
     name, entries, sent = await anyio.to_thread.run_sync(read_export, body, limits, limiter=request.app.state.parsing)
-    if not set(entries["anime_id"].to_list()) & knowledge.titles.keys():
-        raise Problem(422, "None of the list's titles is in this catalogue, so there is nothing to go by.")
+    refuse_unknown_titles(knowledge, entries)
     return _begin(request, Session(name, entries, sent=sent))
 
 

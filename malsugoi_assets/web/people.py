@@ -219,6 +219,12 @@ def read_export(body: bytes, limits: Limits) -> tuple[str | None, pl.DataFrame, 
     return (export.username or "")[: limits.text] or None, list_frame(rows), sent
 
 
+def refuse_unknown_titles(knowledge: Knowledge, entries: pl.DataFrame) -> None:
+    """`Problem` (422) for a list of which the catalogue has no title."""
+    if not set(entries["anime_id"].to_list()) & knowledge.titles.keys():
+        raise Problem(422, "None of the list's titles is in this catalogue, so there is nothing to go by.")
+
+
 def list_frame(rows: Iterable[tuple[str, int, str, int | None, str | None]]) -> pl.DataFrame:
     """A list as the models take it: username, anime_id, title, score, status, by title."""
     frame = pl.DataFrame(list(rows), schema=dict.fromkeys(LIST, None) | {"score": pl.Int64()}, orient="row")

@@ -224,6 +224,8 @@ def test_a_plan_goes_beside_other_output_and_writes_over_no_file(world: Path, tm
     [
         (("--gems", "3"), "--gems can't be 3: it takes a number from -1 to 1"),
         (("--first-year", "12"), "--first-year can't be 12: it takes a whole number from 1900 to 2200"),
+        (("--first-year", "2020", "--last-year", "2010"), "Error: the first year (2020) is after the last (2010)"),
+        (("--genres", "Drama", "--without-genres", "drama"), "Error: Drama is asked for and to be avoided"),
     ],
 )
 def test_a_setting_out_of_bounds_is_one_line(world: Path, arguments: tuple[str, ...], words: str) -> None:
@@ -243,6 +245,7 @@ def test_a_word_that_no_title_has_is_told_with_what_may_be_meant(
     world: Path, arguments: tuple[str, ...], words: str
 ) -> None:
     assert words in said(world, "recommend", USER, *arguments, status=2)
+    assert words in said(world, "explain", USER, "100", *arguments, status=2)
 
 
 def test_explain_names_the_place_or_the_rule(root: Path) -> None:

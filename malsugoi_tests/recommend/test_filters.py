@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
 
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from malsugoi_assets.recommend.filters import Masks, allowed
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
@@ -247,3 +249,24 @@ def test_what_is_next_of_one_series_comes_as_it_aired_and_extras_last(diversity:
         RecommendationSettings(next_in_series=True, per_franchise=3, diversity=diversity),
     )
     assert found["anime_id"].to_list() == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"first_year": 2020, "last_year": 2010}, "the first year (2020) is after the last (2010)"),
+        ({"least_episodes": 13, "most_episodes": 12}, "the fewest episodes (13) are more than the most (12)"),
+        ({"least_minutes": 24.5, "most_minutes": 24}, "the fewest minutes (24.5) are more than the most (24)"),
+        ({"least_hours": 2, "most_hours": 1.5}, "the fewest hours (2) are more than the most (1.5)"),
+        ({"genres": ("Drama", "Sci-Fi"), "without_genres": ("sci_fi",)}, "Sci-Fi is asked for and to be avoided"),
+    ],
+)
+def test_settings_that_no_title_can_fit_are_none(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(words)):
+        RecommendationSettings(**settings)
+
+
+def test_equal_bounds_may_be_asked_for() -> None:
+    RecommendationSettings(
+        first_year=2020, last_year=2020, least_episodes=12, most_episodes=12, least_hours=3, most_hours=3
+    )

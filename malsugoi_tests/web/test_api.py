@@ -103,3 +103,32 @@ def test_mistakes_are_json(client: TestClient) -> None:
         client.post("/api/recommendations", content=deep, headers={"Content-Type": "application/json"}).status_code
         == 422
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "remedy"),
+    [
+        ({"first_year": 2020, "last_year": 2010}, "The first year (2020) is after the last (2010).", "Change one"),
+        ({"genres": "Drama", "without_genres": "drama"}, "Drama is asked for and to be avoided.", "Change one"),
+        ({"genres": "Dramma"}, "Genres (genres): no title here is “Dramma”.", "Did you mean Drama?"),
+        ({"types": "Film"}, "Types (types): no title here is “Film”.", "Did you mean"),
+    ],
+)
+def test_what_no_title_can_fit_is_refused_alike_everywhere(
+    client: TestClient, asked: dict[str, Any], error: str, remedy: str
+) -> None:
+    for answer in (
+        client.get("/api/recommendations", params={"user": USER, **asked}),
+        client.post("/api/recommendations", params=asked, json=BODY),
+    ):
+        assert answer.status_code == 400
+        assert answer.json()["error"] == error
+        assert answer.json()["remedy"].startswith(remedy)
+    page = client.get("/recommendations", params={"user": USER, **asked})
+    assert (page.status_code, error in page.text) == (400, True)
+
+
+def test_a_list_of_strangers_only_is_refused_as_the_upload_is(client: TestClient) -> None:
+    answer = client.post("/api/recommendations", json={"entries": [{"anime_id": 5, "score": 9}]})
+    assert answer.status_code == 422
+    assert answer.json()["error"] == "None of the list's titles is in this catalogue, so there is nothing to go by."
