@@ -26,7 +26,7 @@ from malsugoi_assets.disk import LockedError, file_lock, replace_file
 from malsugoi_assets.mal.redaction import is_distinctive, mentions, without_name
 from malsugoi_assets.mal.store import PageStore
 from malsugoi_assets.resources.folder_source import FOLDER
-from malsugoi_assets.resources.imported import ImportedLists, is_name
+from malsugoi_assets.resources.imported import ImportedLists, is_name, list_titles
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.usernames import canonical
 from malsugoi_assets.warehouse.builds import Builds
@@ -91,6 +91,7 @@ def _forget(settings: Settings, data_dir: DataDir, username: str, console: Conso
     forgotten.add(username)
     _clear(data_dir)
     ImportedLists(data_dir.root).remove(username)
+    list_titles(data_dir)
     Marks(data_dir.root).forget(username)
     with console.status("…") as spinner:
         rows = _from_tables(data_dir, username)

@@ -15,10 +15,9 @@ from rich.console import Console
 from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.app.next_steps import argument, called
 from malsugoi_assets.disk import LockedError
-from malsugoi_assets.files.folder import complete_catalogue
 from malsugoi_assets.mal import PageError, parse_list_export
 from malsugoi_assets.mal.records import ListEntry, ListExport
-from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, WithImports, is_name
+from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, WithImports, is_name, list_titles
 from malsugoi_assets.resources.source import Source, SourceResource
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
@@ -84,7 +83,7 @@ def keep_list(
     try:
         with data_dir.alone():
             imported.put(kept, entries)
-            _list_titles(data_dir, imported)
+            list_titles(data_dir)
             return kept, _publish(settings, data_dir, kept, console)
     except LockedError as error:
         raise UserError(f"{error}; nothing was changed: wait for it, then try again") from error
@@ -174,21 +173,6 @@ def _publish(settings: Settings, data_dir: DataDir, username: str, console: Cons
         made = [name for job in jobs for name in JOB_ASSETS[job]]
         execute_step(instance, checks_of_a_batch(settings, made), Step("checks", batch, batch))
     return predicted
-
-
-def _list_titles(data_dir: DataDir, imported: ImportedLists) -> None:
-    """In a data dir of files each listed title has its row: add those that only imported lists have.
-
-    They make nothing of others' old: no model knows these titles before it is learnt anew.
-    """
-    features = TABLES["anime_features"]
-    claimed = data_dir.claimed_by()
-    if claimed is None or claimed[0] != "files":
-        return
-    known = data_dir.lake.read(features.name).collect()
-    new = complete_catalogue(known, imported.titles()).join(known, on="anime_id", how="anti")
-    if new.height:
-        data_dir.lake.append(features, new)
 
 
 def _unknown_titles(data_dir: DataDir, export: ListExport) -> int:

@@ -23,7 +23,7 @@ def raw_anime_pages(context: dg.AssetExecutionContext, source: SourceResource) -
     return table_result("raw_anime_pages", harvest.frame, harvest.metadata, shown=shown)
 
 
-@table_asset("anime_features", code_version="2")
+@table_asset("anime_features", code_version="3")
 def anime_features(  # noqa: D103
     context: dg.AssetExecutionContext, source: SourceResource, raw_anime_pages: pl.LazyFrame
 ) -> dg.MaterializeResult[Any]:
@@ -38,7 +38,7 @@ def anime_features(  # noqa: D103
             previews.histogram(features["score"], [1, 5, 6, 6.5, 7, 7.5, 8, 9]), "mean score on the site", "titles"
         ),
     }
-    return table_result("anime_features", features, figures | harvest.metadata, shown=shown)
+    return table_result("anime_features", features, figures | harvest.metadata, shown=shown, added=harvest.added)
 
 
 @table_asset("anime_relations", code_version="1")

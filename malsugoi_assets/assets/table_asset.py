@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import dagster as dg
@@ -12,7 +13,7 @@ import polars as pl
 from malsugoi_assets.assets import previews
 from malsugoi_assets.automation.partitions import USER_BATCHES
 from malsugoi_assets.warehouse.batches import ByBatch
-from malsugoi_assets.warehouse.lake import content_hash
+from malsugoi_assets.warehouse.lake import WithAdded, content_hash
 from malsugoi_assets.warehouse.schema import conform
 from malsugoi_assets.warehouse.tables import TABLES
 
@@ -57,15 +58,17 @@ def table_result(
     metadata: Mapping[str, Any] | None = None,
     companions: Mapping[str, pl.DataFrame] | None = None,
     shown: pl.DataFrame | None = None,
+    added: AbstractSet[int] = frozenset(),
 ) -> dg.MaterializeResult[Any]:
     """The asset's result: its rows in the declared form, a preview, and a data version made from the content.
 
-    The preview is of `shown` where the table's own first rows say little: ids, one user, two dozen columns.
+    The preview is of `shown` where the table's own first rows say little: ids, one user, two dozen columns. `added`: the
+    keys of rows that make nothing old (`WithAdded`); such a table has no companions.
     """
     typed = conform(TABLES[name], frame)
     return dg.MaterializeResult(
-        value={name: typed, **(companions or {})},
-        data_version=dg.DataVersion(content_hash(TABLES[name], typed)),
+        value=WithAdded(typed, frozenset(added)) if added else {name: typed, **(companions or {})},
+        data_version=dg.DataVersion(content_hash(TABLES[name], typed, added)),
         metadata={
             "dagster/row_count": typed.height,
             "preview": dg.MetadataValue.md(previews.table(typed if shown is None else shown)),

@@ -14,6 +14,7 @@ from malsugoi_assets.disk import replace_file
 from malsugoi_assets.files.folder import complete_catalogue
 from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.resources.source import Harvest, Log, Source, silent
+from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.own_lists import FOLDER, has_own_list, own_list_file
 from malsugoi_assets.warehouse.schema import polars_schema
 from malsugoi_assets.warehouse.tables import TABLES
@@ -78,6 +79,19 @@ class ImportedLists:
         return own_list_file(self._root, username, part)
 
 
+def list_titles(data_dir: DataDir) -> None:
+    """In a data dir of files each listed title has its row: let those that only imported lists have be just those of the
+    lists that are there now.
+
+    They make nothing of others' old: no model knows these titles before it is learnt anew.
+    """
+    features, claimed = TABLES["anime_features"], data_dir.claimed_by()
+    if claimed is None or claimed[0] != "files" or data_dir.lake.provenance(features.name) is None:
+        return
+    nothing = pl.DataFrame(schema=polars_schema(features))
+    data_dir.lake.add(features, complete_catalogue(nothing, ImportedLists(data_dir.root).titles()))
+
+
 class WithImports(Source):
     """A source, but for the users whose lists were imported: they are never asked of it."""
 
@@ -98,7 +112,8 @@ class WithImports(Source):
         if not self.titles_all_listed:
             return found
         complete = complete_catalogue(found.frame, self.imported.titles())
-        return replace(found, frame=complete)
+        added = set(complete["anime_id"]) - set(found.frame["anime_id"])
+        return replace(found, frame=complete, added=frozenset(added))
 
     def relations(self, pages: pl.DataFrame, log: Log = silent) -> Harvest:
         """As the source."""

@@ -25,11 +25,15 @@ def silent(_: str) -> None:
 
 @dataclass(frozen=True)
 class Harvest:
-    """Rows of a table, what a person may want to know about them, and rows of companion tables."""
+    """Rows of a table, what a person may want to know about them, and rows of companion tables.
+
+    `added`: the keys of rows that are not the source's own and make nothing old.
+    """
 
     frame: pl.DataFrame
     metadata: Metadata = field(default_factory=dict)
     companions: dict[str, pl.DataFrame] = field(default_factory=dict)
+    added: frozenset[int] = frozenset()
 
 
 class Source(ABC):

@@ -7,7 +7,7 @@ Where all batches of a run are more than memory holds, both ways go one batch at
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from pydantic import Field, PrivateAttr
 from malsugoi_assets.warehouse.batches import Batches, ByBatch
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.guards import GUARDS, GuardError, check
-from malsugoi_assets.warehouse.lake import EVERY, WHOLE, LakeError
+from malsugoi_assets.warehouse.lake import EVERY, WHOLE, LakeError, WithAdded
 from malsugoi_assets.warehouse.own_lists import without_own_lists
 from malsugoi_assets.warehouse.publish import PublishError
 from malsugoi_assets.warehouse.run_batches import BatchError, batches_of
@@ -26,7 +26,7 @@ from malsugoi_assets.warehouse.run_marks import hold_run
 from malsugoi_assets.warehouse.schema import SchemaError
 from malsugoi_assets.warehouse.tables import TABLES, Table
 
-Frames = pl.DataFrame | pl.LazyFrame | Mapping[str, pl.DataFrame | pl.LazyFrame] | ByBatch
+Frames = pl.DataFrame | pl.LazyFrame | Mapping[str, pl.DataFrame | pl.LazyFrame] | ByBatch | WithAdded
 Inputs = dict[str, tuple[str, str]]
 
 
@@ -94,6 +94,8 @@ class LakeIOManager(dg.ConfigurableIOManager):
         name = context.asset_key.to_python_identifier()
         loaded = self._loaded.pop((context.run_id, context.step_key), {})
         data_dir = self._dir
+        added = obj.added if isinstance(obj, WithAdded) else frozenset()
+        obj = obj.rows if isinstance(obj, WithAdded) else obj
         try:
             if isinstance(obj, ByBatch):
                 self._write_by_batch(data_dir, context, name, obj, loaded)
@@ -103,7 +105,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
                 self._guard(data_dir, context, frames)
                 # Companions first: the asset's own table is what makes a partition count as done.
                 for table_name in sorted(frames, key=lambda n: n == name):
-                    self._write(data_dir, context, TABLES[table_name], frames[table_name], loaded)
+                    self._write(data_dir, context, TABLES[table_name], frames[table_name], loaded, added)
             if self.publishes_after is not None and name not in self.publishes_after:
                 return
             published = data_dir.publisher.publish()
@@ -141,6 +143,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         table: Table,
         frame: pl.DataFrame | pl.LazyFrame,
         loaded: dict[str, dict[str, tuple[str, str]]],
+        added: Collection[int],
     ) -> None:
         collected = frame.collect() if isinstance(frame, pl.LazyFrame) else frame
         code_version = _code_version(context)
@@ -148,7 +151,13 @@ class LakeIOManager(dg.ConfigurableIOManager):
         if not table.partitioned:
             inputs = {name: seen[EVERY] for name, seen in loaded.items() if EVERY in seen}
             data_dir.lake.write(
-                table, collected, code_version=code_version, inputs=inputs, input_rows=rows, run_id=context.run_id
+                table,
+                collected,
+                code_version=code_version,
+                inputs=inputs,
+                input_rows=rows,
+                run_id=context.run_id,
+                added=added,
             )
             return
         keys = sorted(context.asset_partition_keys)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -40,7 +40,8 @@ class LakeError(RuntimeError):
 class Provenance:
     """What a partition file is: the hash of its content, and what it was made from, by what, when.
 
-    `inputs` maps a table's name to (partition or `EVERY`, hash of that content), `input_rows` to its rows.
+    `inputs` maps a table's name to (partition or `EVERY`, hash of that content), `input_rows` to its rows. `added`:
+    the keys of the rows that stand beside those that it was made with (`Lake.add`).
     """
 
     content: str
@@ -50,15 +51,28 @@ class Provenance:
     input_rows: Mapping[str, int] = field(default_factory=dict)
     run_id: str = ""
     written_at: str = ""
+    added: tuple[int, ...] = ()
 
 
-def content_hash(table: Table, frame: pl.DataFrame) -> str:
-    """A hash of the conformed frame's values, without those columns that only say when."""
-    steady = frame.drop(table.volatile, strict=False)
+@dataclass(frozen=True)
+class WithAdded:
+    """A table's rows, and the keys of those among them that tell nothing to what is made from the others."""
+
+    rows: pl.DataFrame
+    added: frozenset[int]
+
+
+def content_hash(table: Table, frame: pl.DataFrame, added: Collection[int] = ()) -> str:
+    """A hash of the conformed frame's values, without those columns that only say when, and without rows `added`."""
+    steady = _without(table, frame, added).drop(table.volatile, strict=False)
     digest = hashlib.sha256(repr(steady.schema).encode())
     # Polars' row hash may change with its version; then everything merely counts as new once.
     digest.update(steady.hash_rows(seed=0).to_numpy().tobytes() if steady.height else b"")
     return digest.hexdigest()[:32]
+
+
+def _without(table: Table, frame: pl.DataFrame, added: Collection[int]) -> pl.DataFrame:
+    return frame.filter(~pl.col(table.key[0]).is_in(list(added))) if added else frame
 
 
 class Lake:
@@ -103,18 +117,20 @@ class Lake:
         inputs: Mapping[str, tuple[str, str]] | None = None,
         input_rows: Mapping[str, int] | None = None,
         run_id: str = "",
+        added: Collection[int] = (),
     ) -> Provenance:
-        """Write one partition, whole or not at all. `frame` must have the declared columns."""
+        """Write one partition, whole or not at all. `frame` must have the declared columns; `added`: see `add`."""
         path = self.path(table.name, partition)
         typed = conform(table, frame)
         provenance = Provenance(
-            content=content_hash(table, typed),
+            content=content_hash(table, typed, added),
             rows=typed.height,
             code_version=code_version,
             inputs=dict(inputs or {}),
             input_rows=dict(input_rows or {}),
             run_id=run_id,
             written_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            added=tuple(sorted(added)),
         )
         self._put(path, typed, provenance)
         return provenance
@@ -124,18 +140,25 @@ class Lake:
         with replace_file(path) as draft:
             rows.write_parquet(draft, compression="zstd", metadata=metadata)
 
-    def append(self, table: Table, rows: pl.DataFrame) -> None:
-        """Add rows to a table without partitions; it goes on counting as the content that it was.
+    def add(self, table: Table, rows: pl.DataFrame) -> None:
+        """Let these rows stand beside those that the table was made with, in place of any that were added before; a
+        row whose key is taken is left out. The table has no partitions and a key of one number.
 
-        For rows that tell nothing to what was made from the others: that stays current. Raises `LakeError` where there
-        is no file yet.
+        It goes on counting as the content that it was, for rows that tell nothing to what was made from the others:
+        that stays current. Raises `LakeError` where there is no file yet.
         """
         before, frame = self.provenance(table.name), self.read(table.name, [WHOLE]).collect()
         assert before is not None
-        typed = conform(table, pl.concat([frame, rows.select(frame.columns)]))
+        own = _without(table, frame, before.added)
+        new = rows.select(own.columns).join(own, on=table.key[0], how="anti")
+        typed = conform(table, pl.concat([own, new]))
+        added = tuple(sorted(new[table.key[0]]))
+        if added == before.added and typed.equals(frame):
+            return
         # To the microsecond, since for the publisher this alone tells the file from the one before.
         now = datetime.now(UTC).isoformat(timespec="microseconds")
-        self._put(self.path(table.name), typed, replace(before, rows=typed.height, written_at=now))
+        provenance = replace(before, rows=typed.height, written_at=now, added=added)
+        self._put(self.path(table.name), typed, provenance)
 
     def remove(self, table: str, partition: str) -> None:
         """Delete one partition, where it exists."""
@@ -170,7 +193,7 @@ class Lake:
             return None
         values = json.loads(stored)
         values["inputs"] = {name: tuple(pair) for name, pair in values["inputs"].items()}
-        return Provenance(**values)
+        return Provenance(**values | {"added": tuple(values.get("added", ()))})
 
     def content(self, table: str, partition: str = EVERY) -> str | None:
         """The hash of what is there now: of one partition, or of all of them together. None = nothing."""

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from malsugoi_assets.app import pipeline
 from malsugoi_assets.app.errors import UserError, WorkError
+from malsugoi_assets.app.forget import forget_user
 from malsugoi_assets.app.import_list import import_export
 from malsugoi_assets.app.instance import open_instance
 from malsugoi_assets.app.reports import read_recommendations
@@ -29,6 +30,7 @@ from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, WithImports, is_name
 from malsugoi_assets.resources.source import Source, open_source
 from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse import run_marks
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.marks import Marks
 from malsugoi_assets.warehouse.tables import TABLES, Table
@@ -165,13 +167,59 @@ def test_titles_that_no_catalogue_knows_have_a_row_with_their_name_and_make_noth
     assert [row[:2] for row in rows(settings, new)] == [(98, "98"), (99, "Ivy")]
 
 
+def forget(settings: Settings, name: str) -> None:
+    """As the command does, in a process of its own: this one holds the marks of its runs until it ends."""
+    for marks in (run_marks._held, run_marks._working):
+        while marks:
+            marks.popitem()[1].close()
+    forget_user(settings, name, Console(quiet=True))
+
+
+NAMED = "SELECT anime_id, title FROM anime_features WHERE anime_id > 8 ORDER BY 1"
+
+
+def test_what_only_a_list_named_goes_with_the_list(settings: Settings, tmp_path: Path) -> None:
+    """The names of a forgotten person's export stayed in the catalogue for good, as did those of a list that was replaced."""
+    console = Console(quiet=True)
+    # The folder lists 50, of which no catalogue tells: that row is its own, whoever else lists the title.
+    (tmp_path / "folder" / "ratings.csv").write_text(RATINGS + "bea,50,5\n")
+    run_stages(settings, "catalogue", "discovery", "lists")
+    import_export(settings, export(tmp_path / "ann.xml", "ann", {1: 9, 50: 3, 97: 7, 98: 7, 99: 5}), None, console)
+    import_export(settings, export(tmp_path / "zoe.xml", "zoe", {97: 8, 99: 5}), None, console)
+    assert [row[0] for row in rows(settings, NAMED)] == [50, 97, 98, 99]
+    import_export(settings, export(tmp_path / "ann.xml", "ann", {50: 3, 96: 7, 97: 7}), None, console)
+    assert [row[0] for row in rows(settings, NAMED)] == [50, 96, 97, 99]
+    forget(settings, "ann")
+    assert rows(settings, NAMED) == [(50, None), (97, "97"), (99, "99")]
+    forget(settings, "zoe")
+    assert rows(settings, NAMED) == [(50, None)]
+    assert rows(settings, "SELECT count(*) FROM anime_features") == [(9,)]
+
+
+def test_a_catalogue_that_is_made_again_after_an_import_makes_nothing_old(settings: Settings, tmp_path: Path) -> None:
+    """Under another content every batch of lists counted as stale, though the folder had not changed."""
+    lake = DataDir(settings.root).lake
+    before = lake.content("anime_features")
+    import_export(settings, export(tmp_path / "ann.xml", "ann", {1: 9, 98: 7}), None, Console(quiet=True))
+    current = [batch for batch in lake.partitions("user_lists") if lake.is_current("user_lists", batch)]
+    assert current
+    with open_instance(settings) as instance:
+        pipeline.execute_step(instance, build_definitions(settings), pipeline.Step("catalogue"))
+    assert lake.content("anime_features") == before
+    assert all(lake.is_current("user_lists", batch) for batch in current)
+    assert rows(settings, NAMED) == [(98, "98")]
+    forget(settings, "ann")
+    assert rows(settings, NAMED) == []
+
+
 def test_a_site_s_features_are_its_pages_and_no_list_adds_to_them(tmp_path: Path) -> None:
     lists = ImportedLists(tmp_path)
     lists.put("ann", [ListEntry(1, "A", score=7)])
     source = NobodysSource()
     assert WithImports(source, lists).features(pl.DataFrame()).frame.is_empty()
     source.titles_all_listed = True
-    assert WithImports(source, lists).features(pl.DataFrame()).frame.select("anime_id", "title").rows() == [(1, "A")]
+    found = WithImports(source, lists).features(pl.DataFrame())
+    assert (found.frame.select("anime_id", "title").rows(), found.added) == ([(1, "A")], {1})
 
 
 @pytest.mark.slow

@@ -58,18 +58,36 @@ def test_the_content_hash_does_not_see_when_something_was_fetched(lake: Lake) ->
     assert first.content == second.content
 
 
-def test_rows_that_are_appended_make_nothing_old_and_are_published(lake: Lake) -> None:
+def test_rows_that_are_added_make_nothing_old_and_are_published(lake: Lake) -> None:
     features, ratings = TABLES["anime_features"], rating()
     lake.write(features, frame("anime_features", {"anime_id": 2}), code_version="7")
     content = lake.content("anime_features", "all") or ""
     lake.write(RATINGS, ratings, "batch-000000", inputs={"anime_features": ("all", content)})
     state = table_states(lake)
-    lake.append(features, frame("anime_features", {"anime_id": 1}))
+    lake.add(features, frame("anime_features", {"anime_id": 1}))
     assert lake.read("anime_features").collect()["anime_id"].to_list() == [1, 2]
     assert lake.rows("anime_features") == 2
     assert lake.is_current("rating_matrix", "batch-000000")
     assert table_states(lake)["anime_features"] != state["anime_features"]
     assert table_states(lake)["users"] == state["users"]
+
+
+def test_rows_that_are_added_replace_those_that_were_and_no_others(lake: Lake) -> None:
+    features = TABLES["anime_features"]
+    own = {"anime_id": 2, "title": "B"}
+    content = lake.write(features, frame("anime_features", own)).content
+    lake.add(features, frame("anime_features", {"anime_id": 1, "title": "A"}, {"anime_id": 2}))
+    # To write both at once comes to the same.
+    both = lake.write(features, frame("anime_features", {"anime_id": 1, "title": "A"}, own), added={1})
+    assert (both.content, both.rows) == (content, 2)
+    lake.add(features, frame("anime_features", {"anime_id": 3}))
+    assert lake.read("anime_features").select("anime_id", "title").collect().rows() == [(2, "B"), (3, None)]
+    state = table_states(lake)
+    lake.add(features, frame("anime_features", {"anime_id": 3}))
+    assert table_states(lake) == state
+    lake.add(features, frame("anime_features"))
+    assert lake.read("anime_features").collect().equals(frame("anime_features", own))
+    assert lake.content("anime_features", "all") == content
 
 
 def test_a_file_is_current_until_what_it_was_made_from_changes(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
