@@ -58,17 +58,18 @@ def import_export(settings: Settings, file: Path, name: str | None, console: Con
             f"{username[:40]!r} cannot be a user's name here (letters, digits, '_', '-' and '.', at most 64): "
             "add --as NAME"
         )
-    kept, predicted = keep_list(settings, username, export.entries, console)
+    kept, recommends = keep_list(settings, username, export.entries, console)
     unknown = _unknown_titles(DataDir(settings.root), export)
-    _tell(console, kept, export, unknown, predicted, time.monotonic() - begun)
+    _tell(console, kept, export, unknown, recommends, time.monotonic() - begun)
 
 
 def keep_list(
     settings: Settings, username: str, entries: tuple[ListEntry, ...], console: Console
 ) -> tuple[str, bool]:
-    """Keep the list as the user's own; the user's name as it is kept, and whether predictions were made too.
+    """Keep the list as the user's own; the user's name as it is kept, and whether there are models to recommend by.
 
-    Raises `UserError` before anything is written, `WorkError` where the work fails.
+    Raises `UserError` before anything is written, `WorkError` where the list could not be published. What fails
+    after that is warned of, since the list is kept.
     """
     data_dir = DataDir(settings.root)
     imported = ImportedLists(settings.root)
@@ -132,7 +133,7 @@ class _Imports(SourceResource):
 
 
 def _publish(settings: Settings, data_dir: DataDir, username: str, console: Console) -> bool:
-    """Make the rows of the user's batch, and predictions where there are models; whether there were."""
+    """Make the rows of the user's batch, and predictions where there are models; whether there are."""
     warnings.filterwarnings("ignore", module="dagster")
     from malsugoi_assets.app.instance import open_instance
     from malsugoi_assets.app.pipeline import Step, execute_step, quiet_logger
@@ -150,8 +151,8 @@ def _publish(settings: Settings, data_dir: DataDir, username: str, console: Cons
     instance = open_instance(settings)
     register_batches(instance, [batch])
     source = _Imports(settings=settings.model_dump(mode="json", exclude_none=True))
-    predicted = all(data_dir.lake.provenance(table) is not None for table in _MODELS)
-    jobs = ("user_batch", "batch_predictions") if predicted else ("user_batch",)
+    has_models = all(data_dir.lake.provenance(table) is not None for table in _MODELS)
+    jobs = ("user_batch", "batch_predictions") if has_models else ("user_batch",)
     # One database for all that is new of one person, not one a table.
     lake = LakeIOManager(data_dir=str(settings.root), publishes_after=list(JOB_ASSETS[jobs[-1]][-1:]))
     with console.status("…") as spinner:
@@ -163,16 +164,46 @@ def _publish(settings: Settings, data_dir: DataDir, username: str, console: Cons
             lake=lake,
         )
         try:
-            for job in jobs:
-                execute_step(instance, definitions, Step(job, batch, batch))
+            execute_step(instance, definitions, Step(jobs[0], batch, batch))
         except WorkError:
-            # The list itself is not lost with the predictions.
+            # The titles that the list names may be there already.
             with contextlib.suppress(PublishError, OSError):
                 data_dir.publisher.publish()
             raise
+        try:
+            for job in jobs[1:]:
+                execute_step(instance, definitions, Step(job, batch, batch))
+        except WorkError as error:
+            _publish_alone(data_dir, batch)
+            _warn(username, error, "predicted ratings come after `malsugoi run`")
+            jobs = jobs[:1]
         made = [name for job in jobs for name in JOB_ASSETS[job]]
-        execute_step(instance, checks_of_a_batch(settings, made), Step("checks", batch, batch))
-    return predicted
+        try:
+            execute_step(instance, checks_of_a_batch(settings, made), Step("checks", batch, batch))
+        except WorkError as error:
+            _warn(username, error, "but what was published is not as it should be")
+    return has_models
+
+
+def _publish_alone(data_dir: DataDir, batch: str) -> None:
+    """Publish the list without its predictions; those that were made from a list before it go.
+
+    Raises `WorkError`.
+    """
+    from malsugoi_assets.automation.jobs import JOB_ASSETS
+
+    for table in JOB_ASSETS["batch_predictions"]:
+        if not data_dir.lake.is_current(table, batch):
+            data_dir.lake.remove(table, batch)
+    try:
+        data_dir.publisher.publish()
+    except PublishError as error:
+        raise WorkError(str(error)) from error
+
+
+def _warn(username: str, error: WorkError, then: str) -> None:
+    reason = error.message.split("\n")[0]
+    click.echo(f"Warning: the list of {username} is kept; {then} ({reason})", err=True)
 
 
 def _unknown_titles(data_dir: DataDir, export: ListExport) -> int:
@@ -182,7 +213,9 @@ def _unknown_titles(data_dir: DataDir, export: ListExport) -> int:
     return len({entry.anime_id for entry in export.entries} - set(known["anime_id"]))
 
 
-def _tell(console: Console, username: str, export: ListExport, unknown: int, predicted: bool, seconds: float) -> None:
+def _tell(
+    console: Console, username: str, export: ListExport, unknown: int, recommends: bool, seconds: float
+) -> None:
     rated = sum(entry.score is not None for entry in export.entries)
     mended = f" ({export.repaired} broken characters mended)" if export.repaired else ""
     console.print(
@@ -192,7 +225,7 @@ def _tell(console: Console, username: str, export: ListExport, unknown: int, pre
         console.print(f"Of {unknown} of them nothing but the name is known here.")
     if not export.entries:
         console.print("The list is empty: nothing to go by.")
-    elif predicted:
+    elif recommends:
         console.print(f"Next: {called()} recommend {argument(username)}", markup=False, soft_wrap=True)
     else:
         console.print("Recommendations come with the models: `malsugoi run`.")

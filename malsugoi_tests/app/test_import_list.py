@@ -23,10 +23,12 @@ from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.app.forget import forget_user
 from malsugoi_assets.app.import_list import import_export
 from malsugoi_assets.app.instance import open_instance
+from malsugoi_assets.app.recommending import make_recommendations
 from malsugoi_assets.app.reports import read_recommendations
 from malsugoi_assets.checks import declared
 from malsugoi_assets.definitions import build_definitions
 from malsugoi_assets.mal.records import ListEntry
+from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, WithImports, is_name
 from malsugoi_assets.resources.source import Source, open_source
 from malsugoi_assets.settings import Settings
@@ -240,21 +242,48 @@ def test_recommendations_are_there_at_once_where_there_are_models_and_go_by_mark
 
 
 @pytest.mark.slow
-def test_a_list_is_published_also_where_its_predictions_fail(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_list_whose_predictions_fail_is_kept_with_a_warning_and_recommended_for_on_the_spot(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Found by a user: beside a network of an older kind the list was published, and said not to be kept."""
     run_stages(settings, "collaborative", "deep")
-    real = pipeline.execute_step
+    import_export(settings, export(tmp_path / "a.xml", None, {1: 9, 2: 3}), "ann", Console(quiet=True))
+    assert read_recommendations(settings, "ann")
+    for network in (settings.root / "models").glob("dnn-*"):
+        network.write_bytes(b"of an older kind")
+    said = Console(record=True, width=200, file=io.StringIO())
+    import_export(settings, export(tmp_path / "b.xml", None, {3: 9, 4: 2}), "ann", said)
+    assert rows(settings, ANNS) == [(3, 9, "completed"), (4, 2, "completed")]
+    assert "recommend ann" in said.export_text()
+    warning = capsys.readouterr().err
+    assert "the list of ann is kept; predicted ratings come after `malsugoi run`" in warning
+    assert "The network cannot be used" in warning
+    # What was recommended to the list before is gone; the next one is made when it is asked for.
+    assert read_recommendations(settings, "ann") == []
+    found = make_recommendations(settings, "ann", RecommendationSettings())
+    assert found
+    assert {3, 4}.isdisjoint(row["anime_id"] for row in found)
 
+
+def test_a_list_that_cannot_be_published_is_not_kept_and_says_so(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def execute_step(instance: dg.DagsterInstance, definitions: dg.Definitions, step: pipeline.Step) -> float:
-        if step.job == "batch_predictions":
-            raise WorkError("batch_predictions: no room")
-        return real(instance, definitions, step)
+        raise WorkError(f"{step.job}: no room")
 
     monkeypatch.setattr(pipeline, "execute_step", execute_step)
-    with pytest.raises(WorkError, match="no room"):
+    with pytest.raises(WorkError, match="user_batch: no room"):
         import_export(settings, export(tmp_path / "ann.xml", None, {1: 9, 2: 3}), "ann", Console(quiet=True))
-    assert rows(settings, ANNS) == [(1, 9, "completed"), (2, 3, "completed")]
+    assert "is kept" not in capsys.readouterr().err
+
+
+def test_a_check_that_fails_afterwards_is_warned_of_since_the_list_is_kept(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(declared, "violations", lambda *_, **__: ["a row too many"])
+    import_export(settings, export(tmp_path / "ann.xml", None, {1: 9}), "ann", Console(quiet=True))
+    assert rows(settings, ANNS) == [(1, 9, "completed")]
+    assert "the list of ann is kept; but what was published is not as it should be" in capsys.readouterr().err
 
 
 def test_what_an_import_publishes_is_looked_at_once_it_is_there(
