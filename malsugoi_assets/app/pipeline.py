@@ -19,6 +19,7 @@ from malsugoi_assets.automation.jobs import JOB_ASSETS
 from malsugoi_assets.automation.partitions import register_batches
 from malsugoi_assets.automation.state import mark_dead_runs, read_state
 from malsugoi_assets.resources.source import Source
+from malsugoi_assets.warehouse.builds import BuildError, Builds, current_build
 from malsugoi_assets.warehouse.data_dir import DataDir
 
 Tell = Callable[[str], None]
@@ -107,9 +108,22 @@ def _collaborative(instance: dg.DagsterInstance, data_dir: DataDir, source: Sour
 def _deep(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> Iterator[Step]:
     if not data_dir.lake.is_current("dnn_model"):
         yield Step("deep_model", why="ratings that it has not seen")
+    elif why := _unusable(Builds(data_dir)):
+        yield Step("deep_model", why=why)
     elif not data_dir.lake.is_current("dnn_metrics"):
         # The build stands (another one was chosen, or the newest was refused): only the measurement is missing.
         yield Step("deep_model", why="a build that was not measured", assets=("dnn_metrics",))
+
+
+def _unusable(builds: Builds) -> str:
+    """Why the build that predicts cannot be read; '' where it can. That its row is current says nothing of its file."""
+    build = current_build(builds.rows())
+    try:
+        if build is not None:
+            builds.file(build)
+    except BuildError as error:
+        return str(error)
+    return ""
 
 
 def _predictions(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> Iterator[Step]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +13,11 @@ import pytest
 from dagster._core.definitions.run_request import InstigatorType
 
 from malsugoi_assets.app.instance import open_instance
-from malsugoi_assets.app.pipeline import _discovery, run_pipeline
+from malsugoi_assets.app.pipeline import _deep, _discovery, run_pipeline
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_tests.warehouse.frames import frame
 
 FRESH: Any = SimpleNamespace(discovery_is_due=lambda: False)
 
@@ -36,6 +38,28 @@ def test_a_discovery_that_was_cut_off_before_its_table_was_written_is_repeated(
     assert list(_discovery(instance, data_dir, FRESH)) == []
     data_dir.ledger.add(["cem"], batch_size=2)
     assert [step.why for step in _discovery(instance, data_dir, FRESH)] == ["the last discovery was cut off"]
+
+
+def test_a_network_whose_file_is_gone_or_another_is_learnt_anew(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    """The prediction said that `malsugoi run` makes it anew, and the run took it for current and failed again."""
+    data_dir, weights = DataDir(tmp_path), tmp_path / "models" / "dnn-5.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"weights")
+    build = {
+        "model_id": "dnn-5",
+        "path": "models/dnn-5.safetensors",
+        "sha256": hashlib.sha256(b"weights").hexdigest(),
+        "is_current": True,
+    }
+    data_dir.lake.write(TABLES["dnn_model"], frame("dnn_model", build))
+    data_dir.lake.write(TABLES["dnn_metrics"], frame("dnn_metrics", {"model_id": "dnn-5"}))
+    assert list(_deep(instance, data_dir, FRESH)) == []
+    weights.write_bytes(b"others")
+    assert [(s.job, s.assets) for s in _deep(instance, data_dir, FRESH)] == [("deep_model", ())]
+    weights.unlink()
+    assert [step.why for step in _deep(instance, data_dir, FRESH)] == [
+        f"{weights} cannot be read (No such file or directory)"
+    ]
 
 
 def test_a_run_registers_the_batches_that_have_users(instance: dg.DagsterInstance, tmp_path: Path) -> None:
