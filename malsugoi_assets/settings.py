@@ -18,6 +18,10 @@ MYANIMELIST = "https://myanimelist.net"
 OFFICIAL_API = "https://api.myanimelist.net/v2"
 SECRETS = frozenset({"mal_client_id"})
 Source = Literal["replica", "live", "files"]
+_BY_SOURCE: dict[object, dict[str, int]] = {
+    "live": {"max_anime": 5_000, "max_users": 1_000},
+    "files": {"batch_size": 1_000},
+}
 
 
 class SettingsError(ValueError):
@@ -92,11 +96,7 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_source(cls, values: dict[str, object]) -> dict[str, object]:
-        by_source: dict[object, dict[str, object]] = {
-            "live": {"max_anime": 5_000, "max_users": 1_000},
-            "files": {"batch_size": 1_000},
-        }
-        return {**by_source.get(values.get("source"), {}), **values}
+        return {**_BY_SOURCE.get(values.get("source"), {}), **values}
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
@@ -157,9 +157,18 @@ def secrets_of_the_environment() -> dict[str, str]:
     return {name: value for name in SECRETS if (value := os.environ.get(variable(name)))}
 
 
-def limits_of_the_environment() -> list[str]:
-    """The variables that are set now and say how much to fetch: whoever does not see them fetches the usual number."""
-    return [name for field in ("max_anime", "max_users") if os.environ.get(name := variable(field))]
+def limits_of_the_environment(settings: Settings) -> dict[str, str]:
+    """The variables that are set now and say how much to take of the source, each with what whoever does not see it takes:
+    "1,000 users", "all users". Not those that change nothing.
+    """
+    # A folder's catalogue is read whole.
+    heeded = {"max_users": "users"} if settings.source == "files" else {"max_anime": "titles", "max_users": "users"}
+    found = {}
+    for field, counted in heeded.items():
+        usual = _BY_SOURCE.get(settings.source, {}).get(field)
+        if os.environ.get(name := variable(field)) and getattr(settings, field) != usual:
+            found[name] = f"{f'{usual:,}' if usual else 'all'} {counted}"
+    return found
 
 
 def place_of_the_environment() -> dict[str, str]:

@@ -46,10 +46,11 @@ class _Ordered(click.Group):
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
+        typed = list(ctx.args)
         try:
             return super().invoke(ctx)
         except click.NoSuchOption as error:
-            if error.option_name.startswith("--"):
+            if error.option_name.startswith("--") or not _may_be_a_name(error.ctx, typed):
                 raise
             told = f"{error.format_message()} A name that begins with '-' stands last, behind --."
             raise click.UsageError(told, error.ctx) from error
@@ -57,6 +58,19 @@ class _Ordered(click.Group):
             if said := fault_of_the_machine(error) or fault_of_a_file(error, lambda: load_settings().root):
                 raise WorkError(said) from error
             raise
+
+
+def _may_be_a_name(ctx: click.Context | None, typed: list[str]) -> bool:
+    """Whether what no option is called would fit among the command's arguments; `typed`: the words after the first
+    command's name.
+    """
+    if ctx is None:
+        return False
+    if ctx.parent is not None and ctx.parent.parent is not None and ctx.info_name in typed:
+        typed = typed[typed.index(ctx.info_name) + 1 :]
+    tolerant = click.Context(ctx.command, ignore_unknown_options=True, resilient_parsing=True)
+    _, left, _ = ctx.command.make_parser(tolerant).parse_args(args=list(typed))
+    return not left
 
 
 @click.group(cls=_Ordered, context_settings={"help_option_names": ["-h", "--help"]})

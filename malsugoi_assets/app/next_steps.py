@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -36,13 +36,13 @@ def query(database: Path, sql: str) -> str:
     return f"{shlex.quote(str(shown))} -c " + (f'"{asked}"' if plain else shlex.quote(asked))
 
 
-def held_only_here(limits: Sequence[str]) -> str:
+def held_only_here(limits: Mapping[str, str]) -> str:
     """What to say after a run under limits (`limits_of_the_environment`): the steps above don't know of them."""
     if not limits:
         return ""
     them = "them" if len(limits) > 1 else "it"
     return (
-        f"{' and '.join(limits)} held for this run: a later one without {them} fetches more, up to the usual number "
+        f"{' and '.join(limits)} held for this run: a later one without {them} goes for {' and '.join(limits.values())} "
         f"(`export` keeps {them})."
     )
 

@@ -83,5 +83,5 @@ def _finish(settings: Settings, console: Console, seconds: float) -> None:
         console.print(f"  {command:38}  # {shows}", markup=False, highlight=False, soft_wrap=True)
     if note := only_with(place_of_the_environment()):
         console.print(note, markup=False, highlight=False, soft_wrap=True)
-    if settings.source != "files" and (note := held_only_here(limits_of_the_environment())):
+    if note := held_only_here(limits_of_the_environment(settings)):
         console.print(note, markup=False, highlight=False, soft_wrap=True)

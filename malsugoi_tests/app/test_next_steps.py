@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from malsugoi_assets.app import next_steps
 from malsugoi_assets.app.cli import main
 from malsugoi_assets.app.next_steps import called, held_only_here, only_with, query, steps
-from malsugoi_assets.settings import limits_of_the_environment, place_of_the_environment
+from malsugoi_assets.settings import Settings, limits_of_the_environment, place_of_the_environment
 
 
 def program(folder: Path, name: str = "malsugoi") -> Path:
@@ -87,18 +87,60 @@ def test_a_name_that_looks_like_an_option_stands_behind_two_hyphens() -> None:
     assert "stands last" not in CliRunner().invoke(main, ["recommend", "--nothing"]).output
 
 
-def test_limits_that_the_next_command_may_not_see_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("typed", "may_be_a_name"),
+    [
+        ("run -x", False),  # it takes no name
+        ("recommend bea -M", False),  # its name is there
+        ("recommend -M bea", False),
+        ("recommend bea -n 3", False),
+        ("recommend --json -M-", True),
+        ("explain bea -5", True),
+        ("explain bea 5 -x", False),
+        ("models use -x", True),
+        ("models -x", False),
+    ],
+)
+def test_no_more_names_are_asked_for_than_a_command_takes(typed: str, may_be_a_name: bool) -> None:
+    said = CliRunner().invoke(main, typed.split())
+    assert said.exit_code == 2
+    assert "No such option" in said.output
+    assert ("stands last" in said.output) is may_be_a_name
+
+
+@pytest.mark.parametrize(
+    ("source", "limits", "said"),
+    [
+        ("live", {}, ""),
+        ("live", {"users": 30}, "MALSUGOI_MAX_USERS held for this run: a later one without it goes for 1,000 users"),
+        ("live", {"users": 20_000}, "a later one without it goes for 1,000 users (`export` keeps it)."),
+        ("live", {"users": 1_000}, ""),
+        (
+            "live",
+            {"anime": 60, "users": 30},
+            "MALSUGOI_MAX_ANIME and MALSUGOI_MAX_USERS held for this run: a later one without them goes for 5,000 titles "
+            "and 1,000 users (`export` keeps them).",
+        ),
+        ("replica", {"anime": 60}, "a later one without it goes for all titles"),
+        ("files", {"anime": 60}, ""),  # its catalogue is read whole
+        (
+            "files",
+            {"anime": 60, "users": 30},
+            "MALSUGOI_MAX_USERS held for this run: a later one without it goes for all",
+        ),
+    ],
+)
+def test_limits_that_the_next_command_may_not_see_are_named(
+    monkeypatch: pytest.MonkeyPatch, source: str, limits: dict[str, int], said: str
+) -> None:
     """`MALSUGOI_MAX_USERS=30 malsugoi run`, then `malsugoi run`: all users came, to somebody's surprise."""
-    monkeypatch.delenv("MALSUGOI_MAX_ANIME", raising=False)
-    monkeypatch.delenv("MALSUGOI_MAX_USERS", raising=False)
-    assert held_only_here(limits_of_the_environment()) == ""
-    monkeypatch.setenv("MALSUGOI_MAX_USERS", "30")
-    assert held_only_here(limits_of_the_environment()) == (
-        "MALSUGOI_MAX_USERS held for this run: a later one without it fetches more, up to the usual number "
-        "(`export` keeps it)."
-    )
-    monkeypatch.setenv("MALSUGOI_MAX_ANIME", "60")
-    assert "MALSUGOI_MAX_ANIME and MALSUGOI_MAX_USERS held" in held_only_here(limits_of_the_environment())
+    for what in ("anime", "users"):
+        monkeypatch.delenv(f"MALSUGOI_MAX_{what.upper()}", raising=False)
+    for what, number in limits.items():
+        monkeypatch.setenv(f"MALSUGOI_MAX_{what.upper()}", str(number))
+    note = held_only_here(limits_of_the_environment(Settings.load(source=source, files_dir=".")))
+    assert said in note
+    assert bool(said) == bool(note)
 
 
 def test_a_place_of_its_own_is_named_for_other_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
