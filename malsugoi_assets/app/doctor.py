@@ -24,6 +24,8 @@ from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.app.ports import listen
 from malsugoi_assets.settings import Settings, SettingsError
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError, check_dagster_home
+from malsugoi_assets.warehouse.marks import Marks, MarksError
+from malsugoi_assets.warehouse.registered import ForeignFileError, check_registered
 
 LEAST_FREE = 2**30
 """Bytes below which a run may not end: the replica's data take a tenth of it, the 2016 lists half."""
@@ -76,7 +78,9 @@ def examine(environ: dict[str, str] | None = None) -> list[Finding]:
         "device": device,
         "browser": browser,
         "ports": lambda _: ports(),
+        "state": state,
         "database": database,
+        "models": models,
         "runs": runs,
     }
     for what, look in checks.items():
@@ -244,6 +248,51 @@ def _is_taken(port: int) -> bool:
     return False
 
 
+def state(settings: Settings) -> Finding:
+    """What is kept of people beside the lists: who is known, and what they marked."""
+    place = DataDir(settings.root)
+    file, copy = place.ledger.file, place.lake.path("users")
+    # The table holds the same rows, in the same columns; their order says nothing.
+    remedy = f"copy {copy} there, then `malsugoi run`" if copy.exists() else "delete it, then `malsugoi run`"
+    try:
+        users = place.ledger.users().height
+    except Exception as error:  # what Polars makes of a damaged file is of many kinds
+        return Finding("state", "wrong", f"{file} cannot be read ({error}): {remedy}")
+    if not users and copy.exists() and place.lake.rows("users"):
+        return Finding("state", "wrong", f"{file} names nobody, and users were read: {remedy}")
+    try:
+        Marks(settings.root).rows(())
+    except MarksError as error:
+        return Finding("state", "wrong", str(error))
+    return Finding("state", "fine", f"users known: {users:,}; what they marked can be read")
+
+
+def models(settings: Settings) -> Finding:
+    """Whether the files of the models that rank and predict are there, and are those that were registered."""
+    import duckdb
+
+    place = DataDir(settings.root)
+    current = place.publisher.current()
+    if current is None:
+        return Finding("models", "note", "nothing was published yet")
+    wrong, fine = [], []
+    with duckdb.connect(str(current), read_only=True) as con:
+        for table, where in (("ranking_model", "TRUE"), ("dnn_model", "is_current")):
+            try:
+                rows = con.execute(f"SELECT path, sha256 FROM {table} WHERE {where}").fetchall()  # noqa: S608
+            except duckdb.CatalogException:
+                continue  # an older version's database
+            for path, sha256 in rows:
+                try:
+                    check_registered(place.root / str(path), sha256)
+                    fine.append(str(path))
+                except ForeignFileError as error:
+                    wrong.append(f"{error}: restore it; or delete {place.lake.path(table)}, then `malsugoi run`")
+    if wrong:
+        return Finding("models", "wrong", "; ".join(wrong))
+    return Finding("models", "fine", f"{' and '.join(fine)} as registered" if fine else "none has a file")
+
+
 def database(settings: Settings) -> Finding:
     """The published database: there, readable, how old, and what it lags behind."""
     import duckdb
@@ -253,6 +302,8 @@ def database(settings: Settings) -> Finding:
     if current is None:
         if place.publisher.link.is_symlink():
             return Finding("database", "wrong", f"{place.publisher.link} leads nowhere: `malsugoi run` makes it anew")
+        if any(place.publisher.generations.glob("malsugoi-*.duckdb")):
+            return Finding("database", "wrong", f"{place.publisher.link} is gone: `malsugoi run` makes it anew")
         return Finding("database", "note", "nothing was published yet: `malsugoi run`")
     try:
         with duckdb.connect(str(current), read_only=True) as con:

@@ -28,13 +28,13 @@ class UserLedger:
     """The known users of a data dir."""
 
     def __init__(self, root: Path) -> None:
-        self._file = root / "state" / "known_users.parquet"
+        self.file = root / "state" / "known_users.parquet"
         self._lock = root / "locks" / "known_users.lock"
         self.forgotten = Forgotten(root)
 
     def users(self) -> pl.DataFrame:
         """All known users: username, user_batch, discovered_at, in the order of their discovery."""
-        return pl.read_parquet(self._file) if self._file.exists() else pl.DataFrame(schema=_SCHEMA)
+        return pl.read_parquet(self.file) if self.file.exists() else pl.DataFrame(schema=_SCHEMA)
 
     def add(self, usernames: Iterable[str], *, batch_size: int, ignore_case: bool = True) -> list[str]:
         """Add those not yet known (with `ignore_case` whatever their case), into new batches of at most `batch_size`.
@@ -59,7 +59,7 @@ class UserLedger:
             added = pl.DataFrame(
                 {"username": new, "user_batch": keys, "discovered_at": [datetime.now(UTC)] * len(new)}, schema=_SCHEMA
             )
-            with replace_file(self._file) as draft:
+            with replace_file(self.file) as draft:
                 pl.concat([known, added]).write_parquet(draft)
             return sorted(set(keys))
 
@@ -75,6 +75,6 @@ class UserLedger:
             kept = known.filter([canonical(name) != canonical(username) for name in known["username"]])
             if kept.height == known.height:
                 return False
-            with replace_file(self._file) as draft:
+            with replace_file(self.file) as draft:
                 kept.write_parquet(draft)
             return True

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 
@@ -16,6 +19,7 @@ from malsugoi_assets.app import doctor
 from malsugoi_assets.app.cli import main
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.tables import TABLES
 
 
 def settings_of(root: Path, **more: object) -> Settings:
@@ -117,6 +121,67 @@ def test_a_database_that_cannot_be_read_or_is_gone_is_wrong(tmp_path: Path) -> N
     assert (doctor.database(settings).state, "cannot be read" in doctor.database(settings).words) == ("wrong", True)
     generation.unlink()
     assert (doctor.database(settings).state, "leads nowhere" in doctor.database(settings).words) == ("wrong", True)
+
+
+def test_a_database_that_is_gone_from_beside_its_generations_is_wrong(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    generation = settings.root / "generations" / "malsugoi-00000001-0123456789ab.duckdb"
+    generation.parent.mkdir(parents=True)
+    generation.write_bytes(b"")
+    assert (doctor.database(settings).state, "is gone" in doctor.database(settings).words) == ("wrong", True)
+
+
+def test_state_that_cannot_be_read_is_wrong(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    place = DataDir(settings.root)
+    place.ledger.add(["ann"], batch_size=2)
+    assert (doctor.state(settings).state, "users known: 1" in doctor.state(settings).words) == ("fine", True)
+    (settings.root / "state" / "marks.json").write_text("{")
+    assert doctor.state(settings).state == "wrong"
+    assert "marks.json cannot be read" in doctor.state(settings).words
+    place.ledger.file.write_text("garbage")
+    assert doctor.state(settings).state == "wrong"
+    assert "known_users.parquet cannot be read" in doctor.state(settings).words
+    assert "delete it, then `malsugoi run`" in doctor.state(settings).words
+
+
+def test_the_known_users_can_be_had_back_from_the_table(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    place = DataDir(settings.root)
+    place.ledger.add(["ann", "Bob"], batch_size=2)
+    known = place.ledger.users()
+    place.lake.write(TABLES["users"], known)
+    for damaged in (None, "garbage"):
+        place.ledger.file.unlink()
+        if damaged:
+            place.ledger.file.write_text(damaged)
+        found = doctor.state(settings)
+        assert (found.state, f"copy {place.lake.path('users')} there" in found.words) == ("wrong", True)
+        shutil.copyfile(place.lake.path("users"), place.ledger.file)
+        assert doctor.state(settings).state == "fine"
+        assert place.ledger.users().sort("username").equals(known.sort("username"))
+
+
+@pytest.mark.parametrize("table", ["ranking_model", "dnn_model"])
+def test_a_models_file_that_is_missing_or_another_is_wrong(tmp_path: Path, table: str) -> None:
+    settings = settings_of(tmp_path)
+    file = settings.root / "models" / "one.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"weights")
+    with duckdb.connect(str(settings.root / "malsugoi.duckdb")) as con:
+        con.execute(f"CREATE TABLE {table} (path VARCHAR, sha256 VARCHAR, is_current BOOLEAN)")
+        con.execute(
+            f"INSERT INTO {table} VALUES ('models/one.safetensors', ?, TRUE)",
+            [hashlib.sha256(b"weights").hexdigest()],
+        )
+    assert doctor.models(settings).state == "fine"
+    file.write_bytes(b"others")
+    assert doctor.models(settings).state == "wrong"
+    assert f"{file} is not the file that was registered" in doctor.models(settings).words
+    file.unlink()
+    assert doctor.models(settings).state == "wrong"
+    assert f"{file} cannot be read" in doctor.models(settings).words
+    assert f"{table}/all.parquet, then `malsugoi run`" in doctor.models(settings).words
 
 
 def test_a_run_whose_process_died_is_told_from_one_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
