@@ -96,4 +96,10 @@ def _import(settings: Settings, export: bytes, name: str) -> None:
     if done.returncode:
         said = " ".join(done.stderr.split()).replace(file.name, "the list").removeprefix("Error: ")
         code = 422 if done.returncode == _USERS_MISTAKE else 500
-        raise Problem(code, f"The list was not kept: {said[-500:] or 'the command failed'}", "Go back and try again.")
+        begun = DataDir(settings.root).ledger.spelling(name) is not None  # no second attempt can have the name
+        then = (
+            "`malsugoi run` goes on with it, or go back and choose another name."
+            if begun
+            else "Go back and try again."
+        )
+        raise Problem(code, f"The list was not kept: {said[-500:] or 'the command failed'}", then)

@@ -155,6 +155,26 @@ def test_a_name_that_is_none_is_refused(visiting: TestClient, name: str) -> None
     assert visiting.get("/recommendations").status_code == 200, "the list is in memory still"
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_failure_says_what_can_be_done_under_that_name(
+    visiting: TestClient, root: Path, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    """Once the name is the list's it is taken: to try again with it came to nothing."""
+    send(visiting, export(LIKES))
+
+    def fail(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        if begun:
+            DataDir(root).ledger.add(["visitor"], batch_size=10)
+        return subprocess.CompletedProcess(command, 1, "", "Error: user_batch: no room")
+
+    monkeypatch.setattr(keeping.subprocess, "run", fail)
+    answer = visiting.post("/keep", data={"name": "visitor"}, headers=OWN)
+    assert answer.status_code == 500
+    assert "The list was not kept: user_batch: no room" in words(answer)
+    assert ("malsugoi run" in words(answer), "try again" in words(answer)) == (begun, not begun)
+    assert visiting.get("/recommendations").status_code == 200, "the list is in memory still"
+
+
 def test_without_a_list_or_from_elsewhere_nothing_is_kept(
     visiting: TestClient, commands: list[tuple[list[str], bytes]]
 ) -> None:
