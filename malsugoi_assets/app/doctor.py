@@ -287,7 +287,7 @@ def models(settings: Settings) -> Finding:
                     check_registered(place.root / str(path), sha256)
                     fine.append(str(path))
                 except ForeignFileError as error:
-                    wrong.append(f"{error}: restore it; or delete {place.lake.path(table)}, then `malsugoi run`")
+                    wrong.append(f"{error}: `malsugoi run` makes it anew")
     if wrong:
         return Finding("models", "wrong", "; ".join(wrong))
     return Finding("models", "fine", f"{' and '.join(fine)} as registered" if fine else "none has a file")

@@ -21,6 +21,7 @@ from malsugoi_assets.automation.state import mark_dead_runs, read_state
 from malsugoi_assets.resources.source import Source
 from malsugoi_assets.warehouse.builds import BuildError, Builds, current_build
 from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.registered import ForeignFileError, registered_file
 
 Tell = Callable[[str], None]
 _PACKAGE = Path(__file__).parents[1]
@@ -103,6 +104,19 @@ def _lists(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> I
 def _collaborative(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> Iterator[Step]:
     if not all(data_dir.lake.is_current(t) for t in JOB_ASSETS["collaborative_filtering"]):
         yield Step("collaborative_filtering", why="ratings that it has not seen")
+    elif why := _unusable_order(data_dir):
+        yield Step("collaborative_filtering", why=why, assets=("ranking_model",))
+
+
+def _unusable_order(data_dir: DataDir) -> str:
+    """Why the learnt order cannot be read; '' where it can, or none was learnt. As for the network, its row says nothing of it."""
+    builds = data_dir.lake.read("ranking_model").collect()
+    try:
+        if builds.height and registered_file(data_dir.root, builds, "ranking_model") is None:
+            return f"{builds['path'][0]} is not there"
+    except ForeignFileError as error:
+        return str(error)
+    return ""
 
 
 def _deep(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> Iterator[Step]:

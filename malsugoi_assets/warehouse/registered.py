@@ -25,7 +25,7 @@ def registered_file(root: Path, rows: pl.DataFrame, table: str) -> Path | None:
     try:
         check_registered(path, str(rows["sha256"][0]))
     except ForeignFileError as error:
-        raise ForeignFileError(f"{error}: materialise {table} again.") from error
+        raise ForeignFileError(f"{error}: `malsugoi run` makes it anew") from error
     return path
 
 

@@ -13,7 +13,8 @@ import pytest
 from dagster._core.definitions.run_request import InstigatorType
 
 from malsugoi_assets.app.instance import open_instance
-from malsugoi_assets.app.pipeline import _deep, _discovery, run_pipeline
+from malsugoi_assets.app.pipeline import _collaborative, _deep, _discovery, run_pipeline
+from malsugoi_assets.automation.jobs import JOB_ASSETS
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.tables import TABLES
@@ -59,6 +60,24 @@ def test_a_network_whose_file_is_gone_or_another_is_learnt_anew(instance: dg.Dag
     weights.unlink()
     assert [step.why for step in _deep(instance, data_dir, FRESH)] == [
         f"{weights} cannot be read (No such file or directory)"
+    ]
+
+
+def test_an_order_whose_file_is_gone_or_another_is_learnt_anew(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    data_dir, order = DataDir(tmp_path), tmp_path / "models" / "ranking-1.safetensors"
+    order.parent.mkdir()
+    order.write_bytes(b"order")
+    for table in JOB_ASSETS["collaborative_filtering"]:
+        data_dir.lake.write(TABLES[table], frame(table))
+    build = {"path": "models/ranking-1.safetensors", "sha256": hashlib.sha256(b"order").hexdigest()}
+    data_dir.lake.write(TABLES["ranking_model"], frame("ranking_model", build))
+    assert list(_collaborative(instance, data_dir, FRESH)) == []
+    order.write_bytes(b"other")
+    anew = [("collaborative_filtering", ("ranking_model",))]
+    assert [(step.job, step.assets) for step in _collaborative(instance, data_dir, FRESH)] == anew
+    order.unlink()
+    assert [step.why for step in _collaborative(instance, data_dir, FRESH)] == [
+        "models/ranking-1.safetensors is not there"
     ]
 
 

@@ -98,7 +98,7 @@ def test_a_missing_file_is_said_and_a_foreign_one_refused(tmp_path: Path) -> Non
     builds, _ = learnt(tmp_path)
     path = tmp_path / builds["path"][0]
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    with pytest.raises(dg.Failure, match="not the file that was registered: materialise ranking_model again"):
+    with pytest.raises(dg.Failure, match="not the file that was registered: `malsugoi run` makes it anew"):
         assets.load_ranking(tmp_path, builds)
     path.unlink()
     assert str(assets.load_ranking(tmp_path, builds)).endswith("is not there")
