@@ -58,7 +58,7 @@ def fault_of_the_machine(error: BaseException | None) -> str:
 def fault_of_a_file(error: BaseException, root: Callable[[], Path]) -> str:
     """What to say where the published database or a partition file of the data dir `root` is damaged; '' for all else."""
     if type(error).__name__ == "LakeError":
-        return str(error)
+        return f"{error}: `malsugoi run` does so"
     if "duckdb" in type(error).__module__:
         import duckdb
 

@@ -113,4 +113,4 @@ def test_a_damaged_partition_file_is_named_with_what_to_do(monkeypatch: pytest.M
     result = CliRunner().invoke(main, ["run"])
     assert result.exit_code == 1
     assert result.output.startswith(f"Error: {file} cannot be read (")
-    assert result.output.endswith("delete it and materialise user_lists again\n")
+    assert result.output.endswith("delete it and materialise user_lists again: `malsugoi run` does so\n")
