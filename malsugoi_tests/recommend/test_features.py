@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from malsugoi_assets.recommend.content import NUMBERS, encode, learn_code
+from malsugoi_assets.recommend.devices import compute_threads
 from malsugoi_assets.recommend.dnn import assign_folds, out_of_fold_inputs
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
 from malsugoi_assets.recommend.features import Catalogue, Inputs, column_names, pair_inputs
@@ -30,7 +31,8 @@ def catalogue_of(ratings: Ratings, items: Items) -> Catalogue:
 
 
 def out_of_fold(ratings: Ratings, items: Items, settings: DnnSettings) -> tuple[np.ndarray, Inputs]:
-    with ThreadPoolExecutor(2) as pool:
+    # As `training_rows`: else the fold that ends first gives BLAS its threads back, and the others round otherwise.
+    with compute_threads(1), ThreadPoolExecutor(2) as pool:
         return out_of_fold_inputs(
             ratings, encode(items, learn_code(items)), learn_likeness(items), settings, seed=0, pool=pool
         )
