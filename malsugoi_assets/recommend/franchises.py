@@ -21,6 +21,8 @@ _IS_RECAP, _HAS_RECAP = {"full story"}, {"summary"}
 _EXTRAS = {"summary", "side story", "spin-off"}
 # Not "other", "character" and "alternative setting": they tie whole worlds of stories that share a name (all of Gundam).
 _TIES = _COMES_AFTER | _LEADS_TO | _EXTRAS | {"alternative version"}
+# What a special may be to the series that its name goes on with: "Clannad: Mou Hitotsu no Sekai" shows another turn of its end.
+_OF_NAMESAKES = {"alternative version", "alternative setting", "other", "character"}
 _EXTRA_TYPES = {"special", "tv special", "pv", "cm", "music"}
 _FAR_FEWER = 0.25
 """Who has not seen what comes before a story and matters to it: with so small a share of its people it matters to few."""
@@ -86,11 +88,17 @@ def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchi
     """
     extras = _Extras(features)
     pairs = relations.filter(pl.col("related_kind") == "anime").select("anime_id", "relation", "related_id")
+    with_relations = set(relations["anime_id"].to_list())
     parent: dict[int, int] = {}
     needs: dict[int, set[int]] = defaultdict(set)
     recaps: set[int] = set()
     for left, relation, right in pairs.iter_rows():
         word = relation.lower()
+        if word in _OF_NAMESAKES:
+            for title, other in ((left, right), (right, left)):
+                if extras.goes_on_with(title, other):
+                    _join(parent, title, other)
+                    needs[title].add(other)
         if left == right or word not in _TIES:
             continue
         _join(parent, left, right)
@@ -101,6 +109,9 @@ def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchi
         if word in _COMES_AFTER:
             needs[left].add(right)
         elif word in _LEADS_TO or word == "summary" or (word in _EXTRAS and extras.by_type(right)):
+            needs[right].add(left)
+        elif word == "side story" and right not in with_relations:
+            # Its own page, which would name its parent story, was not read.
             needs[right].add(left)
     for title, before in named_prequels(features, relations).items():
         _join(parent, title, before)
@@ -155,6 +166,12 @@ class _Extras:
     def by_itself(self, title: int) -> bool:
         """Whether its type says so; where that is not known, its name."""
         return self.by_type(title) if self._kind.get(title) else is_extra_name(self._name.get(title) or "")
+
+    def goes_on_with(self, title: int, other: int) -> bool:
+        """Whether it is an extra that is called after the other: by its name, a mark or a space, and more."""
+        name, stem = ((self._name.get(one) or "").casefold() for one in (title, other))
+        rest = name.removeprefix(stem) if stem else name
+        return len(rest) < len(name) and rest[:1] != "" and not rest[0].isalnum() and self.by_itself(title)
 
     def before(self, other: int, title: int) -> bool:
         """Whether what comes before a title is one: by its type; where that is not known, by its name, and where far fewer

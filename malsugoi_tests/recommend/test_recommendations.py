@@ -174,6 +174,39 @@ def test_worlds_that_share_a_name_are_no_franchise() -> None:
     assert 1 not in ids(frame)
 
 
+def test_a_special_that_is_called_after_a_series_needs_it_whatever_they_are_to_each_other() -> None:
+    """As "Clannad: Mou Hitotsu no Sekai, Tomoyo-hen" is to "Clannad": it was recommended to who had not seen that."""
+    titles: list[Row] = [
+        (1, "Kaze", "TV", "PG-13", 900),
+        (2, "Kaze: Another World", "Special", "PG-13", 300),
+        (3, "Kaze no Uta", "Special", "PG-13", 300),
+        (4, "Kazerous", "Special", "PG-13", 300),
+        (5, "Kaze Ultimate", "OVA", "PG-13", 300),
+        (10, "Other", "TV", "PG-13", 200),
+    ]
+    relations = [(2, "Alternative setting", "anime", 1), (1, "Other", "anime", 3), (4, "Other", "anime", 1)]
+    relations += [(5, "Alternative version", "anime", 1)]  # a new telling, no extra: it stands for itself
+    unseen = made([("a", 10, 8, "completed")], titles=titles, relations=relations, per_franchise=9)
+    assert sorted(ids(unseen)) == [1, 4, 5]
+    seen = made([("a", 1, 8, "completed")], titles=titles, relations=relations, per_franchise=9)
+    assert sorted(ids(seen)) == [2, 3, 4, 5, 10]
+
+
+def test_a_side_story_whose_own_page_was_not_read_needs_what_names_it() -> None:
+    """A catalogue of names alone knew no type of "Naruto: Shippuuden Movie 1" and nothing of what it belongs to."""
+    titles: list[Row] = [
+        (1, "Long Series", "TV", "PG-13", 900),
+        (2, "A Film of It", None, "PG-13", 800),
+        (3, "Its Cousin", "TV", "PG-13", 700),
+        (10, "Other", "TV", "PG-13", 200),
+    ]
+    relations = [(1, "Side story", "anime", 2), (1, "Side story", "anime", 3), (3, "Side story", "anime", 1)]
+    unseen = made([("a", 10, 8, "completed")], [(2, 10, 0.9)], titles=titles, relations=relations, per_franchise=9)
+    assert sorted(ids(unseen)) == [1, 3]
+    seen = made([("a", 1, 8, "completed")], titles=titles, relations=relations, per_franchise=9)
+    assert sorted(ids(seen)) == [2, 3, 10]
+
+
 def test_a_list_longer_than_the_catalogue_of_the_best_still_gets_the_rest() -> None:
     """All 600 best scored titles are on the list already: what follows them is recommended."""
     titles: list[Row] = [(n, f"T{n}", "TV", "G", 10_000 - n) for n in range(1, 701)]
