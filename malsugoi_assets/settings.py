@@ -137,6 +137,13 @@ class Settings(BaseModel):
         """The data dir as an absolute path."""
         return self.data_dir.expanduser().absolute()
 
+    def fault_of_the_root(self) -> str:
+        """Why the data dir cannot be one, with what to do: it, or what it would lie in, is a file; '' where it can."""
+        for place in (self.root, *self.root.parents):
+            if place.exists():
+                return "" if place.is_dir() else f"MALSUGOI_DATA_DIR: {place} is a file; name a folder"
+        return ""
+
     @property
     def dagster_home(self) -> Path:
         """Where Dagster's instance of this data dir lives."""

@@ -90,9 +90,12 @@ def main() -> None:
 def load_settings(**overrides: Any) -> Settings:
     """The settings of the environment; a mistake in them ends in one line."""
     try:
-        return Settings.load(**overrides)
+        settings = Settings.load(**overrides)
     except SettingsError as error:
         raise UserError(str(error)) from error
+    if fault := settings.fault_of_the_root():
+        raise UserError(fault)
+    return settings
 
 
 @main.command()

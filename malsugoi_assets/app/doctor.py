@@ -20,7 +20,7 @@ from typing import Literal
 
 import click
 
-from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.app.errors import UserError, fault_of_the_machine
 from malsugoi_assets.app.ports import listen
 from malsugoi_assets.settings import Settings, SettingsError
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError, check_dagster_home
@@ -70,6 +70,8 @@ def examine(environ: dict[str, str] | None = None) -> list[Finding]:
         settings = Settings.load(environ)
     except SettingsError as error:
         return [*found, Finding("settings", "wrong", str(error))]
+    if fault := settings.fault_of_the_root():
+        return [*found, Finding("data dir", "wrong", fault)]
     checks: dict[str, Callable[[Settings], Finding]] = {
         "settings": sources,
         "data dir": data_dir,
@@ -87,7 +89,9 @@ def examine(environ: dict[str, str] | None = None) -> list[Finding]:
         try:
             found.append(look(settings))
         except Exception as error:  # what cannot even be looked at is a finding
-            found.append(Finding(what, "wrong", f"cannot be looked at ({error})"))
+            # What SQLAlchemy says goes on with the statement and an address.
+            said = fault_of_the_machine(error) or str(error).strip().split("\n")[0]
+            found.append(Finding(what, "wrong", f"cannot be looked at ({said or type(error).__name__})"))
     return found
 
 

@@ -112,8 +112,11 @@ def _check_place(data_dir: DataDir) -> None:
 
 def _read(file: Path) -> ListExport:
     try:
-        if not file.is_file():
+        if not file.exists():
             raise UserError(f"{file}: there is no such file")
+        if not file.is_file():
+            kind = "a folder" if file.is_dir() else "no file but a pipe or a device"
+            raise UserError(f"{file} is {kind}: name the file that MyAnimeList gave you (animelist_….xml.gz)")
         if file.stat().st_size > MOST_BYTES:
             raise UserError(f"{file}: more than {MOST_BYTES // 2**20} MiB, which no export is")
         return parse_list_export(file.read_bytes())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.app.options import chosen, options_of
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from malsugoi_assets.app.recommending import Made
 
 
 @click.command("recommend")
@@ -62,25 +65,28 @@ def recommend(
 
     settings = load_settings()
     wanted = chosen(RecommendationSettings, given, length=top)
-    rows, usual = (_fetched if fetch else _stored)(settings, username, wanted, keep_as)
+    (rows, notes), usual = (_fetched if fetch else _stored)(settings, username, wanted, keep_as)
     told = write_plan_file(settings, plan, username, rows) if plan else ""
     if as_json:
         click.echo(json.dumps(rows, default=str, indent=2, ensure_ascii=False))
     elif as_csv:
         print_csv(settings, rows)
     else:
-        print_table(console, settings, username, rows)
-        if len(rows) < top and not usual and not any(row["gave_way"] for row in rows):
-            console.print(f"Only {len(rows)} titles fit what you asked for.")
+        if rows:
+            print_table(console, settings, username, rows)
+        if 0 < len(rows) < top and not usual and not any(row["gave_way"] for row in rows):
+            console.print(f"Only {len(rows)} title{'s fit' if len(rows) > 1 else ' fits'} what you asked for.")
+    for note in notes:
+        click.echo(note, err=as_json or as_csv)
     if told:
         click.echo(told, err=as_json or as_csv)
 
 
 def _stored(
     settings: Settings, username: str, wanted: RecommendationSettings, keep_as: str | None
-) -> tuple[list[dict[str, Any]], bool]:
-    """The rows, and whether they are those of the table."""
-    from malsugoi_assets.app.recommending import has_marks, make_recommendations
+) -> tuple[Made, bool]:
+    """The rows with what to say, and whether they are those of the table."""
+    from malsugoi_assets.app.recommending import Made, has_marks, make_recommendations
     from malsugoi_assets.app.reports import read_recommendations
 
     if keep_as is not None:
@@ -91,13 +97,13 @@ def _stored(
     rows = read_recommendations(settings, username)[: wanted.length]
     # Of a list that came since the last run, and that could not be recommended for at once, nothing is stored.
     if not rows or len(rows) < wanted.length > RecommendationSettings().length:
-        rows = make_recommendations(settings, username, wanted)
-    return rows, True
+        return make_recommendations(settings, username, wanted), True
+    return Made(rows, []), True
 
 
 def _fetched(
     settings: Settings, username: str, wanted: RecommendationSettings, keep_as: str | None
-) -> tuple[list[dict[str, Any]], bool]:
+) -> tuple[Made, bool]:
     from malsugoi_assets.app.cli import console
     from malsugoi_assets.app.fetch_list import fetch_list
     from malsugoi_assets.app.import_list import keep_list

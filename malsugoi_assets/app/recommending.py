@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -18,6 +18,7 @@ from malsugoi_assets.recommend.people import counting, people, with_seen
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import Recommender
 from malsugoi_assets.recommend.scoring import preferred_method
+from malsugoi_assets.recommend.short_lists import at_fault, without_effect
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.marks import Marks, MarksError
 from malsugoi_assets.warehouse.registered import ForeignFileError, registered_file
@@ -45,8 +46,15 @@ class _Stored:
     ranked_by: str
 
 
-def make_recommendations(settings: Settings, username: str, wanted: RecommendationSettings) -> list[dict[str, Any]]:
-    """By `wanted`, in the columns of the table, and with `title` and `gave_way`. Raises `UserError`."""
+class Made(NamedTuple):
+    """Recommendations in the columns of the table, with `title` and `gave_way`; and what to say of the settings."""
+
+    rows: list[dict[str, Any]]
+    told: list[str]
+
+
+def make_recommendations(settings: Settings, username: str, wanted: RecommendationSettings) -> Made:
+    """By `wanted`. Raises `UserError`."""
     state = Published(published_file(settings))
     stored = _read(settings, state, username)
     return _recommended(stored, _ratings(settings, state, _person(state, stored)), wanted)
@@ -54,7 +62,7 @@ def make_recommendations(settings: Settings, username: str, wanted: Recommendati
 
 def recommend_list(
     settings: Settings, username: str, entries: Iterable[ListEntry], wanted: RecommendationSettings
-) -> list[dict[str, Any]]:
+) -> Made:
     """As `make_recommendations`, for a list that is at hand and stored nowhere; rated by `cf`. Raises `UserError`."""
     state = Published(published_file(settings))
     rows = ((username, e.anime_id, e.title or "", e.score, e.status) for e in entries)
@@ -135,15 +143,30 @@ def _what_stands_before(stored: _Stored, listed: pl.DataFrame, anime_id: int) ->
     return f"more than {_LOOKED_AT:,} titles stand before it"
 
 
-def _recommended(
-    stored: _Stored, rate: Callable[[Iterable[int]], pl.Series], wanted: RecommendationSettings
-) -> list[dict[str, Any]]:
+def _recommended(stored: _Stored, rate: Callable[[Iterable[int]], pl.Series], wanted: RecommendationSettings) -> Made:
     _refuse_unknown_words(stored.features, wanted)
     made = stored.recommender.recommend(
         stored.lists, lambda pairs: rate(pairs["anime_id"].to_list()), wanted, stored.barred
     )
     titles = stored.features.select("anime_id", "title")
-    return made.join(titles, on="anime_id", how="left", maintain_order="left").to_dicts()
+    found = made.join(titles, on="anime_id", how="left", maintain_order="left").to_dicts()
+    told = [
+        f"--{name.replace('_', '-')} changes nothing: the catalogue does not say it of any title."
+        for name in without_effect(stored.features, wanted)
+    ]
+    return Made(found, told if found else [*told, _why_none(stored, wanted)])
+
+
+def _why_none(stored: _Stored, wanted: RecommendationSettings) -> str:
+    def leaves_some(settings: RecommendationSettings) -> bool:
+        short = settings.model_copy(update={"length": 1, "reasons": 0})
+        return next(stored.recommender.rows(stored.lists, short, stored.barred), None) is not None
+
+    names, each = at_fault(leaves_some, wanted)
+    if not names:
+        return f"Nothing is left that could be recommended to {stored.username}."
+    options = (" or without " if each else " and ").join(f"--{name.replace('_', '-')}" for name in names)
+    return f"No title fits what you asked for; some would without {options}."
 
 
 def _refuse_unknown_words(features: pl.DataFrame, wanted: RecommendationSettings) -> None:

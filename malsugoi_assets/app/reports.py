@@ -143,6 +143,8 @@ def read_recommendations(settings: Settings, username: str) -> list[dict[str, An
 def known_user(settings: Settings, ask: Ask, username: str, *, needs_list: bool = True) -> str:
     """The user as the data dir spells the name. Raises `UserError` for one who is not there, or has no list."""
     username = readable(username)
+    if not username.strip():
+        raise UserError(f"no user was named: `{called()} status` names one, the table `users` lists all")
     known = ask(
         "SELECT username, list_status, error FROM users WHERE lower(username) = lower(?) ORDER BY username != ?",
         username,
@@ -170,6 +172,8 @@ def readable(typed: str) -> str:
 def meant_title(features: pl.DataFrame, title: str) -> tuple[int, tuple[str, ...]]:
     """The title that is meant, and others that may be. Raises `UserError` with these where none is near enough."""
     title = readable(title)
+    if not title.strip():
+        raise UserError("no title was named")
     found = find_title(title, features)
     if found.anime_id is None:
         hint = f"did you mean {' · '.join(found.suggestions)}?" if found.suggestions else "check the spelling"

@@ -183,9 +183,7 @@ def _rules(frame: pl.DataFrame, settings: RecommendationSettings, recaps: frozen
         "its title is not known": pl.col("title").is_not_null(),
         "it is for adults only": ~adult | pl.lit(settings.adult or "Rx" in settings.ages),
         "it is a recap": ~pl.col("anime_id").is_in(sorted(recaps)) | pl.lit(settings.recaps),
-        f"it is {_listed(settings.states, 'not ')}": pl.any_horizontal(
-            pl.lit(False), *(pl.col("status").str.to_lowercase().str.starts_with(_STATES[s]) for s in settings.states)
-        ),
+        f"it is {_listed(settings.states, 'not ')}": _in_states(frame, settings.states),
         "it is a music video or an advertisement": ~kind.is_in([name.lower() for name in SHORTS])
         | pl.lit(bool(settings.types)),
     }
@@ -202,6 +200,17 @@ def _rules(frame: pl.DataFrame, settings: RecommendationSettings, recaps: frozen
         # No other rule begins so: what somebody types cannot stand in for one.
         rules[f"you avoid {_listed(settings.without_genres)}"] = ~_has_any(frame, settings.without_genres)
     return rules
+
+
+def _in_states(frame: pl.DataFrame, states: tuple[str, ...]) -> pl.Expr:
+    """Whether a title's status is one of these. One of unknown status has most likely aired: it passes where nothing was
+    asked for.
+    """
+    known = pl.any_horizontal(
+        pl.lit(False), *(pl.col("status").str.to_lowercase().str.starts_with(_STATES[state]) for state in states)
+    )
+    asked = {*states} != {*RecommendationSettings().states} and frame["status"].count()
+    return known.fill_null(False) if asked else known
 
 
 def _is_known(frame: pl.DataFrame) -> pl.Expr | None:

@@ -14,8 +14,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Scope
@@ -75,7 +75,12 @@ def build_app(
         states.close()
 
     app = Starlette(
-        routes=[*pages.routes(), *api.routes(), Mount("/static", StaticFiles(directory=_HERE / "static"))],
+        routes=[
+            *pages.routes(),
+            *api.routes(),
+            Route("/favicon.ico", _icon),
+            Mount("/static", StaticFiles(directory=_HERE / "static")),
+        ],
         middleware=[Middleware(Guard, limits=limits, answer=_answer)],
         exception_handlers={Problem: _on_problem, HTTPException: _on_http_error},
         lifespan=lifespan,
@@ -102,6 +107,11 @@ def _templates() -> Jinja2Templates:
     environment.filters.update(FILTERS)
     environment.globals["once"] = Once()
     return Jinja2Templates(env=environment)
+
+
+def _icon(request: Request) -> Response:
+    """For what has no head to name it in: the API's answers, files."""
+    return FileResponse(_HERE / "static" / "icon.svg", media_type="image/svg+xml")
 
 
 def _answer(scope: Scope, problem: Problem) -> ASGIApp:

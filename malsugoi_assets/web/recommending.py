@@ -15,6 +15,8 @@ from malsugoi_assets.recommend.ratings import index_ratings
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.scoring import LEAST_SHARE
 from malsugoi_assets.recommend.scoring import Reason as Entry
+from malsugoi_assets.recommend.short_lists import at_fault, without_effect
+from malsugoi_assets.web.forms import label_of
 from malsugoi_assets.web.knowledge import Knowledge, Rater
 from malsugoi_assets.web.people import Person
 from malsugoi_assets.web.problems import Problem
@@ -49,6 +51,7 @@ def _models_key(knowledge: Knowledge, person: Person) -> tuple[Hashable, ...]:
 def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings) -> Recommendations:
     usual = settings == RecommendationSettings(length=settings.length) and not person.marks
     rows = _published(knowledge, person, settings.length) if person.stored and usual else []
+    notes: list[str] = []
     ranked_by = "the last run, which stored this list"
     recommender = _recommender(knowledge, person)
     if not rows:
@@ -57,6 +60,7 @@ def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings
                 503, "No weights are published yet, so nothing can be ranked.", "Let `malsugoi run` finish first."
             )
         rows = [row._asdict() for row in recommender.rows(person.entries, settings, person.barred)]
+        notes = _notes(knowledge, person, recommender, settings, found_any=bool(rows))
         ranked_by = knowledge.ranker.ranked_by
     chosen = [row["anime_id"] for row in rows]
     rated = expected(knowledge, person, chosen)
@@ -69,7 +73,40 @@ def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings
             _item(knowledge, person, say, row, rated.get(row["anime_id"]), against.get(row["anime_id"], []))
             for row in rows
         ],
+        notes=notes,
     )
+
+
+def _notes(
+    knowledge: Knowledge,
+    person: Person,
+    recommender: OneListsRecommender,
+    settings: RecommendationSettings,
+    *,
+    found_any: bool,
+) -> list[str]:
+    """What the settings' labels make of `recommend.short_lists`."""
+
+    def leaves_some(other: RecommendationSettings) -> bool:
+        short = other.model_copy(update={"length": 1, "reasons": 0})
+        return next(recommender.rows(person.entries, short, person.barred), None) is not None
+
+    def label(name: str) -> str:
+        return f"“{label_of(RecommendationSettings, name)}”"
+
+    notes = [
+        f"{label(name)} changes nothing: the catalogue does not say it of any title."
+        for name in without_effect(knowledge.features, settings)
+    ]
+    if found_any:
+        return notes
+    names, each = at_fault(leaves_some, settings)
+    if not names:
+        return [*notes, "No title is left that could be recommended."]
+    return [
+        *notes,
+        f"No title fits all of this. Some would without {(' or without ' if each else ' and ').join(map(label, names))}.",
+    ]
 
 
 def _recommender(knowledge: Knowledge, person: Person) -> OneListsRecommender | None:

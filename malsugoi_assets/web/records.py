@@ -67,6 +67,9 @@ class Recommendations(Record):
     username: str | None
     ranked_by: str
     items: list[Recommendation]
+    notes: list[str] = Field(
+        description="What is to be said of the settings: which left nothing, which change nothing."
+    )
 
 
 class Neighbour(Record):

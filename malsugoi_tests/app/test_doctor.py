@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from click.testing import CliRunner
+from sqlalchemy.exc import OperationalError
 
 from malsugoi_assets.app import doctor
 from malsugoi_assets.app.cli import main
@@ -45,6 +47,33 @@ def test_wrong_settings_are_named_and_the_rest_is_not_guessed() -> None:
     assert [f.what for f in found] == ["python", "packages", "settings"]
     assert found[-1].state == "wrong"
     assert "MALSUGOI_SOURCE=nowhere" in found[-1].words
+
+
+@pytest.mark.parametrize("place", ["data", "data/below"])
+def test_a_file_in_the_place_of_the_data_dir_is_named_by_doctor_and_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "data").write_text("mine")
+    monkeypatch.setenv("MALSUGOI_DATA_DIR", str(tmp_path / place))
+    for command in ("doctor", "status", "run"):
+        done = CliRunner().invoke(main, [command])
+        assert done.exit_code != 0
+        assert f"MALSUGOI_DATA_DIR: {tmp_path / 'data'} is a file; name a folder" in done.output
+
+
+def test_what_a_full_disk_makes_of_dagsters_records_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = sqlite3.OperationalError("disk I/O error")
+
+    def look(_: Settings) -> doctor.Finding:
+        raise OperationalError("SELECT 1\nFROM runs", {}, full)
+
+    monkeypatch.setattr(doctor, "runs", look)
+    found = doctor.examine({"MALSUGOI_DATA_DIR": str(tmp_path / "data"), "MALSUGOI_DEVICE": "cpu"})[-1]
+    assert found.state == "wrong"
+    assert "mostly the disk is full" in found.words
+    assert "SELECT" not in found.words
 
 
 def test_the_exit_status_says_whether_something_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,8 @@ def test_the_same_list_is_recommended_the_same_stored_or_at_hand(root: Path) -> 
     settings = settings_of(root)
     entries = [ListEntry(anime_id, None, score, "completed") for anime_id, score in lists()[USER].items()]
     wanted = RecommendationSettings(gems=0.1, length=8)
-    stored, at_hand = make_recommendations(settings, USER, wanted), recommend_list(settings, "ann", entries, wanted)
+    stored = make_recommendations(settings, USER, wanted).rows
+    at_hand = recommend_list(settings, "ann", entries, wanted).rows
     assert [row["anime_id"] for row in at_hand] == [row["anime_id"] for row in stored]
     assert {row["username"] for row in at_hand} == {"ann"}
     assert all(1 <= row["predicted_rating"] <= 10 for row in at_hand)

@@ -260,7 +260,7 @@ def test_a_list_whose_predictions_fail_is_kept_with_a_warning_and_recommended_fo
     assert "The network cannot be used" in warning
     # What was recommended to the list before is gone; the next one is made when it is asked for.
     assert read_recommendations(settings, "ann") == []
-    found = make_recommendations(settings, "ann", RecommendationSettings())
+    found = make_recommendations(settings, "ann", RecommendationSettings()).rows
     assert found
     assert {3, 4}.isdisjoint(row["anime_id"] for row in found)
 
@@ -330,6 +330,10 @@ def test_what_cannot_be_imported_ends_in_one_sentence(bare: Settings, tmp_path: 
         import_export(bare, export(tmp_path / "nameless.xml", None, {1: 9}), None, console)
     with pytest.raises(UserError, match=r"nowhere\.xml: there is no such file"):
         import_export(bare, tmp_path / "nowhere.xml", None, console)
+    os.mkfifo(tmp_path / "pipe")
+    for name, kind in (("pipe", "no file but a pipe"), ("folder", "a folder")):
+        with pytest.raises(UserError, match=f"{name} is {kind}.*: name the file that MyAnimeList gave you"):
+            import_export(bare, tmp_path / name, None, console)
     (tmp_path / "page.xml").write_text("<html><body>hello</body></html>")
     with pytest.raises(UserError, match=r"page\.xml: "):
         import_export(bare, tmp_path / "page.xml", "me", console)

@@ -248,6 +248,21 @@ def test_a_word_that_no_title_has_is_told_with_what_may_be_meant(
     assert words in said(world, "explain", USER, "100", *arguments, status=2)
 
 
+def test_an_empty_list_names_the_settings_that_left_none(root: Path) -> None:
+    told = said(root, "recommend", USER, "--only-planned", "--types", "Movie")
+    assert told == "No title fits what you asked for; some would without --only-planned.\n"
+    assert rows(root, "--only-planned") == []
+
+
+def test_a_filter_that_the_catalogue_cannot_answer_is_told(root: Path) -> None:
+    assert "--least-minutes changes nothing" in said(root, "recommend", USER, "--least-minutes", "200")
+
+
+def test_an_empty_name_is_asked_for_again(world: Path) -> None:
+    assert said(world, "recommend", " ", status=2).startswith("Error: no user was named")
+    assert said(world, "similar", "", status=2) == "Error: no title was named\n"
+
+
 def test_explain_names_the_place_or_the_rule(root: Path) -> None:
     # Of a title that the numbers speak for more than the list there is no reason.
     first = next(row for row in rows(root, "--gems", "0.001") if row["because"])

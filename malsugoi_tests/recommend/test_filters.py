@@ -77,6 +77,20 @@ def test_what_a_setting_lets_through(settings: dict[str, Any], left: list[int]) 
     assert (found.strictly.nonzero()[0] + 1).tolist() == left
 
 
+@pytest.mark.parametrize(("states", "passes"), [(None, True), (("upcoming",), False), (("airing",), False)])
+def test_a_title_of_unknown_status_passes_only_where_no_status_is_asked_for(
+    states: tuple[str, ...] | None, passes: bool
+) -> None:
+    """Half of what "upcoming" showed had aired years ago."""
+    unknown = FEATURES.with_columns(
+        status=pl.when(pl.col("anime_id") == 2).then(pl.lit(None, pl.String)).otherwise("status")
+    )
+    settings = RecommendationSettings(states=states) if states else RecommendationSettings()  # type: ignore[arg-type]
+    assert allowed(Masks(unknown), settings, frozenset()).strictly[1] == passes
+    of_none = FEATURES.with_columns(status=pl.lit(None, pl.String))
+    assert allowed(Masks(of_none), settings, frozenset()).strictly[1]
+
+
 RULING: list[dict[str, Any]] = [
     {},
     {"adult": True},

@@ -157,6 +157,13 @@ def test_what_airs_next_goes_on_with_what_was_liked(client: TestClient) -> None:
     assert "Spring 2031" in words(client.get("/season?season=nonsense")), "an unknown season is the next one"
 
 
+def test_what_has_no_head_of_its_own_gets_the_icon_too(client: TestClient) -> None:
+    """Browsers ask for it beside the API's answers and the plan."""
+    icon = client.get("/favicon.ico")
+    assert (icon.status_code, icon.headers["content-type"]) == (200, "image/svg+xml")
+    assert icon.text == client.get("/static/icon.svg").text
+
+
 def test_the_map_marks_the_list_and_says_it_in_words(client: TestClient) -> None:
     send(client, export(LIKES))
     page = tree(client.get("/map"))
@@ -180,6 +187,17 @@ def test_filters_that_had_to_give_way_are_said_first(client: TestClient) -> None
     assert "No title fits all you asked for." in page
     assert "Here to fill the list, with another genre than asked for." in page
     assert "fits all you asked for" not in words(client.get("/recommendations?types=TV&length=2"))
+
+
+def test_an_empty_list_names_what_left_none_and_a_filter_without_effect_is_told(client: TestClient) -> None:
+    empty = words(client.get(of_user("/recommendations?only_planned=true&least_minutes=300")))
+    assert "No title fits all of this. Some would without “Only what is planned”." in empty
+    assert "“Minutes an episode, from” changes nothing" in empty
+    told = client.get(of_user("/api/recommendations?only_planned=true&next_in_series=true")).json()
+    assert (told["items"], told["notes"]) == (
+        [],
+        ["No title fits all of this. Some would without “Only what is planned”."],
+    )
 
 
 def test_a_title_is_found_by_a_name_and_guessed_by_a_part(client: TestClient) -> None:
