@@ -55,7 +55,8 @@ def _is_alive(draft: Path) -> bool:
 def file_lock(path: Path, *, what: str, wait_seconds: float | None = None) -> Iterator[None]:
     """Hold the lock file; the kernel frees it when the process dies, however it dies.
 
-    Waits for ever by default; with `wait_seconds` raises `LockedError` saying `what` is being done by whom.
+    Waits for ever by default; with `wait_seconds` raises `LockedError` saying what is being done, as its holder said, and
+    by whom.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
@@ -67,12 +68,14 @@ def file_lock(path: Path, *, what: str, wait_seconds: float | None = None) -> It
             except BlockingIOError:
                 if wait_seconds is not None and time.monotonic() - started >= wait_seconds:
                     file.seek(0)
-                    holder = file.read().strip() or "unknown"
-                    raise LockedError(f"{what} is already under way (process {holder})") from None
+                    holder, _, doing = file.read().strip().partition(" ")
+                    raise LockedError(
+                        f"{doing or what} is already under way (process {holder or 'unknown'})"
+                    ) from None
                 time.sleep(0.05)
         file.seek(0)
         file.truncate()
-        file.write(str(os.getpid()))
+        file.write(f"{os.getpid()} {what}")
         file.flush()
         try:
             yield

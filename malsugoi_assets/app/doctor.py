@@ -255,20 +255,13 @@ def _is_taken(port: int) -> bool:
 def state(settings: Settings) -> Finding:
     """What is kept of people beside the lists: who is known, and what they marked."""
     place = DataDir(settings.root)
-    file, copy = place.ledger.file, place.lake.path("users")
-    # The table holds the same rows, in the same columns; their order says nothing.
-    remedy = f"copy {copy} there, then `malsugoi run`" if copy.exists() else "delete it, then `malsugoi run`"
-    try:
-        users = place.ledger.users().height
-    except Exception as error:  # what Polars makes of a damaged file is of many kinds
-        return Finding("state", "wrong", f"{file} cannot be read ({error}): {remedy}")
-    if not users and copy.exists() and place.lake.rows("users"):
-        return Finding("state", "wrong", f"{file} names nobody, and users were read: {remedy}")
+    if fault := place.fault_of_the_ledger():
+        return Finding("state", "wrong", fault)
     try:
         Marks(settings.root).rows(())
     except MarksError as error:
         return Finding("state", "wrong", str(error))
-    return Finding("state", "fine", f"users known: {users:,}; what they marked can be read")
+    return Finding("state", "fine", f"users known: {place.ledger.users().height:,}; what they marked can be read")
 
 
 def models(settings: Settings) -> Finding:

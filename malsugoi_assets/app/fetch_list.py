@@ -13,9 +13,9 @@ from malsugoi_assets.mal.fetching import SiteStopped
 from malsugoi_assets.mal.lists import UserList
 from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.mal.store import PageStore
-from malsugoi_assets.resources.imported import is_name
 from malsugoi_assets.resources.site_source import open_site
 from malsugoi_assets.settings import Settings
+from malsugoi_assets.usernames import is_name
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
 
 

@@ -25,10 +25,10 @@ from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.disk import LockedError, file_lock, replace_file
 from malsugoi_assets.mal.redaction import is_distinctive, mentions, without_name
 from malsugoi_assets.mal.store import PageStore
-from malsugoi_assets.resources.folder_source import FOLDER
-from malsugoi_assets.resources.imported import ImportedLists, is_name, list_titles
+from malsugoi_assets.resources.folder_source import FOLDER, READ
+from malsugoi_assets.resources.imported import ImportedLists, list_titles
 from malsugoi_assets.settings import Settings
-from malsugoi_assets.usernames import canonical
+from malsugoi_assets.usernames import canonical, is_name
 from malsugoi_assets.warehouse.builds import Builds
 from malsugoi_assets.warehouse.data_dir import PAIR_SUMS, DataDir
 from malsugoi_assets.warehouse.lake import WHOLE
@@ -67,7 +67,7 @@ def forget_user(settings: Settings, username: str, console: Console) -> None:
         raise UserError(f"nothing is in {settings.root} yet (or set MALSUGOI_DATA_DIR)")
     try:
         with (
-            data_dir.alone(),
+            data_dir.alone("forget"),
             file_lock(work_lock(settings.root), what=f"a run on {settings.root}", wait_seconds=0),
         ):
             _forget(settings, data_dir, username, console)
@@ -150,6 +150,8 @@ def _clear(data_dir: DataDir) -> None:
     shutil.rmtree(data_dir.checkpoints, ignore_errors=True)
     # What was made ready of a folder of files is made again, without the person.
     shutil.rmtree(data_dir.root / FOLDER, ignore_errors=True)
+    # So is the catalogue: titles that only this person listed have a row in it.
+    (data_dir.root / READ).unlink(missing_ok=True)
 
 
 def _is_known(data_dir: DataDir, store: PageStore, username: str) -> bool:

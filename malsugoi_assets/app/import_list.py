@@ -17,9 +17,10 @@ from malsugoi_assets.app.next_steps import argument, called
 from malsugoi_assets.disk import LockedError
 from malsugoi_assets.mal import PageError, parse_list_export
 from malsugoi_assets.mal.records import ListEntry, ListExport
-from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, WithImports, is_name, list_titles
+from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, WithImports, list_titles
 from malsugoi_assets.resources.source import Source, SourceResource
 from malsugoi_assets.settings import Settings
+from malsugoi_assets.usernames import is_name
 from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError
 from malsugoi_assets.warehouse.publish import PublishError
 from malsugoi_assets.warehouse.tables import TABLES
@@ -48,7 +49,8 @@ def import_list(file: Path, name: str | None) -> None:
 def import_export(settings: Settings, file: Path, name: str | None, console: Console) -> None:
     """Do it. Raises `UserError` before anything is written, `WorkError` where the work fails."""
     begun = time.monotonic()
-    _check_place(DataDir(settings.root))
+    place = DataDir(settings.root)
+    _check_place(place)
     export = _read(file)
     username = name if name is not None else export.username
     if username is None:
@@ -59,7 +61,7 @@ def import_export(settings: Settings, file: Path, name: str | None, console: Con
             "add --as NAME"
         )
     kept, recommends = keep_list(settings, username, export.entries, console)
-    unknown = _unknown_titles(DataDir(settings.root), export)
+    unknown = _unknown_titles(place, export)
     _tell(console, kept, export, unknown, recommends, time.monotonic() - begun)
 
 
@@ -73,6 +75,8 @@ def keep_list(
     """
     data_dir = DataDir(settings.root)
     imported = ImportedLists(settings.root)
+    if fault := data_dir.fault_of_the_ledger():
+        raise UserError(fault)
     known = data_dir.ledger.spelling(username)
     if known is not None and not imported.has(username):
         raise UserError(
@@ -82,7 +86,7 @@ def keep_list(
         raise UserError(f"{username} asked to be forgotten in {settings.root}: choose another name (--as, --keep-as)")
     kept = known or username
     try:
-        with data_dir.alone():
+        with data_dir.alone("import-list"):
             imported.put(kept, entries)
             list_titles(data_dir)
             return kept, _publish(settings, data_dir, kept, console)

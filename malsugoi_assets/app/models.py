@@ -94,7 +94,7 @@ def use_build(settings: Settings, model_id: str, console: Console) -> None:
         raise UserError(f"no network was trained in {settings.root} yet: `malsugoi run` first")
     try:
         with (
-            data_dir.alone(),
+            data_dir.alone("models use"),
             # A run that is training would write its own view of the builds over this one.
             file_lock(work_lock(settings.root), what=f"a run on {settings.root}", wait_seconds=0),
         ):

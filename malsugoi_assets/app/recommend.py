@@ -107,13 +107,12 @@ def _fetched(
     from malsugoi_assets.app.cli import console
     from malsugoi_assets.app.fetch_list import fetch_list
     from malsugoi_assets.app.import_list import keep_list
-    from malsugoi_assets.app.recommending import recommend_list
-    from malsugoi_assets.app.reports import published_file
-    from malsugoi_assets.resources.imported import is_name
+    from malsugoi_assets.app.recommending import recommend_list, refuse_unknown_words
+    from malsugoi_assets.usernames import is_name
 
     if keep_as is not None and not is_name(keep_as):
         raise UserError(f"--keep-as: {keep_as[:40]!r} cannot be a user's name here")
-    published_file(settings)
+    refuse_unknown_words(settings, wanted)
     with console.status(f"asking for {username}'s list …"):
         entries = fetch_list(settings, username)
     if keep_as is not None:

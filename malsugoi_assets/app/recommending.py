@@ -70,6 +70,11 @@ def recommend_list(
     return _recommended(stored, _ratings(settings, state, _person(state, stored, is_user=False)), wanted)
 
 
+def refuse_unknown_words(settings: Settings, wanted: RecommendationSettings) -> None:
+    """`UserError` where a filter names what no title of the data dir is; before anything is asked of a site."""
+    _refuse_unknown_words(_features(Published(published_file(settings))), wanted)
+
+
 def has_marks(settings: Settings, username: str) -> bool:
     """Whether the user said anything of titles, which the published list does not know."""
     state = Published(published_file(settings))

@@ -36,10 +36,12 @@ def run_all(settings: Settings, console: Console) -> None:
 def _run(settings: Settings, console: Console) -> None:
     warnings.filterwarnings("ignore", module="dagster")
     begun = time.monotonic()
-    source = _open(settings, console)
     data_dir = DataDir(settings.root)
+    if fault := data_dir.fault_of_the_ledger():
+        raise UserError(fault)
+    source = _open(settings, console)
     try:
-        with data_dir.alone():
+        with data_dir.alone("run"):
             instance = open_instance(settings)
             write_dot_env(settings, Path.cwd())
             from malsugoi_assets.definitions import build_definitions

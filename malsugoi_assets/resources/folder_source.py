@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 
 import polars as pl
 
@@ -18,6 +19,8 @@ from malsugoi_assets.warehouse.tables import TABLES
 
 FOLDER = "folder"
 """Where in the data dir lies what was made ready of the files."""
+READ = Path("state", "folder.json")
+"""Where in the data dir stands which state of the files was read; without it all is due."""
 
 
 class FolderSource(Source):
@@ -32,7 +35,7 @@ class FolderSource(Source):
             raise SettingsError("MALSUGOI_SOURCE=files needs MALSUGOI_FILES_DIR: the folder to read")
         self._path = settings.files_dir.expanduser()
         self._max_users = settings.max_users
-        self._mark = settings.root / "state" / "folder.json"
+        self._mark = settings.root / READ
         ledger = UserLedger(settings.root)
         known = ledger.users()["username"].to_list()
         self._folder = read_folder(self._path, settings.root / FOLDER, known, say, ledger.forgotten.has)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -21,12 +20,6 @@ from malsugoi_assets.warehouse.tables import TABLES
 
 _LISTS = {name: kind for name, kind in polars_schema(TABLES["user_lists"]).items() if name != "user_batch"}
 _OUTCOMES = {name: kind for name, kind in polars_schema(TABLES["list_outcomes"]).items() if name != "user_batch"}
-_NAME = re.compile(r"\w[\w.\-]{0,63}")
-
-
-def is_name(text: str) -> bool:
-    """Whether a user may be called so here: letters, digits, '_', '-' and '.', at most 64, not beginning with a mark."""
-    return _NAME.fullmatch(text) is not None
 
 
 class ImportedLists:

@@ -80,14 +80,30 @@ class DataDir:
                 f"({settings.site}): set MALSUGOI_DATA_DIR to another folder, or MALSUGOI_SOURCE={found[0]}"
             )
 
+    def fault_of_the_ledger(self) -> str:
+        """Why the file of who is known cannot be gone by, with what to do: it is damaged, or gone; '' where it can.
+
+        Whoever went on without would take everybody for new, or for nobody.
+        """
+        file, copy = self.ledger.file, self.lake.path("users")
+        # The table holds the same rows, in the same columns; their order says nothing.
+        remedy = f"copy {copy} there, then `malsugoi run`" if copy.exists() else "delete it, then `malsugoi run`"
+        try:
+            users = self.ledger.users().height
+        except Exception as error:  # what Polars makes of a damaged file is of many kinds
+            return f"{file} cannot be read ({error}): {remedy}"
+        if not users and copy.exists() and self.lake.rows("users"):
+            return f"{file} names nobody, and users were read: {remedy}"
+        return ""
+
     def batches(self) -> list[str]:
         """The batches that have users, as `users` has them."""
         known = self.lake.read("users").select("user_batch").unique().sort("user_batch").collect()
         return [str(key) for key in known["user_batch"]]
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Hold the dir as `malsugoi run` does; `LockedError` where another command holds it."""
-        return file_lock(self.lock("run"), what=f"`malsugoi run` on {self.root}", wait_seconds=0)
+    def alone(self, command: str) -> AbstractContextManager[None]:
+        """Hold the dir as `malsugoi run` does; `LockedError` with the command that holds it where another one does."""
+        return file_lock(self.lock("run"), what=f"`malsugoi {command}` on {self.root}", wait_seconds=0)
 
     @contextmanager
     def pair_sums(self) -> Iterator[Path]:

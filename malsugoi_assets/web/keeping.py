@@ -16,6 +16,7 @@ from dataclasses import replace
 from malsugoi_assets.mal.list_writing import write_list
 from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.settings import PREFIX, Settings, variable
+from malsugoi_assets.usernames import is_name
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.marks import Mark, MarksError
 from malsugoi_assets.web.knowledge import Knowledge
@@ -26,9 +27,12 @@ LONGEST_SECONDS = 1_800
 _USERS_MISTAKE = 2
 
 
-def keep(settings: Settings, knowledge: Knowledge, session: Session, name: str) -> None:
-    """Make the list a user of the data dir, as yet without marks. `Problem` (409, 422, 500) in the command's own words."""
-    if not name.isprintable():  # no command takes it; what else is no name it says itself
+def keep(settings: Settings, knowledge: Knowledge, session: Session, name: str) -> str:
+    """Make the list a user of the data dir, as yet without marks; what the command warned of, '' where of nothing.
+
+    `Problem` (409, 422, 500) in the command's own words.
+    """
+    if not is_name(name):
         raise Problem(
             422, f"{name[:40]!r} cannot be a user's name here.", "Letters, digits, '_', '-' and '.', at most 64."
         )
@@ -41,7 +45,7 @@ def keep(settings: Settings, knowledge: Knowledge, session: Session, name: str) 
     entries = entries_of(session)
     if not entries:
         raise Problem(422, "None of the list's titles has a number of MyAnimeList's, so it cannot be kept.")
-    _import(settings, write_list(entries, name), name)
+    return _import(settings, write_list(entries, name), name)
 
 
 def keep_marks(knowledge: Knowledge, marks: Mapping[int, Mark], name: str) -> None:
@@ -77,7 +81,7 @@ def entries_of(session: Session) -> list[ListEntry]:
     ]
 
 
-def _import(settings: Settings, export: bytes, name: str) -> None:
+def _import(settings: Settings, export: bytes, name: str) -> str:
     folder = settings.root / "tmp"
     folder.mkdir(exist_ok=True)
     ours = {variable(field): str(value) for field, value in settings.without_secrets().items()}
@@ -103,3 +107,5 @@ def _import(settings: Settings, export: bytes, name: str) -> None:
             else "Go back and try again."
         )
         raise Problem(code, f"The list was not kept: {said[-500:] or 'the command failed'}", then)
+    warned = [line.removeprefix("Warning: ") for line in done.stderr.splitlines() if line.startswith("Warning: ")]
+    return " ".join(warned)[:500]

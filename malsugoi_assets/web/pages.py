@@ -279,9 +279,9 @@ async def keep(request: Request) -> Response:
     token, session = _held(request)
     settings: Settings = request.app.state.settings
 
-    def work() -> None:
+    def work() -> str:
         knowledge = _knowledge(request)
-        keeping.keep(settings, knowledge, session, name)
+        warned = keeping.keep(settings, knowledge, session, name)
         try:
             request.app.state.states.refresh()
         finally:
@@ -289,9 +289,13 @@ async def keep(request: Request) -> Response:
             # The cookie stays: by now another tab may have begun a new list with it, and a token of none means nothing.
             request.app.state.sessions.forget(token)
             keeping.keep_marks(knowledge, session.marks, name)
+        return warned
 
-    await anyio.to_thread.run_sync(work, limiter=request.app.state.keeping)
-    return RedirectResponse(f"/recommendations?{urlencode({'user': name})}", 303)
+    warned = await anyio.to_thread.run_sync(work, limiter=request.app.state.keeping)
+    there = f"/recommendations?{urlencode({'user': name})}"
+    return (
+        show(request, "kept.html", name=name, warned=warned, there=there) if warned else RedirectResponse(there, 303)
+    )
 
 
 def _held(request: Request) -> tuple[str, Session]:

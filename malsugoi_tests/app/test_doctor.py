@@ -15,10 +15,14 @@ from pathlib import Path
 import duckdb
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 from sqlalchemy.exc import OperationalError
 
 from malsugoi_assets.app import doctor
 from malsugoi_assets.app.cli import main
+from malsugoi_assets.app.errors import UserError
+from malsugoi_assets.app.import_list import keep_list
+from malsugoi_assets.app.run import run_all
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.tables import TABLES
@@ -186,6 +190,10 @@ def test_the_known_users_can_be_had_back_from_the_table(tmp_path: Path) -> None:
             place.ledger.file.write_text(damaged)
         found = doctor.state(settings)
         assert (found.state, f"copy {place.lake.path('users')} there" in found.words) == ("wrong", True)
+        with pytest.raises(UserError, match=r"known_users\.parquet .*: copy .* there, then `malsugoi run`"):
+            run_all(settings, Console(quiet=True))  # it had ended as if all were current
+        with pytest.raises(UserError, match=r"known_users\.parquet"):
+            keep_list(settings, "me", (), Console(quiet=True))
         shutil.copyfile(place.lake.path("users"), place.ledger.file)
         assert doctor.state(settings).state == "fine"
         assert place.ledger.users().sort("username").equals(known.sort("username"))

@@ -90,6 +90,7 @@ def test_files_without_a_site_and_names_that_are_none_ask_nobody(root: Path, sit
     assert "cannot be a user's name" in said(root, site, "../ann", "--fetch", status=2)
     assert "cannot be a user's name" in said(root, site, "ann", "--fetch", "--keep-as", "a/b", status=2)
     assert "add --fetch" in said(root, site, "ann", "--keep-as", "ann", status=2)
+    assert "no title here is Dramma" in said(root, site, "ann", "--fetch", "--genres", "Dramma", status=2)
     assert site.asked() == []
 
 

@@ -29,9 +29,10 @@ from malsugoi_assets.checks import declared
 from malsugoi_assets.definitions import build_definitions
 from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
-from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, WithImports, is_name
+from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, WithImports
 from malsugoi_assets.resources.source import Source, open_source
 from malsugoi_assets.settings import Settings
+from malsugoi_assets.usernames import is_name
 from malsugoi_assets.warehouse import run_marks
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.marks import Marks
@@ -239,6 +240,20 @@ def test_recommendations_are_there_at_once_where_there_are_models_and_go_by_mark
     Marks(settings.root).put("ann", unwanted, "not interested")
     run_stages(settings, "predictions")
     assert unwanted not in {row["anime_id"] for row in read_recommendations(settings, "ann")}
+
+
+@pytest.mark.slow
+def test_titles_that_only_a_forgotten_person_of_the_folder_listed_go_with_the_next_run(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """They stayed in the catalogue until the folder changed."""
+    (tmp_path / "folder" / "ratings.csv").write_text(RATINGS + "eve,50,5\n")
+    run_stages(settings, "catalogue", "discovery", "lists")
+    assert rows(settings, NAMED) == [(50, None)]
+    forget(settings, "eve")
+    run_stages(settings, "catalogue", "discovery", "lists")
+    assert rows(settings, NAMED) == []
+    assert rows(settings, "SELECT count(*) FROM users") == [(3,)]
 
 
 @pytest.mark.slow

@@ -62,6 +62,13 @@ def test_names_of_files_that_differ_in_case_only_are_two_users(tmp_path: Path) -
     assert ledger.users()["username"].to_list() == ["Ann", "ann"]
 
 
+def test_a_data_dir_that_is_held_says_by_which_command(tmp_path: Path) -> None:
+    """Beside another import it was said that `malsugoi run` was under way."""
+    place = DataDir(tmp_path)
+    with place.alone("import-list"), pytest.raises(LockedError, match=r"`malsugoi import-list` on .* is already"):
+        place.alone("run").__enter__()
+
+
 def test_a_lock_that_is_held_names_its_holder(tmp_path: Path) -> None:
     import os
 

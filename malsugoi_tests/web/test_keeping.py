@@ -146,13 +146,16 @@ def test_a_name_that_folds_into_anothers_is_theirs(
     assert commands == []
 
 
-@pytest.mark.parametrize("name", ["--help ../x", "a\0b"])
-def test_a_name_that_is_none_is_refused(visiting: TestClient, name: str) -> None:
+@pytest.mark.parametrize("name", ["--help ../x", "a\0b", "x" * 65, "🦊"])
+def test_a_name_that_is_none_is_refused_before_any_command_runs(
+    visiting: TestClient, name: str, commands: list[tuple[list[str], bytes]]
+) -> None:
     send(visiting, export(LIKES))
     answer = visiting.post("/keep", data={"name": name}, headers=OWN)
     assert answer.status_code == 422
     assert "cannot be a user's name here" in words(answer)
     assert visiting.get("/recommendations").status_code == 200, "the list is in memory still"
+    assert commands == []
 
 
 @pytest.mark.parametrize("begun", [False, True])
@@ -173,6 +176,22 @@ def test_a_failure_says_what_can_be_done_under_that_name(
     assert "The list was not kept: user_batch: no room" in words(answer)
     assert ("malsugoi run" in words(answer), "try again" in words(answer)) == (begun, not begun)
     assert visiting.get("/recommendations").status_code == 200, "the list is in memory still"
+
+
+def test_a_list_that_is_kept_with_a_warning_says_so(visiting: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command warned, and the page showed recommendations as if nothing had been."""
+    send(visiting, export(LIKES))
+
+    def warn(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        said = "noise\nWarning: the list of visitor is kept; predicted ratings come after `malsugoi run` (<b>no room</b>)\n"
+        return subprocess.CompletedProcess(command, 0, "", said)
+
+    monkeypatch.setattr(keeping.subprocess, "run", warn)
+    answer = visiting.post("/keep", data={"name": "visitor"}, headers=OWN)
+    assert answer.status_code == 200
+    assert "The list is kept as visitor" in words(answer)
+    assert "predicted ratings come after `malsugoi run` (<b>no room</b>)" in words(answer)
+    assert 'href="/recommendations?user=visitor"' in answer.text
 
 
 def test_without_a_list_or_from_elsewhere_nothing_is_kept(
