@@ -1,4 +1,4 @@
-"""Compiled loops that put small dense blocks together: one taken out of a sparse matrix, one added to a large matrix."""
+"""Compiled loops that put small dense blocks together: out of a sparse matrix, out of one half, into a large matrix."""
 
 from __future__ import annotations
 
@@ -25,3 +25,14 @@ def add_block(total: Any, place: Any, block: Any) -> None:
             for b in range(len(place)):
                 if place[b] >= 0:
                     total[place[a], place[b]] += block[a, b]
+
+
+@compiled  # type: ignore[untyped-decorator]
+def mirror(block: Any) -> None:
+    """block[i, j] = block[j, i] for j < i, tile by tile: a column after the other would be slow to read."""
+    n = len(block)
+    for top in range(0, n, 16):
+        for left in range(0, top + 1, 16):
+            for i in range(top, min(top + 16, n)):
+                for j in range(left, min(left + 16, i)):
+                    block[i, j] = block[j, i]

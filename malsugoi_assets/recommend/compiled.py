@@ -12,6 +12,8 @@ from malsugoi_assets.machine import available_threads
 
 # Kernels let go of the interpreter's lock; they are kept on disk, so that only the first run compiles.
 compiled: Any = njit(cache=True, nogil=True, error_model="numpy")
+# The same for kernels whose time goes into sums: they may add up in whatever order the processor likes best.
+compiled_sums: Any = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
 
 _FEW = 24

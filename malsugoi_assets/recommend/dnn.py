@@ -195,7 +195,7 @@ def training_rows(ratings: Ratings, items: Items, settings: DnnSettings, seed: i
 def _folds_at_once(ratings: Ratings, settings: DnnSettings) -> int:
     """How many folds are learnt side by side: a thread each, as far as half of the memory reaches; nothing hangs on it.
 
-    A fold holds each user's inverse (4 bytes a pair of the list's rated titles, and half as much again while it is made).
+    A fold holds each user's inverse (4 bytes a pair of the list's rated titles; half as much again is left for what is beside it).
     """
     lengths = np.minimum(np.bincount(ratings.rated.user), settings.max_history).astype(np.float64)
     inverses = 6 * float((lengths**2).sum()) if len(ratings.rated) <= settings.most_joint else 0.0

@@ -257,7 +257,8 @@ class _Person:
         alpha = np.zeros(n, dtype=np.float32)
         solver = None
         if n:
-            solver = noisy_factor(catalogue.kernel.among(items[kept], place))
+            groups = catalogue.kernel.groups(items[kept], place)
+            solver = noisy_factor(groups[0] + groups[1] + groups[2])
             alpha[kept] = cho_solve((solver, True), residual[kept], check_finite=False)
         shared, joint = None, None
         common, others = (state.effect[items] / scale).astype(np.float32), np.zeros(n, dtype=np.float32)
@@ -269,8 +270,10 @@ class _Person:
                 common, others = process.common[items], process.others[items] @ shared
                 own = (own - common - others).astype(np.float32)
                 joint[kept] = cho_solve((solver, True), own[kept], check_finite=False)
-        weights = alpha if joint is None else joint
-        left_out = LeftOut.of(catalogue.kernel, items[kept], solver, weights[kept], common[kept], others[kept], place)
+        left_out = LeftOut.of_nothing()
+        if solver is not None:
+            weights = alpha if joint is None else joint
+            left_out = LeftOut.of(groups, solver, weights[kept], common[kept], others[kept])
         return cls(
             items,
             residual,

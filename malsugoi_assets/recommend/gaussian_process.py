@@ -24,13 +24,14 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.linalg import cho_solve, cholesky, lapack
+from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from malsugoi_assets.recommend.block_kernels import mirror
 from malsugoi_assets.recommend.content import NUMBERS, Content
 from malsugoi_assets.recommend.item_state import ItemState, top_right_vectors, user_levels
 from malsugoi_assets.recommend.likeness import Likeness
-from malsugoi_assets.recommend.process_kernels import add_shared, block_products
+from malsugoi_assets.recommend.process_kernels import add_by_title, add_shared, block_products
 from malsugoi_assets.recommend.ratings import FloatArray, IntArray, Ratings
 from malsugoi_assets.recommend.user_kernel import UserKernel, noisy_factor, solved_titles
 
@@ -256,8 +257,7 @@ class _Solver:
         starts = np.searchsorted(rated.user, np.arange(rated.n_users + 1))
         self._slices = [slice(starts[u], starts[u + 1]) for u in np.flatnonzero(np.diff(starts))]
         self._bounds = np.append([mine.start for mine in self._slices], len(rated.item)).astype(np.int64)
-        self._inverses = self._invert(kernel, threads)
-        self._core = self._learn_core()
+        self._inverses, self._core = self._invert(kernel, threads)
         self._rest = replace(everybody, dense=everybody.dense[:, :0])
 
     def per_title(self, weight: FloatArray) -> FloatArray:
@@ -266,8 +266,9 @@ class _Solver:
 
     def per_title_and_taste(self, weight: FloatArray) -> Matrix:
         """Sum of weight · φ_u by title, float32 (n_items, size)."""
-        spread = sp.csr_matrix((weight, (self._item, self._user)), shape=(self._n_items, self._n_users))
-        return np.asarray(spread @ self._tastes, dtype=np.float32)
+        total = np.zeros((self._n_items, self._tastes.shape[1]), dtype=np.float32)
+        add_by_title(weight, self._tastes, self._item, self._user, total)
+        return total
 
     def solve(self, target: FloatArray) -> FloatArray:
         """The weights α with (K + noise) α = target, float32 (n,)."""
@@ -294,42 +295,40 @@ class _Solver:
             image = left + (power / before) * image
         return solution
 
-    def _invert(self, kernel: UserKernel, threads: int) -> FloatArray:
-        """Each user's inverse, row after row, one user after the other."""
+    def _invert(self, kernel: UserKernel, threads: int) -> tuple[FloatArray, Matrix]:
+        """Each user's inverse, row after row, one user after the other; and the core.
+
+        The core is the lower Cholesky factor of 1 + Lᵀ Zᵀ B⁻¹ Z L, (d, d): B = the users' blocks, Z = which row is which
+        title, L = the dense factors of K_all, nearly all of it. The preconditioner is M = B + Z L Lᵀ Zᵀ,
+        M⁻¹ = B⁻¹ - B⁻¹ Z L (1 + Lᵀ Zᵀ B⁻¹ Z L)⁻¹ Lᵀ Zᵀ B⁻¹ (Woodbury).
+        """
         sizes = np.diff(self._bounds)
         ends = np.cumsum(sizes**2)
         inverses = np.empty(int(ends[-1]) if len(ends) else 0, dtype=np.float32)
+        dense = self._everybody.dense
 
-        def work(first: int) -> None:
+        def work(first: int) -> Matrix:
             place = np.full(self._n_items, -1, dtype=np.int32)
+            core = np.zeros((dense.shape[1], dense.shape[1]), dtype=np.float32)
             for number in range(first, len(self._slices), threads):
-                factor = noisy_factor(kernel.among(self._item[self._slices[number]], place))
-                lower = np.tril(lapack.spotri(factor, lower=1)[0])
+                items = self._item[self._slices[number]]
+                factor = noisy_factor(kernel.among(items, place))
+                half = solve_triangular(factor, dense[items], lower=True, check_finite=False)
+                core += half.T @ half
                 end, size = ends[number], sizes[number]
-                inverses[end - size**2 : end] = (lower + np.tril(lower, -1).T).ravel()
+                inverse = inverses[end - size**2 : end].reshape(size, size)
+                inverse[:] = lapack.spotri(factor, lower=1, overwrite_c=1)[0].T
+                mirror(inverse)
+            return core
 
         with threadpool_limits(limits=1):
             if threads == 1:
-                work(0)
+                cores = [work(0)]
             else:
                 with ThreadPoolExecutor(threads) as pool:
-                    list(pool.map(work, range(threads)))
-        return inverses
-
-    def _learn_core(self) -> Matrix:
-        """Lower Cholesky factor of 1 + Lᵀ Zᵀ B⁻¹ Z L, (d, d).
-
-        B = the users' blocks, Z = which row is which title, L = the dense factors of K_all, nearly all of it. The
-        preconditioner is M = B + Z L Lᵀ Zᵀ, M⁻¹ = B⁻¹ - B⁻¹ Z L (1 + Lᵀ Zᵀ B⁻¹ Z L)⁻¹ Lᵀ Zᵀ B⁻¹ (Woodbury).
-        """
-        dense = self._everybody.dense
-        core = np.eye(dense.shape[1], dtype=np.float32)
-        end = 0
-        for mine in self._slices:
-            factors = dense[self._item[mine]]
-            start, end = end, end + len(factors) ** 2
-            core += factors.T @ (self._inverses[start:end].reshape(len(factors), -1) @ factors)
-        return np.asarray(cholesky(core, lower=True, check_finite=False))
+                    cores = list(pool.map(work, range(threads)))
+        core = np.eye(dense.shape[1], dtype=np.float32) + np.sum(cores, axis=0)
+        return inverses, np.asarray(cholesky(core, lower=True, check_finite=False))
 
     def _blocks(self, values: FloatArray) -> FloatArray:
         """B⁻¹ · values."""

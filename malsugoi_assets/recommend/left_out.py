@@ -13,22 +13,19 @@ What belongs here: what one list says of how to weigh the process' parts for its
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import lapack
 
-from malsugoi_assets.recommend.ratings import FloatArray, IntArray
-from malsugoi_assets.recommend.user_kernel import PART_WEIGHTS, PARTS, UserKernel
+from malsugoi_assets.recommend.block_kernels import mirror
+from malsugoi_assets.recommend.ratings import FloatArray
+from malsugoi_assets.recommend.user_kernel import GROUPS, PARTS
 
 Matrix = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
-GROUPS = {
-    "names": ("prefix", "title", "relations"),
-    "lists": ("near_listing", "listing"),
-    "content": ("numbers", "constant", "genres", "score"),
-}
 FOLLOWED = ("common", "others", *GROUPS)
 RIDGES = (3.0, 10.0, 40.0)
 USUAL_ERROR = 0.75
@@ -62,30 +59,24 @@ class LeftOut:
 
     @classmethod
     def of(
-        cls,
-        kernel: UserKernel,
-        items: IntArray,
-        factor: Matrix | None,
-        alpha: FloatArray,
-        common: FloatArray,
-        others: FloatArray,
-        place: npt.NDArray[np.int32],
+        cls, groups: Sequence[Matrix], factor: Matrix, alpha: FloatArray, common: FloatArray, others: FloatArray
     ) -> LeftOut:
-        """From the process over the ratings of `items`: `factor` of its noisy kernel (lower Cholesky), its weights `alpha`.
+        """From the process over the ratings of n titles: `factor` of its noisy kernel (lower Cholesky), its weights `alpha`.
 
-        `common`, `others`: what everybody and what similar users think of `items`, (n,); `place` as `UserKernel.among`.
+        `groups`: the parts of the kernel between the titles, as `UserKernel.groups`; `common`, `others`: what everybody and
+        what similar users think of them, (n,).
         """
-        if factor is None:
-            return cls._from(np.zeros(0), np.zeros((0, len(FOLLOWED))))
-        inverse = np.tril(lapack.spotri(factor, lower=1)[0])
-        inverse += np.tril(inverse, -1).T
+        inverse = lapack.spotri(factor, lower=1)[0].T
+        mirror(inverse)
         error = alpha / np.diag(inverse)
-        parts = kernel.parts(items, items, place)
         followed = [common, others]
-        for places in _PLACES:
-            group = np.tensordot(PART_WEIGHTS[places], parts[places], axes=1)
-            followed.append(group @ alpha - np.einsum("ij,ij->i", group, inverse) * error)
+        followed += [group @ alpha - np.einsum("ij,ij->i", group, inverse) * error for group in groups]
         return cls._from(error.astype(np.float64), np.stack(followed, axis=1).astype(np.float64))
+
+    @classmethod
+    def of_nothing(cls) -> LeftOut:
+        """Of somebody who rated nothing."""
+        return cls._from(np.zeros(0), np.zeros((0, len(FOLLOWED))))
 
     @classmethod
     def _from(cls, error: Floats, said: Floats) -> LeftOut:

@@ -1,12 +1,10 @@
-"""Compiled loops of `gaussian_process`: a product for each user's block, and one for each rating."""
+"""Compiled loops of `gaussian_process`: a product for each user's block, and sums over ratings."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from malsugoi_assets.recommend.compiled import compiled
+from malsugoi_assets.recommend.compiled import compiled, compiled_sums
 
 
 @compiled  # type: ignore[untyped-decorator]
@@ -29,8 +27,21 @@ def block_products(blocks: Any, starts: Any, values: Any, product: Any) -> None:
             at += n
 
 
-@compiled  # type: ignore[untyped-decorator]
+@compiled_sums  # type: ignore[untyped-decorator]
 def add_shared(others: Any, tastes: Any, item: Any, user: Any, product: Any) -> None:
     """product[r] += others[item[r]] · tastes[user[r]]."""
     for r in range(len(item)):
-        product[r] += np.dot(others[item[r]], tastes[user[r]])
+        one, two = others[item[r]], tastes[user[r]]
+        total = product[r]
+        for d in range(len(one)):
+            total += one[d] * two[d]
+        product[r] = total
+
+
+@compiled  # type: ignore[untyped-decorator]
+def add_by_title(weight: Any, tastes: Any, item: Any, user: Any, total: Any) -> None:
+    """total[item[r]] += weight[r] · tastes[user[r]]."""
+    for r in range(len(item)):
+        into, taste, by = total[item[r]], tastes[user[r]], weight[r]
+        for d in range(len(taste)):
+            into[d] += by * taste[d]

@@ -25,6 +25,12 @@ RBF_NUMBERS = [NUMBERS.index(name) for name in ("score", "log_members", "log_fav
 PARTS = ("prefix", "near_listing", "title", "relations", "listing", "numbers", "constant", "genres", "score")
 PART_WEIGHTS = np.array([0.63, 0.63, 0.25, 0.2, 0.1, 0.08, 0.05, 0.04, 0.03], dtype=np.float32)
 WEIGHT = dict(zip(PARTS, PART_WEIGHTS, strict=True))
+GROUPS = {
+    "names": ("prefix", "title", "relations"),
+    "lists": ("near_listing", "listing"),
+    "content": ("numbers", "constant", "genres", "score"),
+}
+"""Parts that mean much the same."""
 
 
 @dataclass(frozen=True)
@@ -46,28 +52,38 @@ class UserKernel:
         )
 
     def among(self, items: IntArray, place: npt.NDArray[np.int32]) -> Matrix:
-        """The weighted sum of `parts` between all `items`, (n, n), without making the parts one by one.
+        """The weighted sum of `parts` between all `items`, (n, n). `place`: as in `groups`."""
+        names, lists, content = self.groups(items, place)
+        lists += content
+        lists += names
+        return lists
+
+    def groups(self, items: IntArray, place: npt.NDArray[np.int32]) -> tuple[Matrix, Matrix, Matrix]:
+        """The weighted sum of each of `GROUPS` between all `items`, (n, n) each, without making the parts one by one.
 
         `place` is scratch: -1 for every title, given back so.
         """
         listing = self.listing[items]
         cosine = listing @ listing.T
-        total = np.exp(4 * (cosine - 1))
-        total *= WEIGHT["near_listing"]
-        total += WEIGHT["constant"]
+        near = cosine - np.float32(1)
+        near *= np.float32(4)
+        np.exp(near, out=near)
+        near *= WEIGHT["near_listing"]
         cosine *= WEIGHT["listing"]
-        total += cosine
+        near += cosine
         numbers = self.content.numbers[items]
         linear = np.concatenate(
             [self.content.genres[items] * np.sqrt(WEIGHT["genres"]), numbers[:, :1] * np.sqrt(WEIGHT["score"])],
             axis=1,
         )
-        total += linear @ linear.T
-        total += WEIGHT["numbers"] * _rbf(numbers, numbers)
+        content = _rbf(numbers, numbers)
+        content *= WEIGHT["numbers"]
+        content += linear @ linear.T
+        content += WEIGHT["constant"]
         place[items] = np.arange(len(items))
-        total += dense_block(self.named, items, place, len(items))
+        names = dense_block(self.named, items, place, len(items))
         place[items] = -1
-        return np.asarray(total)
+        return names, near, content
 
     def parts(self, rows: IntArray, columns: IntArray, place: npt.NDArray[np.int32]) -> Matrix:
         """The kernel's parts, float32 (len(PARTS), rows, columns), each about 1 for the same title."""

@@ -38,7 +38,7 @@ def learnt(
     """`own`: what everybody and similar users leave of the ratings of `TITLES`."""
     factor = noisy_factor(kernel.among(TITLES, scratch()))
     alpha = cho_solve((factor, True), own).astype(np.float32)
-    return LeftOut.of(kernel, TITLES, factor, alpha, common, others, scratch())
+    return LeftOut.of(kernel.groups(TITLES, scratch()), factor, alpha, common, others)
 
 
 def test_errors_are_those_of_solving_without_each_rating(kernel: UserKernel, drawn: np.ndarray) -> None:
@@ -90,9 +90,8 @@ def test_columns_hold_what_they_are_named_after(kernel: UserKernel, drawn: np.nd
     assert column["left_out_near_mean"][0] == pytest.approx((weight @ found.error) / (weight.sum() + 0.3), rel=1e-4)
 
 
-def test_somebody_of_whom_nothing_is_known_is_taken_for_usual(kernel: UserKernel) -> None:
-    none = np.zeros(0, dtype=np.float32)
-    found = LeftOut.of(kernel, np.zeros(0, np.int32), None, none, none, none, scratch())
+def test_somebody_of_whom_nothing_is_known_is_taken_for_usual() -> None:
+    found = LeftOut.of_nothing()
     assert not found.slopes.any()
     two = np.ones(2, dtype=np.float32)
     columns = found.columns(np.ones((2, len(PARTS)), np.float32), two, two, np.zeros((2, 0), np.float32))
