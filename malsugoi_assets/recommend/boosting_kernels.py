@@ -40,32 +40,39 @@ def grow_tree(
     """
     rows = len(left)
     node = np.zeros(rows, dtype=np.int16)
+    # What is looked at once a level lies side by side, so that no row need be asked whether it is taken.
+    seen = np.flatnonzero(taken)
+    target, weighs, at = left[seen], weight[seen], np.zeros(len(seen), dtype=np.int16)
+    lines = np.empty((len(chosen), len(seen)), dtype=np.uint8)
+    for k in range(len(chosen)):
+        line = binned[chosen[k]]
+        for r in range(len(seen)):
+            lines[k, r] = line[seen[r]]
     for level in range(depth):
         width = 2**level
         first = width - 1
         best = np.zeros(width)
         total = np.zeros(width)
         count = np.zeros(width)
-        for r in range(rows):
-            if taken[r]:
-                total[node[r]] += left[r]
-                count[node[r]] += weight[r]
+        for r in range(len(seen)):
+            at[r] = node[seen[r]]
+            total[at[r]] += target[r]
+            count[at[r]] += weighs[r]
         for k in range(len(chosen)):
             c = chosen[k]
-            sums = np.zeros((width, bins), dtype=np.float32)
-            counts = np.zeros((width, bins), dtype=np.float32)
-            line = binned[c]
-            for r in range(rows):
-                if taken[r]:
-                    sums[node[r], line[r]] += left[r]
-                    counts[node[r], line[r]] += weight[r]
+            both = np.zeros((width, bins, 2), dtype=np.float32)
+            line = lines[k]
+            for r in range(len(seen)):
+                cell = both[at[r], line[r]]
+                cell[0] += target[r]
+                cell[1] += weighs[r]
             for n in range(width):
                 below, number = 0.0, 0.0
                 whole = total[n] ** 2 / (count[n] + penalty)
                 for b in range(bins - 1):
-                    below += sums[n, b]
-                    number += counts[n, b]
-                    if number < least_rows or counts[n, b] == 0:
+                    below += both[n, b, 0]
+                    number += both[n, b, 1]
+                    if number < least_rows or both[n, b, 1] == 0:
                         continue
                     if count[n] - number < least_rows:
                         break
