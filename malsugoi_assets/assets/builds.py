@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from malsugoi_assets.assets.evaluation import build_id
 from malsugoi_assets.evaluation.gate import Verdict, compare, uncontested
 from malsugoi_assets.evaluation.hold_out import HoldOut
+from malsugoi_assets.recommend.ratings import FloatArray
 from malsugoi_assets.recommend.weights import WeightsError
 from malsugoi_assets.resources.warehouse import Warehouse
 from malsugoi_assets.warehouse.builds import ACCEPTED, REFUSED, WITHDRAWN, BuildError, Builds, current_build
 
 
 def judged(
-    held: HoldOut, model: Any, model_id: str, current: dict[str, Any] | None, builds: Builds, tolerance: float
+    held: HoldOut,
+    model: Any,
+    model_id: str,
+    sha256: str,
+    current: dict[str, Any] | None,
+    builds: Builds,
+    tolerance: float,
 ) -> Verdict:
     """Whether the build may predict: held against the current one on ratings that neither learnt from."""
     from malsugoi_assets.recommend.blend import load_predictor
 
-    predicted = model.predict(held.train, held.user, held.item)
+    predicted = next(iter(said_of(held, model, sha256)[0].values()))
     if current is None:
         return uncontested(held, predicted, "accepted: it is the first build")
     if current["state"] == WITHDRAWN:
@@ -36,6 +45,21 @@ def judged(
     except (BuildError, WeightsError) as error:
         return uncontested(held, predicted, f"accepted: nothing to compare with, since {error}")
     return compare(held, predicted, before.predict(held.train, held.user, held.item), current["model_id"], tolerance)
+
+
+_LAST_SAID: dict[str, tuple[dict[str, FloatArray], FloatArray]] = {}
+"""What the build that was asked last says of a hold-out, by the names of both: a run judges a build, then measures it."""
+
+
+def said_of(held: HoldOut, model: Any, sha256: str) -> tuple[dict[str, FloatArray], FloatArray]:
+    """`model.parts` of the targets, worked out once where a process asks again; `sha256`: of the model's file."""
+    targets = hashlib.sha256(held.user.tobytes() + held.item.tobytes()).hexdigest()
+    name = build_id("said", held, repr((sha256, model.device, targets)))
+    if name not in _LAST_SAID:
+        found = model.parts(held.train, held.user, held.item)
+        _LAST_SAID.clear()
+        _LAST_SAID[name] = found
+    return _LAST_SAID[name]
 
 
 def build_row(model: Any, model_id: str, verdict: Verdict, **more: object) -> pl.DataFrame:

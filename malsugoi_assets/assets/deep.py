@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from malsugoi_assets.assets.builds import build_row, judged, load_network
+from malsugoi_assets.assets.builds import build_row, judged, load_network, said_of
 from malsugoi_assets.assets.config import config_of
 from malsugoi_assets.assets.evaluation import (
     build_id,
@@ -104,7 +104,7 @@ def dnn_model(  # noqa: D103
         _checkpoint(warehouse, device).unlink(missing_ok=True)
     seconds = time.monotonic() - started
     known = builds.rows()
-    verdict = judged(held, model, model_id, current_build(known), builds, chosen.tolerance)
+    verdict = judged(held, model, model_id, sha256, current_build(known), builds, chosen.tolerance)
     context.log.info(f"{model_id} is {verdict.words}")
     row = build_row(
         model,
@@ -181,7 +181,7 @@ def dnn_metrics(  # noqa: D103
     current = dnn_model.filter("is_current").collect()
     held, measured_on = held_out(user_lists, anime_features, anime_relations)
     network = load_network(warehouse, current, held.items, compute.resolve())
-    predicted, deviation = network.parts(held.train, held.user, held.item)
+    predicted, deviation = said_of(held, network, str(current["sha256"][0]))
     name = next(iter(predicted))
     marks = hold_out_segments(held)
     rows = measured(

@@ -26,6 +26,7 @@ from malsugoi_assets.machine import available_threads
 from malsugoi_assets.recommend.blend_settings import KIND, BlendSettings
 from malsugoi_assets.recommend.boosting import Trees, grow
 from malsugoi_assets.recommend.conformal import LEAST_CALIBRATED, covering_quantile
+from malsugoi_assets.recommend.devices import compute_threads
 from malsugoi_assets.recommend.dnn import (
     TrainedDnn,
     TrainingRows,
@@ -199,13 +200,23 @@ def train_blend(
         learnt = ~held[member]
         return grow(rows.inputs.matrix[learnt], left[learnt], settings.trees, seed + member)
 
-    # The network keeps one core busy; the forests grow beside it on the others, and need nothing of it.
+    # The network keeps one core busy; the titles are learnt and the forests grow beside it on the others, and need nothing of it.
     threads = settings.network.threads or available_threads()
-    with ThreadPoolExecutor(max(1, threads - 1)) as pool:
+    with compute_threads(1), ThreadPoolExecutor(max(1, threads - 1)) as pool:
+        titles = pool.submit(rows.learn_titles) if threads > 1 else None
         growing = [pool.submit(forest, member) for member in range(len(held) if threads > 1 else 0)]
         try:
             dnn = train(
-                ratings, items, settings.network, device, progress, seed=seed, keep=keep, tell=tell, rows=rows
+                ratings,
+                items,
+                settings.network,
+                device,
+                progress,
+                seed=seed,
+                keep=keep,
+                tell=tell,
+                rows=rows,
+                catalogue=titles,
             )
         except BaseException:
             pool.shutdown(cancel_futures=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -160,20 +161,21 @@ def to_tensors(model: TrainedDnn) -> tuple[dict[str, npt.NDArray[Any]], dict[str
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """What there is to learn from once the titles are known.
+    """What there is to learn from.
 
-    `inputs`, `rating`, `user`: one entry a row, the inputs from rows of other folds only.
+    `inputs`, `rating`, `user`: one entry a row, the inputs from rows of other folds only; `learn_titles` learns the titles
+    from all rows, which predicting needs and training does not.
     """
 
     code: ContentCode
-    catalogue: Catalogue
     inputs: Inputs
     rating: FloatArray
     user: IntArray
+    learn_titles: Callable[[], Catalogue]
 
 
 def training_rows(ratings: Ratings, items: Items, settings: DnnSettings, seed: int) -> TrainingRows:
-    """Learn the titles from `ratings`, and make the inputs of its rated rows out of fold.
+    """Make the inputs of the rated rows of `ratings` out of fold.
 
     The order of the rows does not matter. Raises `TrainingError` where there is too little to learn from.
     """
@@ -186,10 +188,9 @@ def training_rows(ratings: Ratings, items: Items, settings: DnnSettings, seed: i
     content, likeness = encode(items, code), learn_likeness(items)
     # One BLAS thread around all folds: where the limit is set by the first and lifted by the last, the others would go without.
     with compute_threads(1), ThreadPoolExecutor(_folds_at_once(ratings, settings)) as pool:
-        whole = pool.submit(_learn, ratings, content, likeness, settings, seed, len(ratings.rated))
         rows, inputs = out_of_fold_inputs(ratings, content, likeness, settings, seed, pool)
-        catalogue = whole.result()
-    return TrainingRows(code, catalogue, inputs, ratings.rating[rows], ratings.user[rows])
+    learn = partial(_learn, ratings, content, likeness, settings, seed, len(ratings.rated))
+    return TrainingRows(code, inputs, ratings.rating[rows], ratings.user[rows], learn)
 
 
 def _folds_at_once(ratings: Ratings, settings: DnnSettings) -> int:
@@ -214,18 +215,23 @@ def train(
     keep: Path | None = None,
     tell: Callable[[str], None] | None = None,
     rows: TrainingRows | None = None,
+    catalogue: Future[Catalogue] | None = None,
 ) -> TrainedDnn:
     """Train on all rated rows of `ratings` (unrated rows tell what is listed together).
 
     `progress(epoch, train_loss, valid_loss)` is called after each epoch, `tell` with what a person should know. On the
     CPU the same input, seed and number of threads give the same model, also where `keep`, a file, held the state of a
     training that was killed; who is done with the model deletes that file. `rows`: what `training_rows` made of the same
-    ratings, where it is at hand. Raises `TrainingError` where there is too little to learn from.
+    ratings, where it is at hand; `catalogue`: its titles, where somebody learns them already. Raises `TrainingError` where there is too little to learn from.
     """
     settings = settings or DnnSettings()
     start = time.monotonic()
     rows = rows or training_rows(ratings, items, settings, seed)
-    with compute_threads(NETWORK_THREADS):
+    # The network needs nothing of the titles as they are learnt from all rows: that is done beside it.
+    threads = settings.threads or available_threads()
+    with compute_threads(NETWORK_THREADS), ThreadPoolExecutor(1) as beside:
+        if catalogue is None and threads > 1:
+            catalogue = beside.submit(rows.learn_titles)
         network, fit = train_ensemble(
             rows.inputs,
             rows.rating,
@@ -237,8 +243,9 @@ def train(
             progress=progress,
             tell=tell,
         )
+        titles = catalogue.result() if catalogue else rows.learn_titles()
     held = validation_rows(rows.user, settings.members, settings.valid_share, seed)
-    with compute_threads(settings.threads or available_threads()):
+    with compute_threads(threads):
         widening = _widening(rows, held, network, device)
     return TrainedDnn(
         settings=settings,
@@ -253,7 +260,7 @@ def train(
         resumed_after=fit.resumed_after,
         anime_id=items.anime_id,
         code=rows.code,
-        catalogue=rows.catalogue,
+        catalogue=titles,
         network=network,
         widening=widening,
     )

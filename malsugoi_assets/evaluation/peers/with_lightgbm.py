@@ -67,8 +67,9 @@ class LightGbm(RatingPeer):
     def choose(self, ratings: Ratings, items: Items) -> Setting:
         """The setting and number of trees with the least error on a fifth of the out-of-fold rows."""
         rows = training_rows(ratings, items, self.settings_of_inputs, self.seed)
-        inputs = self.seen(rows.inputs, float(rows.catalogue.state.mean[0]))
-        self._catalogue, self._matrix = rows.catalogue, inputs.matrix
+        catalogue = rows.learn_titles()
+        inputs = self.seen(rows.inputs, float(catalogue.state.mean[0]))
+        self._catalogue, self._matrix = catalogue, inputs.matrix
         # In units of the user's residuals, with weights that make it an error of rating points again.
         self._target = (rows.rating - inputs.base) / inputs.scale
         self._weight = inputs.scale**2
