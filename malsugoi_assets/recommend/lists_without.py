@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from malsugoi_assets.recommend.list_scores import (
     ListScores,
     Matrix,
 )
+from malsugoi_assets.recommend.once import once
 
 WHOLE = -1
 Numbers = npt.NDArray[np.float64]
@@ -40,6 +40,9 @@ _WEIGHTED = {
 _BY_RATINGS = [place for place, of in enumerate(SCORES.values()) if of == "above"]
 _LOOKED_AT = 2
 """How many times the candidates of the whole list are looked at for those of a list without an entry, at first."""
+_PROPER = {"listed", "more", "liked"}
+"""What never lifts a title where an entry is missing: sums over entries of weights that are not negative."""
+_ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,20 @@ class _Frame:
     spread: Numbers
     weakest: float
     last: int
+
+
+@dataclass(frozen=True)
+class _Front:
+    """The titles that the whole list puts first, and how far the others lie behind.
+
+    `item`: ascending; `best_behind`: the most that picks one of the others; `lowest`, `highest`: the ends of their z, one
+    each for every score that picks.
+    """
+
+    item: Places
+    best_behind: float
+    lowest: Numbers
+    highest: Numbers
 
 
 @dataclass(frozen=True)
@@ -135,19 +152,19 @@ class ListsWithout:
         chosen = (picked > weakest) | ((picked == weakest) & (item[None, :] <= last))
         return Described(np.moveaxis(z, 0, 2).astype(np.float32), picked, chosen & np.isfinite(picked))
 
-    @cached_property
+    @once
     def _scores(self) -> Matrix:
         """The whole list's scores, float32 (len(SCORES), n_items)."""
         found: Matrix = self._whole.of(np.array([self._row], dtype=np.int32))[:, 0]
         return found
 
-    @cached_property
+    @once
     def _listed(self) -> npt.NDArray[np.bool_]:
         found = np.zeros(self.n_items, dtype=np.bool_)
         found[self._item] = True
         return found
 
-    @cached_property
+    @once
     def _together(self) -> dict[str, Matrix]:
         """For the scores that go by ratings above the level, the weights of all rated entries together, (n_items,)."""
         from malsugoi_assets.recommend.dense_products import multiply_into  # compiled code takes a moment to load
@@ -162,7 +179,7 @@ class ListsWithout:
             multiply_into(rows, self.titles.weights_of(name), into)
         return {name: into[0] for name, into in found.items()}
 
-    @cached_property
+    @once
     def _sums(self) -> tuple[Numbers, Numbers]:
         """Σ x and Σ x² of each score over the free titles of the whole list, (len(SCORES),)."""
         free = self._scores.astype(np.float64)
@@ -238,7 +255,7 @@ class ListsWithout:
         squares = ((taste @ (square - mine.T @ mine)) * taste).sum(axis=1)
         return taste @ (total - mine.sum(axis=0)) + back, squares + back**2
 
-    @cached_property
+    @once
     def _behind(self) -> tuple[Any, ...]:
         """What stands behind the whole list's predicted ratings: `pull`, `weight`, `count`, `base`, `evidence`, `logs`."""
         predictor = self._whole.predictor
@@ -269,7 +286,6 @@ class ListsWithout:
         total, square = (np.repeat(whole[:, None], len(places), axis=1) for whole in self._sums)
         total[-2:] = square[-2:] = 0
         mean, spread = np.empty_like(total), np.empty_like(total)
-        picked = np.zeros((len(places), self.n_items))
 
         def measure(k: int) -> None:
             mean[k] = total[k] / np.maximum(count, 1)
@@ -284,31 +300,89 @@ class ListsWithout:
                 square[k] += 2 * shift * (free @ x) + shift**2 * (free @ free)
             kernels.add_up(x, together, shift, *out, self._listed, total[k], square[k])
             measure(k)
-            if pick := float(self._picks[k]):
-                kernels.add_pick(x, together, shift, *out, mean[k], spread[k], LOWEST, HIGHEST, pick, picked)
         genres = list(SCORES).index(GENRES)
         total[genres], square[genres] = self._genre_sums(places)
         near = _arrays(self._whole.predictor.spread.matrix)
         kernels.rate(*self._rating(places), self._listed, *near, total[-2:], square[-2:])
         for k in (genres, -2, -1):
             measure(k)
-        weakest, last = self._weakest(picked, places, np.minimum(self._most, count))
+        weakest, last = self._weakest(places, mean, spread)
         return [_Frame(*parts) for parts in zip(mean.T, spread.T, weakest.tolist(), last.tolist(), strict=True)]
 
-    def _weakest(self, picked: Numbers, places: Places, wanted: Places) -> tuple[Matrix, Places]:
-        """The weakest candidate of each list, by what picks them and by title."""
+    def _weakest(self, places: Places, mean: Numbers, spread: Numbers) -> tuple[Matrix, Places]:
+        """The weakest candidate of each list, by what picks them and by title; `mean`, `spread`: (len(SCORES), lists).
+
+        The candidates of all lists are much the same, so that few titles need be looked at, and none of the others can be
+        one: in the list's own measure z' ≤ a z + b, a and b by how much mean and spread differ from the whole list's.
+        """
+        front, mean_before, spread_before = self._front, *self._measure
+        weakest, last = self._weakest_among(front.item, places, mean, spread)
+        picks = np.flatnonzero(self._picks)
+        scale = spread_before[picks, None] / spread[picks]
+        moved = (mean_before[picks, None] - mean[picks]) / spread[picks]
+        rise = np.maximum((scale - 1) * front.lowest[:, None], (scale - 1) * front.highest[:, None]) + moved
+        behind = front.best_behind + self._picks[picks].astype(np.float64) @ np.maximum(rise, 0)
+        again = np.flatnonzero(~(behind + _ROUNDING < weakest))
+        if len(again):
+            everything = np.arange(self.n_items)
+            weakest[again], last[again] = self._weakest_among(
+                everything, places[again], mean[:, again], spread[:, again]
+            )
+        return weakest, last
+
+    def _weakest_among(self, item: Places, places: Places, mean: Numbers, spread: Numbers) -> tuple[Matrix, Places]:
+        """As `_weakest` where only the titles `item` (ascending) and the missing ones are."""
         from malsugoi_assets.recommend import without_kernels as kernels
 
-        free, entry = picked.astype(np.float32), self._titles_of(places)
-        free[:, self._item] = -np.inf
-        gone = np.flatnonzero(entry >= 0)
-        free[gone, entry[gone]] = picked[gone, entry[gone]]
-        # The candidates of all lists are much the same: most titles need not be sorted out each time.
-        looked_at = min(_LOOKED_AT * self._most, self.n_items)
-        low = np.partition(free[0], self.n_items - looked_at)[self.n_items - looked_at]
+        entry = self._titles_of(places)
+        item = np.union1d(item, entry[entry >= 0])
+        picked = self._picked(item, places, mean, spread).astype(np.float32)
+        is_own = item[None, :] == entry[:, None]
+        picked[self._listed[item][None, :] & ~is_own] = -np.inf
+        free = self.n_items - len(self._item) + (places != WHOLE)
         weakest, last = np.empty(len(places), np.float32), np.empty(len(places), np.int64)
-        kernels.weakest_of(free, low, wanted, weakest, last)
-        return weakest, last
+        kernels.weakest_of(picked, np.minimum(np.minimum(self._most, free), len(item)), weakest, last)
+        return weakest, np.where(last >= 0, item[last], -1)
+
+    def _picked(self, item: Places, places: Places, mean: Numbers, spread: Numbers) -> Numbers:
+        """What picks the titles `item`, (len(places), len(item))."""
+        from malsugoi_assets.recommend import without_kernels as kernels
+
+        slot = np.full(self.n_items, -1, dtype=np.int64)
+        slot[item] = np.arange(len(item))
+        picked, taken_out = np.zeros((len(places), len(item))), self._taken_out(places)
+        for name, (k, _) in _WEIGHTED.items():
+            if pick := float(self._picks[k]):
+                kernels.add_pick(*taken_out(name), mean[k], spread[k], LOWEST, HIGHEST, pick, item, slot, picked)
+        return picked
+
+    @once
+    def _measure(self) -> tuple[Numbers, Numbers]:
+        """Mean and spread of the whole list's scores over its free titles, (len(SCORES),), of those that pick."""
+        total, square = self._sums
+        count = max(self.n_items - len(self._item), 1)
+        mean = total / count
+        return mean, np.sqrt(np.maximum(square / count - mean**2, 0)) + 1e-6
+
+    @once
+    def _front(self) -> _Front:
+        """The titles among which all candidates are expected."""
+        picks, (mean, spread) = np.flatnonzero(self._picks), self._measure
+        everything, whole = np.arange(self.n_items), np.array([WHOLE])
+        picked = self._picked(everything, whole, mean[:, None], spread[:, None])[0]
+        picked[self._item] = -np.inf
+        names = {k: name for name, (k, _) in _WEIGHTED.items()}
+        behind = everything[:0]
+        if all(_WEIGHTED[names[k]][1] in _PROPER and self._picks[k] > 0 for k in picks.tolist()):
+            looked_at = min(_LOOKED_AT * self._most, self.n_items)
+            order = np.argpartition(-picked, looked_at - 1)
+            behind = order[looked_at:]
+            behind = behind[~self._listed[behind]]
+        if not len(behind):
+            nothing = np.zeros(len(picks))
+            return _Front(everything, -np.inf, nothing, nothing)
+        z = np.clip((self._scores[picks][:, behind] - mean[picks, None]) / spread[picks, None], LOWEST, HIGHEST)
+        return _Front(np.sort(order[:looked_at]), float(picked[behind].max()), z.min(axis=1), z.max(axis=1))
 
     def _values(self, places: Places, item: Places) -> Matrix:
         """The scores of the titles `item`, (len(SCORES), len(places), len(item))."""

@@ -40,19 +40,25 @@ def add_up(x, together, shift, put_in, entry, starts, columns, values, listed, t
 
 
 @compiled
-def add_pick(x, together, shift, put_in, entry, starts, columns, values, mean, spread, low, high, pick, picked):  # type: ignore[no-untyped-def]
-    """Add pick · z to `picked` (m, n), z being the score in units of `spread`, cut to `low` … `high`."""
-    row = np.empty(len(x), np.float32)
+def add_pick(  # type: ignore[no-untyped-def]
+    x, together, shift, put_in, entry, starts, columns, values, mean, spread, low, high, pick, item, slot, picked
+):
+    """Add pick · z of the titles `item` to `picked` (m, len(item)), z being the score in units of `spread`, cut to `low` …
+    `high`; `slot`: each title's place in `item`, else -1.
+    """
+    row = np.empty(len(item), np.float32)
     for m in range(len(entry)):
-        for i in range(len(x)):
-            row[i] = x[i] + shift[m] * together[i]
+        for s in range(len(item)):
+            row[s] = x[item[s]] + shift[m] * together[item[s]]
         own = entry[m]
         if own >= 0:
             for place in range(starts[own], starts[own + 1]):
-                row[columns[place]] -= put_in[m] * values[place]
+                s = slot[columns[place]]
+                if s >= 0:
+                    row[s] -= put_in[m] * values[place]
         mine, width = mean[m], spread[m]
-        for i in range(len(x)):
-            picked[m, i] += pick * min(max((row[i] - mine) / width, low), high)
+        for s in range(len(item)):
+            picked[m, s] += pick * min(max((row[s] - mine) / width, low), high)
 
 
 @compiled
@@ -79,31 +85,85 @@ def rate(  # type: ignore[no-untyped-def]
 
     `pull`, `weight`, `count`: Σ weight · residual, Σ weight and number of the whole list's neighbours of each title; `level`: (m,), the person's level without the entry; `residual`: (m,), the entry's own; `logs`: log(1 + n) by n.
     """
-    n = len(base)
-    mine, all_of, behind = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.int64)
-    for m in range(len(entry)):
-        for i in range(n):
-            mine[i], all_of[i], behind[i] = pull[i], weight[i], count[i]
+    n, lists = len(base), len(entry)
+    # By the whole list a title's rating is flat + level + shift · steep before it is cut, so that the sums over the titles
+    # follow from those of flat, steep and their products for every level and shift.
+    flat, steep = np.empty(n), np.empty(n)
+    free, logged, logged_square = 0, 0.0, 0.0
+    sums = np.zeros(5)
+    for i in range(n):
+        steep[i] = weight[i] / (weight[i] + evidence) if count[i] > 0 else 0.0
+        flat[i] = base[i] + (pull[i] / (weight[i] + evidence) if count[i] > 0 else 0.0)
+        if not listed[i]:
+            free += 1
+            a, b, log = flat[i], steep[i], np.float64(logs[count[i]])
+            sums[0] += a
+            sums[1] += b
+            sums[2] += a * a
+            sums[3] += a * b
+            sums[4] += b * b
+            logged += log
+            logged_square += log * log
+    # The titles that some list's level may lift above 10 or push below 1 are cut one by one.
+    least, most, less, more = np.inf, -np.inf, 0.0, 0.0
+    for m in range(lists):
+        least, most = min(least, level[m]), max(most, level[m])
+        less, more = min(less, shift[m]), max(more, shift[m])
+    cut = np.empty(n, np.int64)
+    cuts = 0
+    for i in range(n):
+        if not listed[i] and (flat[i] + most + more * steep[i] > 10 or flat[i] + least + less * steep[i] < 1):
+            cut[cuts] = i
+            cuts += 1
+    for m in range(lists):
+        up, by = np.float64(level[m]), np.float64(shift[m])
+        total[0, m] += sums[0] + free * up + by * sums[1]
+        square[0, m] += (
+            sums[2] + free * up * up + by * by * sums[4] + 2 * (up * sums[0] + by * sums[3] + up * by * sums[1])
+        )
+        total[1, m] += logged
+        square[1, m] += logged_square
+        for k in range(cuts):
+            value = flat[cut[k]] + up + by * steep[cut[k]]
+            inside = min(max(value, 1.0), 10.0)
+            total[0, m] += inside - value
+            square[0, m] += inside * inside - value * value
         own = entry[m]
-        if own >= 0 and is_rated[m]:
+        if own < 0:
+            continue
+        near, gain, behind = weight[own], pull[own], count[own]
+        if is_rated[m]:
             for place in range(starts[own], starts[own + 1]):
                 i = columns[place]
-                mine[i] -= residual[m] * values[place]
-                all_of[i] -= values[place]
-                behind[i] -= 1
-        for i in range(n):
-            if listed[i] and i != own:
-                continue
-            # What is left of nothing but rounding would be a neighbour.
-            near = all_of[i] if behind[i] > 0 else np.float32(0)
-            gain = mine[i] + shift[m] * near if behind[i] > 0 else np.float32(0)
-            rating = base[i] + level[m] + gain / (near + evidence)
-            value = np.float64(min(max(rating, np.float32(1)), np.float32(10)))
-            total[0, m] += value
-            square[0, m] += value * value
-            log = logs[behind[i]]
-            total[1, m] += log
-            square[1, m] += log * log
+                if i == own:
+                    near -= values[place]
+                    gain -= residual[m] * values[place]
+                    behind -= 1
+                if listed[i]:
+                    continue
+                value = min(max(flat[i] + up + by * steep[i], 1.0), 10.0)
+                total[0, m] -= value
+                square[0, m] -= value * value
+                # What is left of nothing but rounding would be a neighbour.
+                value = base[i] + up
+                if count[i] > 1:
+                    left = weight[i] - values[place]
+                    value += (pull[i] - residual[m] * values[place] + by * left) / (left + evidence)
+                value = min(max(value, 1.0), 10.0)
+                total[0, m] += value
+                square[0, m] += value * value
+                before, after = np.float64(logs[count[i]]), np.float64(logs[count[i] - 1])
+                total[1, m] += after - before
+                square[1, m] += after * after - before * before
+        value = base[own] + up
+        if behind > 0:
+            value += (gain + by * near) / (near + evidence)
+        value = min(max(value, 1.0), 10.0)
+        log = np.float64(logs[behind])
+        total[0, m] += value
+        square[0, m] += value * value
+        total[1, m] += log
+        square[1, m] += log * log
 
 
 @compiled
@@ -134,27 +194,15 @@ def rate_some(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def weakest_of(picked, low, wanted, weakest, last):  # type: ignore[no-untyped-def]
-    """Of each row's `wanted[m]` largest values the smallest, and the last title that has it and still is among them.
-
-    `low`: a value below which none of them is expected to lie; where too few lie above it, all are looked at.
-    """
+def weakest_of(picked, wanted, weakest, last):  # type: ignore[no-untyped-def]
+    """Of each row's `wanted[m]` largest values the smallest, and the last place that has it and still is among them."""
     n = picked.shape[1]
-    some = np.empty(n, np.float32)
     for m in range(len(picked)):
         weakest[m], last[m] = np.inf, -1
         if wanted[m] == 0:
             continue
-        size = 0
-        for i in range(n):
-            if picked[m, i] > low:
-                some[size] = picked[m, i]
-                size += 1
-        if size < wanted[m]:
-            size = n
-            some[:] = picked[m]
-        weakest[m] = np.partition(some[:size], size - wanted[m])[size - wanted[m]]
-        left = wanted[m] - np.sum(some[:size] > weakest[m])
+        weakest[m] = np.partition(picked[m], n - wanted[m])[n - wanted[m]]
+        left = wanted[m] - np.sum(picked[m] > weakest[m])
         for i in range(n):
             if picked[m, i] == weakest[m]:
                 left -= 1
