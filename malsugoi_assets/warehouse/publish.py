@@ -1,8 +1,8 @@
 """The database that people query: built anew from the partition files beside the old one, checked, then swapped in.
 
-`malsugoi.duckdb` is a link to the current generation. The next one starts as a copy of it where nothing about people
-changes but what is added to empty tables; else all is built, a few batches at a time, so that memory and time stay in
-proportion to what there is. (A copy keeps what was deleted from it in its free blocks: hence that condition.) A reader that has the old one open keeps its snapshot; one
+`malsugoi.duckdb` is a link to the current generation. The next one starts as a copy of it where it says of people what that
+one says, and more (`standing`); else all is built, a few batches at a time, so that memory and time stay in
+proportion to what there is. A reader that has the old one open keeps its snapshot; one
 that opens the link sees exactly one published state; nobody's read-write session can touch what is published.
 """
 
@@ -24,6 +24,7 @@ from malsugoi_assets.warehouse import schema
 from malsugoi_assets.warehouse.lake import Lake
 from malsugoi_assets.warehouse.limits import duckdb_limits, spill_folder
 from malsugoi_assets.warehouse.places import Places, batched_keys
+from malsugoi_assets.warehouse.standing import Pieces, ShrunkError, Standing, hold_on_to, take_over
 from malsugoi_assets.warehouse.tables import TABLES, VIEWS, Reference, Table
 from malsugoi_assets.warehouse.violations import count_rows, mentioned, violations
 
@@ -101,13 +102,23 @@ class Publisher:
     def _state(self) -> str:
         """A hash of everything that the published file is made from."""
         declared = repr((TABLES, VIEWS))
-        states = table_states(self.lake)
+        states = Pieces.of(self.lake).states
         return hashlib.sha256(json.dumps([states, declared], sort_keys=True).encode()).hexdigest()[:12]
 
     def _build(self, draft: Path, current: Path | None) -> dict[str, int]:
+        """Write the next database to `draft`: what stands is taken over where that can be, else all is made."""
+        pieces = Pieces.of(self.lake)
+        standing = take_over(current, draft, pieces)
+        if standing is not None:
+            try:
+                return self._fill(draft, pieces, standing, current)
+            except ShrunkError:
+                pass
         draft.unlink(missing_ok=True)
-        states = table_states(self.lake)
-        kept = _copied(current, draft, states)
+        return self._fill(draft, pieces, Standing(), None)
+
+    def _fill(self, draft: Path, pieces: Pieces, standing: Standing, current: Path | None) -> dict[str, int]:
+        """Add to `draft` all that does not stand there. `ShrunkError` where what stands refers to what is gone."""
         with duckdb.connect(":memory:", config=duckdb_limits(self.root)) as con:
             con.execute("SET TimeZone = 'UTC'")
             # Written once, at the end: nobody opens a draft.
@@ -116,12 +127,22 @@ class Publisher:
             for table in TABLES.values():
                 _view(con, self.lake, table, table.name, self.lake.partitions(table.name))
             con.execute(f"ATTACH {schema.literal(str(draft))} AS next (STORAGE_VERSION 'v1.0.0')")
-            made = [table for table in TABLES.values() if table.published and table.name not in kept]
-            orphans = {table.name: _load(con, self.lake, table) for table in made}
+            if current is not None:
+                con.execute(f"ATTACH {schema.literal(str(current))} AS before (READ_ONLY)")
+            published = [table for table in TABLES.values() if table.published]
+            made = [table for table in published if table.name not in standing.tables]
+            orphans = {
+                table.name: _load(con, self.lake, table, standing.added.get(table.name))
+                for table in published
+                if table in made or table.name in standing.added
+            }
+            if current is not None:
+                hold_on_to(con, standing)
+                con.execute("DETACH before")
             con.execute("USE next")
-            _describe(con, made, states)
-            changed = {table.name for table in made}
-            looked_at = [t for t in TABLES.values() if t.published and changed & {t.name, *mentioned(t)}]
+            _describe(con, made, pieces, standing.orphans | orphans)
+            changed = {table.name for table in made} | standing.added.keys()
+            looked_at = [t for t in published if changed & {t.name, *mentioned(t)}]
             broken = violations(con, looked_at)
             if broken:
                 raise PublishError("not published, the old database stands: " + "; ".join(broken))
@@ -148,58 +169,6 @@ class Publisher:
                 old.unlink(missing_ok=True)
 
 
-def table_states(lake: Lake) -> dict[str, str]:
-    """For each published table a hash of its declaration and of all that its rows come from: its own partition files,
-    those that it selects from, and the tables that it refers to.
-    """
-    files = {
-        name: {
-            partition: (provenance.content, provenance.written_at)
-            for partition in partitions
-            if (provenance := lake.provenance(name, partition))
-        }
-        for name, partitions in lake.snapshot().items()
-    }
-    states: dict[str, str] = {}
-    for table in TABLES.values():
-        if table.published:
-            selected = re.findall(r"stored\.(\w+)", table.select or "")
-            parents = {r.table: states[r.table] for r in table.references if not r.unnest}
-            made_from = [repr(table), [files[name] for name in (table.name, *selected)], parents]
-            states[table.name] = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
-    return states
-
-
-def _copied(current: Path | None, draft: Path, states: Mapping[str, str]) -> set[str]:
-    """Copy the current generation to `draft`, without the tables that changed, and return those that stand; nothing is
-    copied, and nothing stands, where the copy would keep rows of people that are no longer to be there.
-    """
-    if current is None:
-        return set()
-    with duckdb.connect(str(current), read_only=True) as con:
-        found = dict(
-            con.execute(
-                "SELECT table_name, estimated_size FROM duckdb_tables() WHERE schema_name = 'main'"
-            ).fetchall()
-        )
-        made_from = con.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'internal'").fetchall()
-        stood = dict(con.execute("FROM internal.made_from").fetchall()) if made_from else {}
-    kept = {name for name in found if stood.get(name) == states.get(name, "?")}
-    people = {t.name for t in TABLES.values() if t.partitioned or "username" in t.column_names}
-    gone = found.keys() - kept
-    if not kept & people or any(found[name] for name in gone & people) or gone - TABLES.keys():
-        return set()
-    shutil.copyfile(current, draft)
-    with duckdb.connect(str(draft)) as con:
-        for name in gone:
-            con.execute(f'DROP TABLE "{name}"')
-        for view in con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
-            con.execute(f'DROP VIEW "{view[0]}"')
-        con.execute("DROP SCHEMA internal CASCADE")
-        con.execute("CHECKPOINT")
-    return kept
-
-
 def _view(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, name: str, partitions: Sequence[str]) -> None:
     """Let stored.`name` be the rows of these partition files of the table."""
     if partitions:
@@ -215,13 +184,16 @@ def _view(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, name: str, p
         con.execute(schema.create_table(table, "stored"))
 
 
-def _load(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table) -> int:
-    """Create and fill one table; returns how many rows were left out because their parent is gone."""
-    con.execute(schema.create_table(table, "next"))
+def _load(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, added: Sequence[str] | None) -> int:
+    """Create and fill one table, or fill it with the partitions `added`; returns how many rows were left out because their
+    parent is gone.
+    """
+    if added is None:
+        con.execute(schema.create_table(table, "next"))
     if not table.partitioned:
         return _insert(con, table, f"({table.select})" if table.select else f"stored.{table.name}", None)
     left_out, places = 0, Places(con, "next")
-    for group in batched_keys(lake.partitions(table.name)):
+    for group in batched_keys(lake.partitions(table.name) if added is None else added):
         _view(con, lake, table, "some_batches", group)
         left_out += _insert(con, table, "stored.some_batches", group, places)
     return left_out
@@ -270,7 +242,9 @@ def _same(reference: Reference) -> str:
     return " AND ".join(f"c.{column} = {alias}.{to}" for column, to in pairs)
 
 
-def _describe(con: duckdb.DuckDBPyConnection, made: Sequence[Table], states: Mapping[str, str]) -> None:
+def _describe(
+    con: duckdb.DuckDBPyConnection, made: Sequence[Table], pieces: Pieces, orphans: Mapping[str, int]
+) -> None:
     """Comments, views, and (out of people's sight) what each table was made from."""
     for table in made:
         con.execute(f"COMMENT ON TABLE {table.name} IS {schema.literal(table.comment)}")
@@ -288,7 +262,8 @@ def _describe(con: duckdb.DuckDBPyConnection, made: Sequence[Table], states: Map
     con.execute(
         "COMMENT ON COLUMN internal.made_from.state IS 'A hash of its declaration and of all its rows come from'"
     )
-    con.executemany("INSERT INTO internal.made_from VALUES (?, ?)", sorted(states.items()))
+    con.executemany("INSERT INTO internal.made_from VALUES (?, ?)", sorted(pieces.states.items()))
+    pieces.note(con, orphans)
 
 
 def _flush(path: Path) -> None:

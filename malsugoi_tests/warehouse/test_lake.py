@@ -10,7 +10,7 @@ import pytest
 
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.lake import EVERY, Lake, LakeError
-from malsugoi_assets.warehouse.publish import table_states
+from malsugoi_assets.warehouse.standing import Pieces
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_tests.warehouse.frames import NOON, frame, rows, write_lists
 
@@ -63,13 +63,13 @@ def test_rows_that_are_added_make_nothing_old_and_are_published(lake: Lake) -> N
     lake.write(features, frame("anime_features", {"anime_id": 2}), code_version="7")
     content = lake.content("anime_features", "all") or ""
     lake.write(RATINGS, ratings, "batch-000000", inputs={"anime_features": ("all", content)})
-    state = table_states(lake)
+    state = Pieces.of(lake).states
     lake.add(features, frame("anime_features", {"anime_id": 1}))
     assert lake.read("anime_features").collect()["anime_id"].to_list() == [1, 2]
     assert lake.rows("anime_features") == 2
     assert lake.is_current("rating_matrix", "batch-000000")
-    assert table_states(lake)["anime_features"] != state["anime_features"]
-    assert table_states(lake)["users"] == state["users"]
+    assert Pieces.of(lake).states["anime_features"] != state["anime_features"]
+    assert Pieces.of(lake).states["users"] == state["users"]
 
 
 def test_rows_that_are_added_replace_those_that_were_and_no_others(lake: Lake) -> None:
@@ -82,9 +82,9 @@ def test_rows_that_are_added_replace_those_that_were_and_no_others(lake: Lake) -
     assert (both.content, both.rows) == (content, 2)
     lake.add(features, frame("anime_features", {"anime_id": 3}))
     assert lake.read("anime_features").select("anime_id", "title").collect().rows() == [(2, "B"), (3, None)]
-    state = table_states(lake)
+    state = Pieces.of(lake).states
     lake.add(features, frame("anime_features", {"anime_id": 3}))
-    assert table_states(lake) == state
+    assert Pieces.of(lake).states == state
     lake.add(features, frame("anime_features"))
     assert lake.read("anime_features").collect().equals(frame("anime_features", own))
     assert lake.content("anime_features", "all") == content
