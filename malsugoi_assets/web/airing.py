@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import date
 
 import polars as pl
 
+from malsugoi_assets.recommend.people import people
+from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.people import Person
 from malsugoi_assets.web.records import NextSeason, Upcoming
@@ -18,7 +21,10 @@ _SHOWN = 40
 
 
 def next_season(knowledge: Knowledge, person: Person, asked: str | None, today: date) -> NextSeason:
-    """The titles of a season (the next one unless `asked` names another one that is known) that are to air."""
+    """The titles of a season (the next one unless `asked` names another one that is known) that are to air.
+
+    What goes on with something unseen comes last: a special of it would stand first for its genres alone.
+    """
     by_season = _upcoming(knowledge, today)
     seasons = sorted(by_season, key=_order)
     if not seasons:
@@ -26,7 +32,8 @@ def next_season(knowledge: Knowledge, person: Person, asked: str | None, today: 
     season = asked if asked in by_season else seasons[0]
     taste = knowledge.words.taste({i: float(score) for i, score in person.scores.items()})
     candidates = [i for i in by_season[season] if i not in person.listed]
-    fits = knowledge.words.rank(taste, candidates, knowledge.related)
+    needs = _needs(knowledge, person, candidates)
+    fits = sorted(knowledge.words.rank(taste, candidates, knowledge.related), key=lambda fit: fit.anime_id in needs)
     items = [
         Upcoming(
             rank=rank,
@@ -34,10 +41,20 @@ def next_season(knowledge: Knowledge, person: Person, asked: str | None, today: 
             fit=round(fit.score, 3),
             words=list(fit.words),
             goes_on_with=knowledge.titles.get(fit.goes_on_with) if fit.goes_on_with is not None else None,
+            needs=knowledge.titles.get(needs[fit.anime_id]) if fit.anime_id in needs else None,
         )
         for rank, fit in enumerate(fits[:_SHOWN], start=1)
     ]
     return NextSeason(season=season, seasons=seasons, items=items)
+
+
+def _needs(knowledge: Knowledge, person: Person, candidates: Iterable[int]) -> dict[int, int]:
+    """Of the candidates those before which something unseen comes, with what one has to begin."""
+    franchises = knowledge.franchises
+    some = people(person.entries, franchises, RecommendationSettings())
+    seen = next((one.seen for one in some), set[int]())
+    found = {i: franchises.entry_point(i, seen) for i in candidates if not franchises.is_open_to(i, seen)}
+    return {i: i if entry is None else entry for i, entry in found.items()}
 
 
 def _upcoming(knowledge: Knowledge, today: date) -> dict[str, list[int]]:

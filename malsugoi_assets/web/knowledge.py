@@ -21,7 +21,7 @@ import polars as pl
 from malsugoi_assets.recommend.catalogue_map import CatalogueMap, draw_map
 from malsugoi_assets.recommend.content_taste import TitleWords
 from malsugoi_assets.recommend.filters import words_of
-from malsugoi_assets.recommend.franchises import learn_franchises
+from malsugoi_assets.recommend.franchises import Franchises, learn_franchises
 from malsugoi_assets.recommend.items import align_items
 from malsugoi_assets.recommend.joint import JointNeighbourhood
 from malsugoi_assets.recommend.ranking import LearntOrder
@@ -153,6 +153,12 @@ class Knowledge:
     def related(self) -> dict[int, set[int]]:
         """The anime that belong to each anime's story."""
         return self._part("related", ("anime_relations",), self._related)
+
+    @property
+    def franchises(self) -> Franchises:
+        """Which titles belong together, and what comes before what."""
+        tables = ("anime_features", "anime_relations")
+        return self._part("franchises", tables, lambda: learn_franchises(self.features, self.relations))
 
     @property
     def ranker(self) -> Ranker | None:
@@ -307,8 +313,7 @@ class Knowledge:
         vectors = np.zeros((named.height, 1), dtype=np.float32)
         if not named["listing"].null_count():
             vectors = np.stack(named["listing"].to_list()).astype(np.float32)
-        franchises = learn_franchises(self.features, self.relations)
-        franchise = np.array([franchises.franchise(i) for i in named["anime_id"]], dtype=np.int32)
+        franchise = np.array([self.franchises.franchise(i) for i in named["anime_id"]], dtype=np.int32)
         worth = worth_asking(named["ratings"].to_numpy(), named["variance"].to_numpy())
         ids = named["anime_id"].to_list()
         return [ids[place] for place in choose_starters(worth, vectors, franchise, STARTERS)]

@@ -165,6 +165,7 @@ class Upcoming(Record):
     fit: float = Field(description="Points above the user's mean that its genres and relations stand for.")
     words: list[str]
     goes_on_with: Title | None = None
+    needs: Title | None = Field(None, description="With what one has to begin; None where all before it was seen.")
 
 
 class NextSeason(Record):

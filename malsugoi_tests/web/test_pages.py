@@ -157,6 +157,17 @@ def test_what_airs_next_goes_on_with_what_was_liked(client: TestClient) -> None:
     assert "Spring 2031" in words(client.get("/season?season=nonsense")), "an unknown season is the next one"
 
 
+def test_what_goes_on_with_something_unseen_airs_last_and_says_with_what_to_begin(client: TestClient) -> None:
+    """A special of a series that nobody had seen stood fourth, for its genre."""
+    send(client, export({anime_id: score for anime_id, score in LIKES.items() if anime_id != 100}))
+    told = words(client.get("/season"))
+    assert "First comes Wandering Lantern, which you have not seen." in told
+    [item] = client.get("/api/season").json()["items"]
+    assert (item["anime"]["anime_id"], item["needs"]["anime_id"]) == (UPCOMING, 100)
+    send(client, export(LIKES))
+    assert client.get("/api/season").json()["items"][0]["needs"] is None
+
+
 def test_what_has_no_head_of_its_own_gets_the_icon_too(client: TestClient) -> None:
     """Browsers ask for it beside the API's answers and the plan."""
     icon = client.get("/favicon.ico")
