@@ -28,7 +28,14 @@ def options_of(settings: type[BaseModel], *without: str) -> Callable[[Callable[.
 
 def chosen(settings: type[BaseModel], given: dict[str, Any], **more: Any) -> Any:
     """The settings that the options say, and `more`; `UserError` in one line where a value is out of bounds."""
-    said = {name: value for name, value in given.items() if value not in (None, ())}
+    said = {
+        # No word of ours holds a comma; the page's addresses take several in one value too.
+        name: tuple(word for part in value for word in map(str.strip, part.split(",")) if word)
+        if isinstance(value, tuple)
+        else value
+        for name, value in given.items()
+        if value not in (None, ())
+    }
     try:
         return settings.model_validate({**said, **more})
     except ValidationError as error:
@@ -48,7 +55,8 @@ def _option(name: str, info: FieldInfo) -> Callable[[Callable[..., Any]], Callab
     if get_origin(annotation) is tuple:
         (inner, *_) = get_args(annotation)
         kind = click.Choice(get_args(inner)) if get_origin(inner) is Literal else str
-        return click.option(flag, name, type=kind, multiple=True, help=f"{told} May be given several times.")
+        several = "May be given several times." if kind is not str else "May be given several times, or with commas."
+        return click.option(flag, name, type=kind, multiple=True, help=f"{told} {several}")
     kinds = {int: click.INT, float: click.FLOAT}
     return click.option(flag, name, type=kinds.get(annotation, click.STRING), help=told)
 

@@ -63,6 +63,8 @@ def recommend(
     from malsugoi_assets.app.cli import console, load_settings
     from malsugoi_assets.app.recommendation_output import print_csv, print_table, write_plan_file
 
+    if as_json and as_csv:
+        raise UserError("--json and --csv are two forms of the same: choose one")
     settings = load_settings()
     wanted = chosen(RecommendationSettings, given, length=top)
     (rows, notes), usual = (_fetched if fetch else _stored)(settings, username, wanted, keep_as)

@@ -60,6 +60,8 @@ def write_plan_file(settings: Settings, path: Path, username: str, found: Iterab
     """
     if not _are_real(settings):
         raise UserError(invented_titles(settings.root))
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"{path}: cannot be written (there is no such folder)")
     if path.exists():
         raise UserError(f"{path} is there already: name another file")
     listed = list(found)

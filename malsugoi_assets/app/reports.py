@@ -177,6 +177,8 @@ def meant_title(features: pl.DataFrame, title: str) -> tuple[int, tuple[str, ...
     found = find_title(title, features)
     if found.anime_id is None:
         hint = f"did you mean {' · '.join(found.suggestions)}?" if found.suggestions else "check the spelling"
+        if title.lstrip("-").isdecimal():
+            hint = "none has that id, and none is called so"
         raise UserError(f"{title}: no such title; {hint}")
     return found.anime_id, found.suggestions
 

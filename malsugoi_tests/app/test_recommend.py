@@ -216,6 +216,8 @@ def test_a_plan_goes_beside_other_output_and_writes_over_no_file(world: Path, tm
     assert "is there already" in said(world, "recommend", USER, "--xml", str(path), status=2)
     assert path.read_text() == "mine"
     assert "cannot be written" in said(world, "recommend", USER, "--xml", str(path / "x.xml"), status=2)
+    assert "no such folder" in said(world, "recommend", USER, "--xml", str(tmp_path / "new" / "x.xml"), status=2)
+    assert not (tmp_path / "new").exists()
     assert len(rows(world, "--top", "2", "--xml", str(tmp_path / "two.xml"))) == 2
 
 
@@ -256,6 +258,19 @@ def test_an_empty_list_names_the_settings_that_left_none(root: Path) -> None:
 
 def test_a_filter_that_the_catalogue_cannot_answer_is_told(root: Path) -> None:
     assert "--least-minutes changes nothing" in said(root, "recommend", USER, "--least-minutes", "200")
+
+
+def test_several_words_may_stand_in_one_option(world: Path) -> None:
+    assert rows(world, "--types", "Movie, TV") == rows(world, "--types", "Movie", "--types", "TV")
+    assert "no title here is Flim" in said(world, "recommend", USER, "--types", "TV,Flim", status=2)
+
+
+def test_one_form_of_output_is_asked_for(world: Path) -> None:
+    assert "choose one" in said(world, "recommend", USER, "--json", "--csv", status=2)
+
+
+def test_an_id_that_no_title_has_is_no_misspelt_name(world: Path) -> None:
+    assert said(world, "similar", "99999999", status=2).endswith("none has that id, and none is called so\n")
 
 
 def test_an_empty_name_is_asked_for_again(world: Path) -> None:
