@@ -105,6 +105,7 @@ class ListScores:
     def __init__(self, titles: TitleScores, lists: Ratings) -> None:
         self.titles, self.n_items, self.n_lists = titles, titles.n_items, lists.n_users
         self.listed = lists.listed_matrix
+        self._last = (np.empty(0, dtype=np.int32), np.empty((len(SCORES), 0, self.n_items), dtype=np.float32))
         rated = lists.rated
         residual = rated.rating.astype(np.float64) - titles.mu - titles.item_bias[rated.item].astype(np.float64)
         bias = shrunk_means(rated.user, residual, lists.n_users, 0.0, USER_PULL)
@@ -128,7 +129,7 @@ class ListScores:
         ).astype(np.float32)
 
     def of(self, users: IntArray) -> Matrix:
-        """Float32 (len(SCORES), len(users), n_items)."""
+        """Float32 (len(SCORES), len(users), n_items), not to be written to: those that were asked for last are kept."""
         from malsugoi_assets.recommend.dense_products import multiply_into  # compiled code takes a moment to load
 
         found = np.empty((len(SCORES), len(users), self.n_items), dtype=np.float32)
@@ -145,7 +146,17 @@ class ListScores:
             rows = slice(start, start + len(block.users))
             found[-2, rows], found[-1, rows] = block.predicted, np.log1p(block.support)
             start += len(block.users)
+        if len(users) > 1 or self.n_lists == 1:
+            self._last = (np.asarray(users), found)
         return found
+
+    def of_one(self, user: int) -> Matrix:
+        """As `of` of one user, (len(SCORES), n_items), at hand where the scores asked for last are among others this user's."""
+        users, found = self._last
+        [place] = np.flatnonzero(users == user)[:1].tolist() or [-1]
+        if place < 0:
+            return np.asarray(self.of(np.array([user], dtype=np.int32))[:, 0])
+        return np.ascontiguousarray(found[:, place])
 
     def facts(self, users: IntArray, item: IntArray) -> Matrix:
         """Float32 (len(users), m, len(series.FACTS)) of the titles `item` (len(users), m)."""

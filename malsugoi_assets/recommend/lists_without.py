@@ -38,8 +38,6 @@ _WEIGHTED = {
     name: (place, of) for place, (name, of) in enumerate(SCORES.items()) if name != GENRES and of != "ratings"
 }
 _BY_RATINGS = [place for place, of in enumerate(SCORES.values()) if of == "above"]
-_LOOKED_AT = 2
-"""How many times the candidates of the whole list are looked at for those of a list without an entry, at first."""
 _PROPER = {"listed", "more", "liked"}
 """What never lifts a title where an entry is missing: sums over entries of weights that are not negative."""
 _ROUNDING = 1e-5
@@ -47,28 +45,14 @@ _ROUNDING = 1e-5
 
 @dataclass(frozen=True)
 class _Frame:
-    """What a list's scores are measured by: their mean and spread over its free titles, float64 (len(SCORES),), and the
-    weakest of its candidates, by value and (of equals) by title.
+    """What a list's scores are measured by: their mean and spread over its free titles, float64 (len(SCORES),).
+
+    `enough`: what is picked by more than that is a candidate for certain.
     """
 
     mean: Numbers
     spread: Numbers
-    weakest: float
-    last: int
-
-
-@dataclass(frozen=True)
-class _Front:
-    """The titles that the whole list puts first, and how far the others lie behind.
-
-    `item`: ascending; `best_behind`: the most that picks one of the others; `lowest`, `highest`: the ends of their z, one
-    each for every score that picks.
-    """
-
-    item: Places
-    best_behind: float
-    lowest: Numbers
-    highest: Numbers
+    enough: float
 
 
 @dataclass(frozen=True)
@@ -136,10 +120,8 @@ class ListsWithout:
         places = np.asarray(missing, dtype=np.int64)
         frames = self._frames_of(places)
         value = self._values(places, item)
-        mean, spread = (
-            np.stack([getattr(f, name) for f in frames], axis=1)[:, :, None] for name in ("mean", "spread")
-        )
-        z = np.clip((value - mean) / spread, LOWEST, HIGHEST)
+        mean, spread = (np.stack([getattr(f, name) for f in frames], axis=1) for name in ("mean", "spread"))
+        z = np.clip((value - mean[:, :, None]) / spread[:, :, None], LOWEST, HIGHEST)
         # Where no rating is left, rounding is, in units of a spread of nothing.
         z[_BY_RATINGS] *= (self._is_rated.sum() > _of_missing(places, self._is_rated))[:, None]
         picked = np.zeros(z.shape[1:])
@@ -147,16 +129,20 @@ class ListsWithout:
             picked += self._picks[k] * z[k]
         listed = self._listed[item][None, :] & (item[None, :] != self._titles_of(places)[:, None])
         picked = np.where(listed, -np.inf, picked.astype(np.float32)).astype(np.float32)
-        weakest = np.array([frame.weakest for frame in frames], dtype=np.float32)[:, None]
-        last = np.array([frame.last for frame in frames])[:, None]
-        chosen = (picked > weakest) | ((picked == weakest) & (item[None, :] <= last))
+        chosen = picked > np.array([frame.enough for frame in frames])[:, None]
+        unsure = np.flatnonzero((~chosen & ~listed).any(axis=1))
+        if len(unsure):
+            weakest, last = (
+                end[:, None] for end in self._weakest(places[unsure], mean[:, unsure], spread[:, unsure])
+            )
+            some = picked[unsure]
+            chosen[unsure] = (some > weakest) | ((some == weakest) & (item[None, :] <= last))
         return Described(np.moveaxis(z, 0, 2).astype(np.float32), picked, chosen & np.isfinite(picked))
 
     @once
     def _scores(self) -> Matrix:
         """The whole list's scores, float32 (len(SCORES), n_items)."""
-        found: Matrix = self._whole.of(np.array([self._row], dtype=np.int32))[:, 0]
-        return found
+        return self._whole.of_one(self._row)
 
     @once
     def _listed(self) -> npt.NDArray[np.bool_]:
@@ -306,83 +292,67 @@ class ListsWithout:
         kernels.rate(*self._rating(places), self._listed, *near, total[-2:], square[-2:])
         for k in (genres, -2, -1):
             measure(k)
-        weakest, last = self._weakest(places, mean, spread)
-        return [_Frame(*parts) for parts in zip(mean.T, spread.T, weakest.tolist(), last.tolist(), strict=True)]
+        enough = self._enough(places, mean, spread).tolist()
+        return [_Frame(*parts) for parts in zip(mean.T, spread.T, enough, strict=True)]
+
+    def _enough(self, places: Places, mean: Numbers, spread: Numbers) -> Numbers:
+        """For each list a value such that a title which more picks is a candidate; `mean`, `spread`: (len(SCORES), lists).
+
+        In a list's own measure z' ≤ a z + b, a and b by how much mean and spread differ from the whole list's; of the titles
+        that are picked by more than the next to last candidate of the whole list and what these rise by at most, there are
+        fewer than candidates, also with the missing one.
+        """
+        bar, lowest, highest = self._bar
+        if np.isinf(bar):
+            return np.full(len(places), bar)
+        picks, (mean_before, spread_before) = np.flatnonzero(self._picks), self._measure
+        scale = spread_before[picks, None] / spread[picks] - 1
+        moved = (mean_before[picks, None] - mean[picks]) / spread[picks]
+        rise = np.maximum(scale * lowest[:, None], scale * highest[:, None]) + moved
+        found: Numbers = bar + self._picks[picks].astype(np.float64) @ np.maximum(rise, 0) + _ROUNDING
+        return found
+
+    @once
+    def _bar(self) -> tuple[float, Numbers, Numbers]:
+        """What picks the next to last candidate of the whole list, and between what the z of the scores that pick lie."""
+        picks, (mean, spread) = np.flatnonzero(self._picks), self._measure
+        kinds = [kind for k, kind in _WEIGHTED.values() if self._picks[k]]
+        some = self._most - 1
+        if not _PROPER.issuperset(kinds) or (self._picks < 0).any() or not 0 < some < self.n_items - len(self._item):
+            return np.inf, mean, spread
+        picked = self._picked(np.array([WHOLE]), mean[:, None], spread[:, None])[0]
+        picked[self._item] = -np.inf
+        z = np.clip((self._scores[picks] - mean[picks, None]) / spread[picks, None], LOWEST, HIGHEST)
+        return float(np.partition(picked, -some)[-some]), z.min(axis=1), z.max(axis=1)
 
     def _weakest(self, places: Places, mean: Numbers, spread: Numbers) -> tuple[Matrix, Places]:
-        """The weakest candidate of each list, by what picks them and by title; `mean`, `spread`: (len(SCORES), lists).
-
-        The candidates of all lists are much the same, so that few titles need be looked at, and none of the others can be
-        one: in the list's own measure z' ≤ a z + b, a and b by how much mean and spread differ from the whole list's.
-        """
-        front, mean_before, spread_before = self._front, *self._measure
-        weakest, last = self._weakest_among(front.item, places, mean, spread)
-        picks = np.flatnonzero(self._picks)
-        scale = spread_before[picks, None] / spread[picks]
-        moved = (mean_before[picks, None] - mean[picks]) / spread[picks]
-        rise = np.maximum((scale - 1) * front.lowest[:, None], (scale - 1) * front.highest[:, None]) + moved
-        behind = front.best_behind + self._picks[picks].astype(np.float64) @ np.maximum(rise, 0)
-        again = np.flatnonzero(~(behind + _ROUNDING < weakest))
-        if len(again):
-            everything = np.arange(self.n_items)
-            weakest[again], last[again] = self._weakest_among(
-                everything, places[again], mean[:, again], spread[:, again]
-            )
-        return weakest, last
-
-    def _weakest_among(self, item: Places, places: Places, mean: Numbers, spread: Numbers) -> tuple[Matrix, Places]:
-        """As `_weakest` where only the titles `item` (ascending) and the missing ones are."""
+        """The weakest candidate of each list, by what picks them and by title; `mean`, `spread`: (len(SCORES), lists)."""
         from malsugoi_assets.recommend import without_kernels as kernels
 
-        entry = self._titles_of(places)
-        item = np.union1d(item, entry[entry >= 0])
-        picked = self._picked(item, places, mean, spread).astype(np.float32)
-        is_own = item[None, :] == entry[:, None]
-        picked[self._listed[item][None, :] & ~is_own] = -np.inf
+        picked, entry = self._picked(places, mean, spread).astype(np.float32), self._titles_of(places)
+        picked[self._listed & (np.arange(self.n_items) != entry[:, None])] = -np.inf
         free = self.n_items - len(self._item) + (places != WHOLE)
         weakest, last = np.empty(len(places), np.float32), np.empty(len(places), np.int64)
-        kernels.weakest_of(picked, np.minimum(np.minimum(self._most, free), len(item)), weakest, last)
-        return weakest, np.where(last >= 0, item[last], -1)
+        kernels.weakest_of(picked, np.minimum(self._most, free), weakest, last)
+        return weakest, last
 
-    def _picked(self, item: Places, places: Places, mean: Numbers, spread: Numbers) -> Numbers:
-        """What picks the titles `item`, (len(places), len(item))."""
+    def _picked(self, places: Places, mean: Numbers, spread: Numbers) -> Numbers:
+        """What picks each title, (len(places), n_items)."""
         from malsugoi_assets.recommend import without_kernels as kernels
 
-        slot = np.full(self.n_items, -1, dtype=np.int64)
-        slot[item] = np.arange(len(item))
-        picked, taken_out = np.zeros((len(places), len(item))), self._taken_out(places)
+        picked, taken_out = np.zeros((len(places), self.n_items)), self._taken_out(places)
         for name, (k, _) in _WEIGHTED.items():
             if pick := float(self._picks[k]):
-                kernels.add_pick(*taken_out(name), mean[k], spread[k], LOWEST, HIGHEST, pick, item, slot, picked)
+                kernels.add_pick(*taken_out(name), mean[k], spread[k], LOWEST, HIGHEST, pick, picked)
         return picked
 
     @once
     def _measure(self) -> tuple[Numbers, Numbers]:
-        """Mean and spread of the whole list's scores over its free titles, (len(SCORES),), of those that pick."""
+        """Mean and spread over the whole list's free titles, (len(SCORES),), of the scores that pick."""
         total, square = self._sums
         count = max(self.n_items - len(self._item), 1)
         mean = total / count
         return mean, np.sqrt(np.maximum(square / count - mean**2, 0)) + 1e-6
-
-    @once
-    def _front(self) -> _Front:
-        """The titles among which all candidates are expected."""
-        picks, (mean, spread) = np.flatnonzero(self._picks), self._measure
-        everything, whole = np.arange(self.n_items), np.array([WHOLE])
-        picked = self._picked(everything, whole, mean[:, None], spread[:, None])[0]
-        picked[self._item] = -np.inf
-        names = {k: name for name, (k, _) in _WEIGHTED.items()}
-        behind = everything[:0]
-        if all(_WEIGHTED[names[k]][1] in _PROPER and self._picks[k] > 0 for k in picks.tolist()):
-            looked_at = min(_LOOKED_AT * self._most, self.n_items)
-            order = np.argpartition(-picked, looked_at - 1)
-            behind = order[looked_at:]
-            behind = behind[~self._listed[behind]]
-        if not len(behind):
-            nothing = np.zeros(len(picks))
-            return _Front(everything, -np.inf, nothing, nothing)
-        z = np.clip((self._scores[picks][:, behind] - mean[picks, None]) / spread[picks, None], LOWEST, HIGHEST)
-        return _Front(np.sort(order[:looked_at]), float(picked[behind].max()), z.min(axis=1), z.max(axis=1))
 
     def _values(self, places: Places, item: Places) -> Matrix:
         """The scores of the titles `item`, (len(SCORES), len(places), len(item))."""

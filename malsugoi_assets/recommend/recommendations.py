@@ -24,7 +24,8 @@ from malsugoi_assets.recommend.recommendation_settings import RecommendationSett
 from malsugoi_assets.recommend.scoring import OrderRanker, Ranker, Reason, Scorer, WeightRanker
 
 Predictions = Callable[[pl.DataFrame], pl.Series]
-_USERS_AT_A_TIME = 256
+_USERS_AT_A_TIME = 64
+"""As many as are scored together: their reasons begin with the same scores, which are then at hand."""
 _AT_CHOICE = 400
 """Titles, the best scored, in whose spread the dial to hidden gems turns."""
 _WIDER = 5

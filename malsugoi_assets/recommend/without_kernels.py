@@ -40,25 +40,19 @@ def add_up(x, together, shift, put_in, entry, starts, columns, values, listed, t
 
 
 @compiled
-def add_pick(  # type: ignore[no-untyped-def]
-    x, together, shift, put_in, entry, starts, columns, values, mean, spread, low, high, pick, item, slot, picked
-):
-    """Add pick · z of the titles `item` to `picked` (m, len(item)), z being the score in units of `spread`, cut to `low` …
-    `high`; `slot`: each title's place in `item`, else -1.
-    """
-    row = np.empty(len(item), np.float32)
+def add_pick(x, together, shift, put_in, entry, starts, columns, values, mean, spread, low, high, pick, picked):  # type: ignore[no-untyped-def]
+    """Add pick · z to `picked` (m, n), z being the score in units of `spread`, cut to `low` … `high`."""
+    row = np.empty(len(x), np.float32)
     for m in range(len(entry)):
-        for s in range(len(item)):
-            row[s] = x[item[s]] + shift[m] * together[item[s]]
+        for i in range(len(x)):
+            row[i] = x[i] + shift[m] * together[i]
         own = entry[m]
         if own >= 0:
             for place in range(starts[own], starts[own + 1]):
-                s = slot[columns[place]]
-                if s >= 0:
-                    row[s] -= put_in[m] * values[place]
+                row[columns[place]] -= put_in[m] * values[place]
         mine, width = mean[m], spread[m]
-        for s in range(len(item)):
-            picked[m, s] += pick * min(max((row[s] - mine) / width, low), high)
+        for i in range(len(x)):
+            picked[m, i] += pick * min(max((row[i] - mine) / width, low), high)
 
 
 @compiled

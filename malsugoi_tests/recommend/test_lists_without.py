@@ -78,6 +78,15 @@ def test_unrated_entries_and_a_list_of_one() -> None:
         check_as_made_anew(ListScores(TITLES, rows), rows, user, 9)
 
 
+def test_what_is_asked_after_many_lists_were_scored_is_what_is_asked_first() -> None:
+    """The whole list's scores are at hand then."""
+    fresh, used = ListScores(TITLES, RATINGS), ListScores(TITLES, RATINGS)
+    used.of(np.array([2, 7, 5], dtype=np.int32))
+    for user in (7, 2, 4):
+        np.testing.assert_allclose(used.of_one(user), fresh.of_one(user), rtol=1e-6, atol=1e-7)
+    check_as_made_anew(used, RATINGS, 7, 9)
+
+
 def test_only_scores_with_weights_of_their_own_can_pick() -> None:
     with pytest.raises(ValueError, match="weights of their own"):
         ListsWithout(ListScores(TITLES, RATINGS), 0, np.ones(len(SCORES), dtype=np.float32), 9)
