@@ -512,7 +512,8 @@ RECOMMENDATIONS = Table(
         _anime_id("The recommended title"),
         Column("rank", "SMALLINT", "1 = first", True, low=1),
         Column("score", "REAL",
-               "The title's raw score for the list, by what ranks (the learnt order, else a sum of weights)", True),
+               "The title's raw score for the list, by what ranks (the learnt order, else a sum of weights); -200 or 0 "
+               "throughout where nothing on the list is known and popularity decides", True),
         Column("predicted_rating", "REAL", "The rating that the user would give, 1–10", True, low=1, high=10),
         Column("because", "STRUCT(anime_id INTEGER, title VARCHAR, weight REAL)[]",
                "The entries of the user's own list that added most: without one the raw score is lower by its weight"),

@@ -26,7 +26,7 @@ def next_season(knowledge: Knowledge, person: Person, asked: str | None, today: 
     What goes on with something unseen comes last: a special of it would stand first for its genres alone.
     """
     by_season = _upcoming(knowledge, today)
-    seasons = sorted(by_season, key=_order)
+    seasons = _next_first(sorted(by_season, key=_order), _season_of(today))
     if not seasons:
         return NextSeason(season=None, seasons=[], items=[])
     season = asked if asked in by_season else seasons[0]
@@ -67,6 +67,15 @@ def _upcoming(knowledge: Knowledge, today: date) -> dict[str, list[int]]:
         if anime_id in knowledge.titles:
             found[season or _season_of(aired)].append(anime_id)
     return dict(found)
+
+
+def _next_first(seasons: list[str], now: str) -> list[str]:
+    """From the season of today on; those of before, of titles that never came, after all others. All as they are where
+    everything was to air before, in a catalogue that is old.
+    """
+    coming = [season for season in seasons if season != LATER and _order(season) >= _order(now)]
+    over = [season for season in seasons if season != LATER and _order(season) < _order(now)]
+    return seasons if not coming else coming + [season for season in seasons if season == LATER] + over
 
 
 def _season_of(aired: date | None) -> str:

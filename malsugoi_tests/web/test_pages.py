@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
 from lxml import html
 from starlette.testclient import TestClient
 
+from malsugoi_assets.web.airing import next_season
+from malsugoi_assets.web.limits import Limits
+from malsugoi_assets.web.people import find_user
 from malsugoi_assets.web.published import Published
 from malsugoi_tests.web.world import (
     EVIL_ID,
@@ -166,6 +170,21 @@ def test_what_goes_on_with_something_unseen_airs_last_and_says_with_what_to_begi
     assert (item["anime"]["anime_id"], item["needs"]["anime_id"]) == (UPCOMING, 100)
     send(client, export(LIKES))
     assert client.get("/api/season").json()["items"][0]["needs"] is None
+
+
+@pytest.mark.parametrize(
+    ("today", "first", "last"),
+    [
+        (date(2030, 1, 1), "Spring 2031", "Fall 2032"),
+        (date(2031, 8, 1), "Fall 2032", "Spring 2031"),  # what was to air in spring never came
+        (date(2040, 1, 1), "Spring 2031", "Fall 2032"),  # an old catalogue: its own next season
+    ],
+)
+def test_the_next_season_is_the_next_from_today(client: TestClient, today: date, first: str, last: str) -> None:
+    """In November 2026 what had been to air in spring 2025 was next."""
+    knowledge = client.app.state.states.current()  # type: ignore[attr-defined]
+    found = next_season(knowledge, find_user(knowledge, USER, Limits()), None, today)
+    assert (found.season, found.seasons[0], found.seasons[-1]) == (first, first, last)
 
 
 def test_what_has_no_head_of_its_own_gets_the_icon_too(client: TestClient) -> None:
