@@ -62,6 +62,7 @@ def recommend(
     """
     from malsugoi_assets.app.cli import console, load_settings
     from malsugoi_assets.app.recommendation_output import print_csv, print_table, write_plan_file
+    from malsugoi_assets.recommend.short_lists import GOES_BY_NOTHING, goes_by_nothing
 
     if as_json and as_csv:
         raise UserError("--json and --csv are two forms of the same: choose one")
@@ -78,6 +79,8 @@ def recommend(
             print_table(console, settings, username, rows)
         if 0 < len(rows) < top and not usual and not any(row["gave_way"] for row in rows):
             console.print(f"Only {len(rows)} title{'s fit' if len(rows) > 1 else ' fits'} what you asked for.")
+    if goes_by_nothing(rows):
+        notes = [*notes, GOES_BY_NOTHING]
     for note in notes:
         click.echo(note, err=as_json or as_csv)
     if told:

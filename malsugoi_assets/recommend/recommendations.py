@@ -28,6 +28,8 @@ _USERS_AT_A_TIME = 64
 """As many as are scored together: their reasons begin with the same scores, which are then at hand."""
 _AT_CHOICE = 400
 """Titles, the best scored, in whose spread the dial to hidden gems turns."""
+_ALIKE = 1e-6
+"""The range of scores within which they say nothing."""
 _WIDER = 5
 """How many times the length is looked at where genres are to vary."""
 _MOST_SPREADS = 3.0
@@ -171,12 +173,15 @@ def chosen_titles(person: Person, score: Scores, titles: Catalogue, settings: Re
     """The person's list by the dial and the diversity of the settings."""
     if not settings.gems and not settings.diversity:
         return choose(person, score, titles, settings)
+    place = np.empty(len(titles.ids), dtype=np.float32)
+    place[titles.by_popularity] = -np.log1p(np.arange(len(titles.ids), dtype=np.float32))
     # Over the catalogue scores spread far more than among those that may come to stand on the list.
     best = np.argsort(-score, kind="stable")[:_AT_CHOICE]
+    if np.ptp(score[best]) < _ALIKE:
+        # Nothing on the list says anything; to turn the dial on nothing would bring up what hardly anybody knows.
+        score, best = place, titles.by_popularity[:_AT_CHOICE]
     adjusted = _in_spreads(score, best)
     if settings.gems:
-        place = np.empty(len(titles.ids), dtype=np.float32)
-        place[titles.by_popularity] = -np.log1p(np.arange(len(titles.ids), dtype=np.float32))
         # By the square: well known titles lie far from the others, so that the first step would turn the whole list over.
         adjusted = adjusted - np.float32(settings.gems * abs(settings.gems)) * _in_spreads(place, best)
     if not settings.diversity:

@@ -1,12 +1,12 @@
-"""Why a list came out empty, and which filters asked for nothing: what to tell somebody beside a list.
+"""Why a list came out empty or goes by nothing, and which filters asked for nothing: what to tell somebody beside it.
 
 What belongs here: which settings are at fault, by name. How they are called is a matter of who tells it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -40,6 +40,9 @@ _GOES_BY = {
 """The columns of `anime_features` that a filter needs."""
 
 
+GOES_BY_NOTHING = "Nothing on this list is known to what ranks: these are titles that many know."
+
+
 class AtFault(NamedTuple):
     """Names of settings; `each`: whether to leave out any one of them does, else all have to go."""
 
@@ -61,6 +64,11 @@ def at_fault(leaves_some: Callable[[RecommendationSettings], bool], settings: Re
     if alone := [name for name in asked if without(name)]:
         return AtFault(tuple(alone), each=True)
     return AtFault(tuple(asked) if asked and without(*asked) else (), each=False)
+
+
+def goes_by_nothing(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether popularity alone made the list (`score` and `because` of its rows): one score for all, and no reason."""
+    return len(rows) > 1 and len({row["score"] for row in rows}) == 1 and not any(row["because"] for row in rows)
 
 
 def without_effect(features: pl.DataFrame, settings: RecommendationSettings) -> list[str]:

@@ -15,7 +15,7 @@ from malsugoi_assets.recommend.ratings import index_ratings
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.scoring import LEAST_SHARE
 from malsugoi_assets.recommend.scoring import Reason as Entry
-from malsugoi_assets.recommend.short_lists import at_fault, without_effect
+from malsugoi_assets.recommend.short_lists import GOES_BY_NOTHING, at_fault, goes_by_nothing, without_effect
 from malsugoi_assets.web.forms import label_of
 from malsugoi_assets.web.knowledge import Knowledge, Rater
 from malsugoi_assets.web.people import Person
@@ -62,6 +62,8 @@ def _make(knowledge: Knowledge, person: Person, settings: RecommendationSettings
         rows = [row._asdict() for row in recommender.rows(person.entries, settings, person.barred)]
         notes = _notes(knowledge, person, recommender, settings, found_any=bool(rows))
         ranked_by = knowledge.ranker.ranked_by
+    if goes_by_nothing(rows):
+        notes.append(GOES_BY_NOTHING)
     chosen = [row["anime_id"] for row in rows]
     rated = expected(knowledge, person, chosen)
     against = recommender.objections(person.entries, chosen, settings) if recommender else {}

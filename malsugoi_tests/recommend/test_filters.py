@@ -205,6 +205,12 @@ def test_the_dial_turns_from_the_popular_to_hidden_gems() -> None:
     assert made(rows, *weights, gems=-1.0)["anime_id"].to_list()[0] == 1
 
 
+def test_where_nothing_speaks_for_anything_the_dial_brings_up_nothing_obscure() -> None:
+    """A list of titles that no model knows: from 0.2 on what hardly anybody has seen came first."""
+    for gems in (0.2, 0.9):
+        assert made([(5, 8, "completed")], gems=gems)["anime_id"].to_list() == [1, 2, 7]
+
+
 def test_diversity_puts_another_genre_before_more_of_the_same() -> None:
     rows = [(5, 8, "completed")]
     weights = [(1, 5, 0.5), (2, 5, 0.45), (7, 5, 0.44)]

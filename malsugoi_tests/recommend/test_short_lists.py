@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
-from malsugoi_assets.recommend.short_lists import at_fault, without_effect
+from malsugoi_assets.recommend.short_lists import at_fault, goes_by_nothing, without_effect
 
 
 def leaves_some(settings: RecommendationSettings) -> bool:
@@ -49,3 +49,13 @@ def test_a_filter_on_what_the_catalogue_says_of_no_title_is_named() -> None:
     settings = RecommendationSettings(most_minutes=3, most_hours=2, most_episodes=12, types=("TV",), least_score=8)
     assert without_effect(features, settings) == ["least_score", "most_minutes", "most_hours"]
     assert without_effect(features, RecommendationSettings()) == []
+
+
+def test_a_list_of_one_score_and_no_reasons_goes_by_nothing() -> None:
+    """Somebody whose titles are all newer than the models got popular ones without a word."""
+    same = [{"score": -200.0, "because": []}, {"score": -200.0, "because": []}]
+    assert goes_by_nothing(same)
+    assert not goes_by_nothing([*same, {"score": 1.0, "because": []}])
+    assert not goes_by_nothing([*same, {"score": -200.0, "because": [{"anime_id": 1}]}])
+    assert not goes_by_nothing(same[:1])
+    assert not goes_by_nothing([])
