@@ -9,9 +9,10 @@ as ever.
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class BatchedEventLog(SqliteEventLogStorage):
     def __init__(self, *args: Any, **settings: Any) -> None:
         """As Dagster's."""
         self._thread = threading.local()
+        self._held: dict[str, sqlite3.Connection] | None = None
         super().__init__(*args, **settings)
 
     @classmethod
@@ -71,11 +73,44 @@ class BatchedEventLog(SqliteEventLogStorage):
             finally:
                 del self._thread.connection
 
+    @contextmanager
+    def held_open(self) -> Iterator[None]:
+        """Within the block a connection to each file that is written stays open.
+
+        Dagster opens one an event, and what closes as the last one writes SQLite's log back into the file and waits for it.
+        """
+        if self._held is not None:
+            yield
+            return
+        self._held = {}
+        try:
+            yield
+        finally:
+            for held in self._held.values():
+                held.close()
+            self._held = None
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Any]:
+        with super()._connect(shard) as conn:
+            if self._held is not None and shard not in self._held:
+                self._held[shard] = held = sqlite3.connect(self.path_for_shard(shard), check_same_thread=False)
+                held.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opened by the first look only
+            yield conn
+
     def index_connection(self) -> AbstractContextManager[Any]:
         """As Dagster's; within `store_event_batch` the connection that is open there."""
         if (conn := getattr(self._thread, "connection", None)) is not None:
             return nullcontext(conn)
         return super().index_connection()
+
+
+@contextmanager
+def events_held_open(instance: dg.DagsterInstance) -> Iterator[None]:
+    """As `BatchedEventLog.held_open`, where the instance has one."""
+    log = instance.event_log_storage
+    with log.held_open() if isinstance(log, BatchedEventLog) else nullcontext():
+        yield
 
 
 def open_batched(home: Path) -> dg.DagsterInstance:

@@ -14,6 +14,7 @@ import dagster as dg
 from dagster import DagsterEventType
 
 from malsugoi_assets.app.errors import FULL, SPACE, WorkError
+from malsugoi_assets.app.event_log import events_held_open
 from malsugoi_assets.automation.decisions import contiguous
 from malsugoi_assets.automation.jobs import JOB_ASSETS
 from malsugoi_assets.automation.partitions import register_batches
@@ -158,13 +159,14 @@ def execute_step(instance: dg.DagsterInstance, definitions: dg.Definitions, step
     tags = {"dagster/asset_partition_range_start": step.first, "dagster/asset_partition_range_end": step.last}
     begun = time.monotonic()
     try:
-        result = definitions.resolve_job_def(step.job).execute_in_process(
-            instance=instance,
-            run_config={"loggers": {"console": {}}},
-            tags=tags if step.first else {},
-            asset_selection=[dg.AssetKey(name) for name in step.assets] or None,
-            raise_on_error=False,
-        )
+        with events_held_open(instance):
+            result = definitions.resolve_job_def(step.job).execute_in_process(
+                instance=instance,
+                run_config={"loggers": {"console": {}}},
+                tags=tags if step.first else {},
+                asset_selection=[dg.AssetKey(name) for name in step.assets] or None,
+                raise_on_error=False,
+            )
     except dg.DagsterError as error:
         raise WorkError(f"{step.job}: {error}") from error
     if result.success:

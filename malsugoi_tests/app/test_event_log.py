@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from malsugoi_assets.app.event_log import BatchedEventLog, open_batched
+from malsugoi_assets.app.event_log import BatchedEventLog, events_held_open, open_batched
 from malsugoi_assets.checks.declared import log_together
 
 KEYS = [f"batch-{number:06d}" for number in range(5)]
@@ -138,3 +138,15 @@ def test_events_whose_run_file_could_not_be_written_are_in_the_index_once(
             "SELECT count(*) FROM event_logs WHERE dagster_event_type = 'ASSET_CHECK_EVALUATION'"
         ).fetchall()
     assert rows == len(KEYS) + 1
+
+
+def test_files_stay_open_within_the_block_and_say_the_same_after_it(tmp_path: Path) -> None:
+    with dg.DagsterInstance.from_config(str(home(tmp_path / "theirs"))) as theirs:
+        expected = said(theirs, materialize(theirs).run_id)
+    with open_batched(home(tmp_path / "ours")) as ours:
+        logs = tmp_path / "ours" / "history" / "runs"
+        with events_held_open(ours), events_held_open(ours):
+            run_id = materialize(ours).run_id
+            assert sorted(path.name for path in logs.glob("*-wal")) == sorted([f"{run_id}.db-wal", "index.db-wal"])
+        assert not list(logs.glob("*-wal"))
+        assert said(ours, run_id) == expected
