@@ -44,22 +44,26 @@ def gram_counts(names: list[list[str]]) -> tuple[Integers, Integers, Integers]:
 
     Grams are numbered as they first occur: title by title, name by name, the short ones of a name before the long.
     """
-    from malsugoi_assets.recommend.name_kernels import count_by_row, number_by_occurrence, spread_grams
+    from malsugoi_assets.recommend.name_kernels import (
+        count_by_row,
+        number_by_hash,
+        number_by_occurrence,
+        spread_grams,
+    )
 
     texts = [f" {' '.join(words(name))} " for known in names for name in known]
     row = np.repeat(np.arange(len(names)), [len(known) for known in names])
     letters = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    _, letter = np.unique(letters, return_inverse=True)
+    letter, kinds = number_by_hash(letters.astype(np.int64))
     ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
     # The same number for the same letters, ever one more of them: (what stands before, the last letter).
-    kinds, ids, known_before = int(letter.max(initial=-1)) + 1, [], 0
-    prefix = letter.astype(np.int64)
+    prefix, ids, known_before = letter, [], 0
     for size in range(2, max(SIZES) + 1):
         prefix = prefix[:-1] * kinds + letter[size - 1 :] if len(prefix) else prefix
         if size in SIZES:
-            found, prefix = np.unique(prefix, return_inverse=True)
+            prefix, known = number_by_hash(prefix)
             ids.append(prefix + known_before)
-            known_before += len(found)
+            known_before += known
     lengths = np.diff(ends, prepend=0)
     grams_a_text = sum(np.maximum(lengths - size + 1, 0) for size in SIZES)
     gram = np.empty(int(np.sum(grams_a_text)), dtype=np.int64)

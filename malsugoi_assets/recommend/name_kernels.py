@@ -32,6 +32,28 @@ def number_by_occurrence(values: Any, most: int) -> Any:
 
 
 @compiled  # type: ignore[untyped-decorator]
+def number_by_hash(values: Any) -> Any:
+    """(number, how many): the values, any at all that are not negative, numbered from 0 on as they first occur."""
+    bits = 4
+    while 2**bits < 2 * len(values):
+        bits += 1
+    mask = 2**bits - 1
+    keys, numbers = np.full(mask + 1, -1, dtype=np.int64), np.empty(mask + 1, dtype=np.int64)
+    result = np.empty(len(values), dtype=np.int64)
+    known = 0
+    for k in range(len(values)):
+        # Fibonacci hashing (Knuth, vol. 3, 6.4), then the next free place.
+        at = np.int64((np.uint64(values[k]) * np.uint64(11400714819323198485)) >> np.uint64(64 - bits))
+        while keys[at] >= 0 and keys[at] != values[k]:
+            at = (at + 1) & mask
+        if keys[at] < 0:
+            keys[at], numbers[at] = values[k], known
+            known += 1
+        result[k] = numbers[at]
+    return result, known
+
+
+@compiled  # type: ignore[untyped-decorator]
 def count_by_row(values: Any, bounds: Any, most: int) -> Any:
     """(starts, value, count): for each row, values[bounds[r]:bounds[r + 1]], its distinct values, sorted, and how often."""
     rows = len(bounds) - 1
