@@ -270,8 +270,9 @@ class _Person:
                 common, others = process.common[items], process.others[items] @ shared
                 own = (own - common - others).astype(np.float32)
                 joint[kept] = cho_solve((solver, True), own[kept], check_finite=False)
-        left_out = LeftOut.of_nothing()
-        if solver is not None:
+        if solver is None:
+            left_out = LeftOut.of_nothing()
+        else:
             weights = alpha if joint is None else joint
             left_out = LeftOut.of(groups, solver, weights[kept], common[kept], others[kept])
         return cls(

@@ -25,7 +25,12 @@ _NUMBERS = [NUMBERS.index(name) for name in DIFFERENCES]
 
 def nearest(total: Matrix, places: int) -> npt.NDArray[np.int64]:
     """The columns with the largest entries of each row, largest first, (rows, ≤ places); the former one where alike."""
-    return np.argsort(-total, axis=1, kind="stable")[:, :places]
+    from malsugoi_assets.recommend.row_kernels import largest_of_rows  # compiled code takes a moment to load
+
+    found = np.empty((len(total), min(places, total.shape[1])), dtype=np.int64)
+    if found.size:
+        largest_of_rows(total, found)
+    return found
 
 
 def near_titles(

@@ -1,4 +1,4 @@
-"""The strongest entries of each row of a dense block, compiled."""
+"""The strongest, or the largest, entries of each row of a dense block, compiled."""
 
 from __future__ import annotations
 
@@ -33,3 +33,24 @@ def strongest_of_rows(rows: Any, block: Any, size: Any, columns: Any, values: An
                 columns[r, place], values[r, place] = j, block[r, j]
                 place += 1
         size[r] = place
+
+
+@compiled  # type: ignore[untyped-decorator]
+def largest_of_rows(block: Any, columns: Any) -> None:
+    """The columns of each row's largest entries into `columns` (rows, at most as many as the row has), the largest first;
+    of equals the former one.
+    """
+    rows, most = columns.shape
+    values = np.empty(most, dtype=block.dtype)
+    for r in range(rows):
+        known = 0
+        for j in range(block.shape[1]):
+            value = block[r, j]
+            if known == most and value <= values[most - 1]:
+                continue
+            place = known if known < most else most - 1
+            known = place + 1
+            while place > 0 and values[place - 1] < value:
+                values[place], columns[r, place] = values[place - 1], columns[r, place - 1]
+                place -= 1
+            values[place], columns[r, place] = value, j

@@ -14,6 +14,10 @@ TOTAL = np.array([[0.2, 0.9, 0.5], [0.4, 0.4, 0.7]], dtype=np.float32)
 def test_the_nearest_come_first_and_of_two_alike_the_former() -> None:
     assert nearest(TOTAL, 2).tolist() == [[1, 2], [2, 0]]
     assert nearest(TOTAL, 9).shape == (2, 3)
+    assert nearest(TOTAL[:, :0], 4).shape == (2, 0)
+    many = np.random.default_rng(0).integers(0, 6, (40, 30)).astype(np.float32)
+    for places in (1, 4, 30):
+        np.testing.assert_array_equal(nearest(many, places), np.argsort(-many, axis=1, kind="stable")[:, :places])
 
 
 def test_each_title_stands_with_its_likeness_its_differences_and_what_the_user_thinks_of_it() -> None:
