@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 State = Literal["finished", "airing", "upcoming"]
 AGES = ("G", "PG", "PG-13", "R", "R+", "Rx")
 """The site's age ratings, the mildest first."""
+ADULT = "hentai"
+"""The genre of titles for adults, in its spelling."""
 SHORTS = ("Music", "PV", "CM")
 """Types that nobody sits down to watch: they stand on a list only where their type is asked for."""
 BETWEEN_WORDS = r"[\s_-]+"
@@ -190,6 +192,8 @@ class RecommendationSettings(BaseModel):
         avoided = {spelling(genre) for genre in self.without_genres}
         if both := [genre for genre in self.genres if spelling(genre) in avoided]:
             raise ValueError(f"{both[0]} is asked for and to be avoided")
+        if ADULT in map(spelling, self.genres) and not (self.adult or "Rx" in self.ages):
+            raise ValueError("hentai is asked for as a genre, and titles for adults are not (adult)")
         return self
 
 

@@ -228,6 +228,7 @@ def test_a_plan_goes_beside_other_output_and_writes_over_no_file(world: Path, tm
         (("--first-year", "12"), "--first-year can't be 12: it takes a whole number from 1900 to 2200"),
         (("--first-year", "2020", "--last-year", "2010"), "Error: the first year (2020) is after the last (2010)"),
         (("--genres", "Drama", "--without-genres", "drama"), "Error: Drama is asked for and to be avoided"),
+        (("--genres", "Hentai"), "Error: hentai is asked for as a genre, and titles for adults are not (adult)"),
     ],
 )
 def test_a_setting_out_of_bounds_is_one_line(world: Path, arguments: tuple[str, ...], words: str) -> None:
