@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from malsugoi_assets.recommend.sequel_names import is_extra_name, named_prequels, share_a_series
+from malsugoi_assets.recommend.sequel_names import SequelNames, is_extra_name, share_a_series
 
 # Seen before the title itself makes sense; and titles that only repeat or add to another one.
 _COMES_AFTER = {"prequel", "parent story", "full story"}
@@ -113,11 +113,17 @@ def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchi
         elif word == "side story" and right not in with_relations:
             # Its own page, which would name its parent story, was not read.
             needs[right].add(left)
-    for title, before in named_prequels(features, relations).items():
+    names = SequelNames(features)
+    for title, before in names.of_newer(relations).items():
         _join(parent, title, before)
         needs[title].add(before)
     # A special inside the chain of sequels does not bar the way: what it needs itself is needed in its place.
     bridged = {title: _without_extras(title, needs, extras) for title in needs}
+    # What only a name says counts for that title alone: by "Hellsing: The Dawn" nothing comes before "Hellsing Ultimate".
+    for title, before in names.of_unread(relations).items():
+        if not bridged.get(title):
+            _join(parent, title, before)
+            bridged[title] = frozenset({before})
     return Franchises(
         {title: _root(parent, title) for title in parent},
         bridged,

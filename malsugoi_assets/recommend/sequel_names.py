@@ -65,39 +65,58 @@ def is_extra_name(name: str) -> bool:
     return not _EXTRAS.isdisjoint(_words(name))
 
 
-def named_prequels(features: pl.DataFrame, relations: pl.DataFrame) -> dict[int, int]:
-    """Title → what its name says comes before it: of the same series the last one that began to air earlier.
+class SequelNames:
+    """What the names of a catalogue say comes before a title: of the same series the last one that began to air earlier."""
 
-    Asked are titles without any relation to anime that are newer than all but the newest 1 % of the titles with one; all,
-    where there are no relations. `features`: anime_id, title, and title_english, aired_from, type where they are known.
-    """
-    if "title" not in features.columns:
-        return {}
-    titles = _titled(features)
-    of_anime = relations.filter(pl.col("related_kind") == "anime")
-    related = {*of_anime["anime_id"].to_list(), *of_anime["related_id"].to_list()}
-    known = sorted(title.aired for title in titles if title.anime_id in related and title.aired)
-    end = known[int(len(known) * _NEW)] if known else date.min
-    series: dict[tuple[str, ...], list[_Titled]] = defaultdict(list)
-    parts: dict[tuple[str, ...], list[_Titled]] = defaultdict(list)
-    for title, other_name in zip(titles, _english(features), strict=True):
-        for name in {title.name, other_name} - {""}:
-            if key := _series(name):
-                series[key].append(title)
-        for key in _begins_with(title.name):
-            parts[key].append(title)
-    found = {}
-    for title in titles:
-        if title.anime_id in related or (known and (title.aired is None or title.aired <= end)):
-            continue
-        for key in _begins_with(title.name):
-            if not _earlier(series.get(key, ()), title):
-                continue
-            # "X: Z" goes on with "X: Y" where that came between.
-            earlier = _earlier((*series[key], *parts[key]), title)
-            found[title.anime_id] = max(earlier, key=lambda t: (not t.is_extra, t.when, t.anime_id)).anime_id
-            break
-    return found
+    def __init__(self, features: pl.DataFrame) -> None:
+        """`features`: anime_id, title, and title_english, aired_from, type where they are known."""
+        self._titles = _titled(features) if "title" in features.columns else []
+        self._series: dict[tuple[str, ...], list[_Titled]] = defaultdict(list)
+        self._parts: dict[tuple[str, ...], list[_Titled]] = defaultdict(list)
+        kinds = features["type"].to_list() if "type" in features.columns else [None] * features.height
+        self._untold = {title.anime_id for title, kind in zip(self._titles, kinds, strict=False) if kind is None}
+        for title, other_name in zip(self._titles, _english(features), strict=False):
+            for name in {title.name, other_name} - {""}:
+                if key := _series(name):
+                    self._series[key].append(title)
+            for key in _begins_with(title.name):
+                self._parts[key].append(title)
+
+    def of_newer(self, relations: pl.DataFrame) -> dict[int, int]:
+        """Title → what comes before it, of titles without any relation to anime that are newer than all but the newest 1 %
+        of the titles with one; of all, where there are no relations.
+        """
+        of_anime = relations.filter(pl.col("related_kind") == "anime")
+        related = {*of_anime["anime_id"].to_list(), *of_anime["related_id"].to_list()}
+        known = sorted(title.aired for title in self._titles if title.anime_id in related and title.aired)
+        end = known[int(len(known) * _NEW)] if known else date.min
+        return self._before(
+            title
+            for title in self._titles
+            if title.anime_id not in related and not (known and (title.aired is None or title.aired <= end))
+        )
+
+    def of_unread(self, relations: pl.DataFrame) -> dict[int, int]:
+        """The same of titles whose own page was never read: no relation is their own, and their type is not known, where
+        most titles' is.
+        """
+        if not relations.height or 2 * len(self._untold) > len(self._titles):
+            return {}
+        unread = self._untold - set(relations["anime_id"].to_list())
+        return self._before((title for title in self._titles if title.anime_id in unread), among_parts=False)
+
+    def _before(self, asked: Iterable[_Titled], *, among_parts: bool = True) -> dict[int, int]:
+        """`among_parts`: "X: Z" goes on with "X: Y" where that came between, else with X. Most unread ones are extras of X."""
+        found = {}
+        for title in asked:
+            for key in _begins_with(title.name):
+                if not _earlier(self._series.get(key, ()), title):
+                    continue
+                more = self._parts[key] if among_parts else []
+                earlier = _earlier((*self._series[key], *more), title)
+                found[title.anime_id] = max(earlier, key=lambda t: (not t.is_extra, t.when, t.anime_id)).anime_id
+                break
+        return found
 
 
 def share_a_series(one: str, other: str) -> bool:
