@@ -43,7 +43,7 @@ def judged(
     try:
         before = load_predictor(builds.file(current), held.items, model.device)
     except (BuildError, WeightsError) as error:
-        return uncontested(held, predicted, f"accepted: nothing to compare with, since {error}")
+        return uncontested(held, predicted, f"accepted: nothing to compare with, since {builds.told(error)}")
     return compare(held, predicted, before.predict(held.train, held.user, held.item), current["model_id"], tolerance)
 
 

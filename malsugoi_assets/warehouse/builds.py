@@ -69,6 +69,10 @@ class Builds:
         """Where a build's weights lie."""
         return self._dir.models / f"{model_id}.safetensors"
 
+    def told(self, error: Exception) -> str:
+        """What the error says, to be kept: paths begin in the data dir, which may be moved."""
+        return str(error).replace(f"{self._dir.root}/", "")
+
     def withdraw(self) -> None:
         """Somebody is forgotten: what was learnt with them never predicts again once it is replaced, and the next
         build replaces it whatever it is worth. All files but that of the current build are deleted.

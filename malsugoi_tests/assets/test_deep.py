@@ -282,7 +282,9 @@ def test_a_build_that_cannot_be_used_is_one_sentence_and_the_next_one_replaces_i
     assert "go back to an earlier build" in words
     world.grow(45)
     assert world.train().success
-    assert world.builds()[0]["verdict"].startswith("accepted: nothing to compare with, since")
+    verdict = world.builds()[0]["verdict"]
+    assert verdict.startswith("accepted: nothing to compare with, since models/")
+    assert str(world.data_dir.root) not in verdict, "it named another folder once the data dir was copied"
 
 
 def test_a_training_that_cannot_work_fails_with_one_sentence(world: World) -> None:
