@@ -161,7 +161,7 @@ def under_the_rules(split: Split, likely: Numbers) -> list[list[int]]:
         title = int(ids[place])
         group = franchises.franchise(title)
         return bool(
-            franchises.is_open_to(title, owner.seen)
+            not franchises.missing(title, owner.seen, owner.passed)
             and split.titles.allowed.always[place]
             and group not in owner.shunned
         )

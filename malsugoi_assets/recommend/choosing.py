@@ -90,7 +90,7 @@ def verdict(person: Person, anime_id: int, titles: Catalogue, settings: Recommen
         return "you plan to watch it already" if anime_id in person.planned else "it is on your list already"
     if (entry := _disappointment(person, anime_id, titles.franchises)) is not None:
         return f"you dropped or disliked {person.listed[entry] or entry}, of the same franchise"
-    if not titles.franchises.is_open_to(anime_id, person.seen):
+    if titles.franchises.missing(anime_id, person.seen, person.passed):
         return "something that comes before it is not seen yet"
     if settings.only_planned and anime_id not in person.planned:
         return "you do not plan to watch it"
@@ -129,12 +129,12 @@ def _offered(person: Person, score: Scores, titles: Catalogue, settings: Recomme
                 offered.add(place)
                 yield place
         title = int(titles.ids[found])
-        if franchises.is_open_to(title, person.seen):
+        if not franchises.missing(title, person.seen, person.passed):
             if found not in offered and _may_stand(person, int(found), titles, settings, barred):
                 offered.add(int(found))
                 yield int(found)
             continue
-        entry = franchises.entry_point(title, person.seen)
+        entry = franchises.entry_point(title, person.seen, person.passed)
         begin = titles.place(entry) if entry is not None else None
         if begin is not None and begin not in offered and _may_stand(person, begin, titles, settings, barred):
             value = _TOWARDS * float(score[found]) + (1 - _TOWARDS) * float(score[begin])

@@ -1,31 +1,38 @@
 """Which titles belong together, and what must be seen before what.
 
-What belongs here: prerequisites, entry points and franchises from the relations. What does not: scoring.
+What belongs here: prerequisites, entry points and franchises from the relations. What does not: scoring, and which titles
+inside a chain are no part of it (`chain_extras`).
+
+Two views of the same relations. The story's is what models learn from and what pages show as one franchise. The lists'
+is what people go by: series that tell a story anew, and TV series that are side stories of one another, stand on their own (*Fullmetal Alchemist* and
+*Brotherhood*, the Gundam series), and what hardly anybody knows of those who know a title bars nobody from it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from functools import cached_property
 
 import polars as pl
 
-from malsugoi_assets.recommend.sequel_names import SequelNames, is_extra_name, share_a_series
+from malsugoi_assets.recommend.chain_extras import ChainExtras, Needs
+from malsugoi_assets.recommend.sequel_names import SequelNames, share_a_series
 
 # Seen before the title itself makes sense; and titles that only repeat or add to another one.
 _COMES_AFTER = {"prequel", "parent story", "full story"}
 _LEADS_TO = {"sequel"}
 _IS_RECAP, _HAS_RECAP = {"full story"}, {"summary"}
+_RETOLD = "alternative version"
 _EXTRAS = {"summary", "side story", "spin-off"}
 # Not "other", "character" and "alternative setting": they tie whole worlds of stories that share a name (all of Gundam).
-_TIES = _COMES_AFTER | _LEADS_TO | _EXTRAS | {"alternative version"}
+_TIES = _COMES_AFTER | _LEADS_TO | _EXTRAS | {_RETOLD}
+_LOOSE = {"parent story", "side story", "spin-off"}
+"""Between two TV series these tie no more than a world or a cast."""
 # What a special may be to the series that its name goes on with: "Clannad: Mou Hitotsu no Sekai" shows another turn of its end.
-_OF_NAMESAKES = {"alternative version", "alternative setting", "other", "character"}
-_EXTRA_TYPES = {"special", "tv special", "pv", "cm", "music"}
-_FAR_FEWER = 0.25
-"""Who has not seen what comes before a story and matters to it: with so small a share of its people it matters to few."""
+_OF_NAMESAKES = {_RETOLD, "alternative setting", "other", "character"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,8 @@ class Franchises:
     """The first day of airing, where it is known."""
     extras: frozenset[int] = frozenset()
     """Specials and the like, by their type; by their name where that is not known."""
+    follows: Needs = field(default_factory=dict)
+    """Title → what comes directly before it, extras too; `needs` is made of it."""
 
     def franchise(self, anime_id: int) -> int:
         """The title's franchise; a title without relations is its own."""
@@ -55,25 +64,54 @@ class Franchises:
     def in_release_order(self) -> Franchises:
         """The same where only what aired before a title is to be seen first: a prequel made later does not bar it."""
         needs = {
-            title: frozenset(
-                other for other in needed if self.aired.get(other, date.min) <= self.aired.get(title, date.max)
-            )
+            title: frozenset(other for other in needed if self._is_older(other, title))
             for title, needed in self.needs.items()
         }
         return replace(self, needs=needs)
 
-    def is_open_to(self, anime_id: int, seen: set[int]) -> bool:
-        """Whether all that the title needs has been seen."""
-        return self.needs.get(anime_id, frozenset()) <= seen
+    def _is_older(self, other: int, title: int) -> bool:
+        """Whether `other` may have aired before the title, or with it: an unknown day is no proof that it did not."""
+        return self.aired.get(other, date.min) <= self.aired.get(title, date.max)
 
-    def entry_point(self, anime_id: int, seen: set[int]) -> int | None:
-        """The title to start with instead: the first unseen one down the chain that needs nothing unseen.
+    @cached_property
+    def _before(self) -> Needs:
+        """Title → all that comes before it, also through others; titles that follow nothing are left out."""
+        found: dict[int, frozenset[int]] = {}
+        for title in self.follows:
+            before: set[int] = set()
+            open_titles = [title]
+            while open_titles:
+                new = self.follows.get(open_titles.pop(), frozenset()) - before
+                before |= new
+                open_titles += new
+            found[title] = frozenset(before - {title})
+        return found
+
+    def passed_over(self, seen: set[int]) -> frozenset[int]:
+        """What comes before something that was seen, and was not: whoever watched on does not wait for it."""
+        before = (self._before[title] for title in seen & self._before.keys())
+        return frozenset().union(*before) - seen
+
+    def missing(self, anime_id: int, seen: set[int], passed: frozenset[int] = frozenset()) -> frozenset[int]:
+        """What has to be seen before the title and was neither seen nor `passed` over.
+
+        An extra needs its own story in any case. Of titles that were passed over themselves the one made first comes first.
+        """
+        unseen = self.needs.get(anime_id, frozenset()) - seen
+        if not unseen or not passed or anime_id in self.extras:
+            return unseen
+        if anime_id not in passed:
+            return unseen - passed
+        return frozenset(title for title in unseen if title not in passed or self._is_older(title, anime_id))
+
+    def entry_point(self, anime_id: int, seen: set[int], passed: frozenset[int] = frozenset()) -> int | None:
+        """The title to start with instead: the first unseen one down the chain that misses nothing.
 
         Of several that come before a title the one that aired first is taken. Loops in the relations end the search; None where the chain has no such title.
         """
         visited: set[int] = set()
         while anime_id not in visited:
-            missing = self.needs.get(anime_id, frozenset()) - seen
+            missing = self.missing(anime_id, seen, passed)
             if not missing:
                 return anime_id
             visited.add(anime_id)
@@ -81,12 +119,15 @@ class Franchises:
         return None
 
 
-def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchises:
+def learn_franchises(
+    features: pl.DataFrame, relations: pl.DataFrame, listed: Mapping[int, int] | None = None
+) -> Franchises:
     """From `anime_features` and `anime_relations`; only relations between anime count, and names where there are none.
 
-    A prequel that the catalogue does not hold is on nobody's list: it is needed and unseen all the same.
+    A prequel that the catalogue does not hold is needed and unseen all the same. `listed`:
+    id → how many lists hold the title; with it the view of those who choose what to watch (see the module), else the story's.
     """
-    extras = _Extras(features)
+    extras = ChainExtras(features, listed)
     pairs = relations.filter(pl.col("related_kind") == "anime").select("anime_id", "relation", "related_id")
     with_relations = set(relations["anime_id"].to_list())
     parent: dict[int, int] = {}
@@ -100,6 +141,8 @@ def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchi
                     _join(parent, title, other)
                     needs[title].add(other)
         if left == right or word not in _TIES:
+            continue
+        if listed is not None and _stand_apart(word, left, right, extras):
             continue
         _join(parent, left, right)
         if word in _IS_RECAP:
@@ -118,7 +161,7 @@ def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchi
         _join(parent, title, before)
         needs[title].add(before)
     # A special inside the chain of sequels does not bar the way: what it needs itself is needed in its place.
-    bridged = {title: _without_extras(title, needs, extras) for title in needs}
+    bridged = {title: extras.bridged(title, needs) for title in needs}
     # What only a name says counts for that title alone: by "Hellsing: The Dawn" nothing comes before "Hellsing Ultimate".
     for title, before in names.of_unread(relations).items():
         if not bridged.get(title):
@@ -130,6 +173,7 @@ def learn_franchises(features: pl.DataFrame, relations: pl.DataFrame) -> Franchi
         frozenset(recaps),
         _aired(features),
         frozenset(title for title in parent if extras.by_itself(title)),
+        dict(needs),
     )
 
 
@@ -148,61 +192,17 @@ def learn_families(features: pl.DataFrame, relations: pl.DataFrame, franchises: 
     return {title: _root(parent, franchises.franchise(title)) for title in features["anime_id"].to_list()}
 
 
+def _stand_apart(relation: str, left: int, right: int, extras: ChainExtras) -> bool:
+    """Whether two titles are two series all the same: one may watch either without the other."""
+    if relation == _RETOLD:
+        return extras.are_of_episodes(left, right)
+    return relation in _LOOSE and extras.are_series(left, right)
+
+
 def _aired(features: pl.DataFrame) -> dict[int, date]:
     if "aired_from" not in features.columns:
         return {}
     return dict(features.select("anime_id", "aired_from").drop_nulls().iter_rows())
-
-
-class _Extras:
-    """Which titles are no part of the story that one has to know."""
-
-    def __init__(self, features: pl.DataFrame) -> None:
-        ids = features["anime_id"].to_list()
-
-        def of(column: str) -> dict[int, Any]:
-            return dict(zip(ids, features[column].to_list(), strict=True)) if column in features.columns else {}
-
-        self._kind, self._name, self._members = of("type"), of("title"), of("members")
-
-    def by_type(self, title: int) -> bool:
-        """Whether it is of a type of extras."""
-        return (self._kind.get(title) or "").lower() in _EXTRA_TYPES
-
-    def by_itself(self, title: int) -> bool:
-        """Whether its type says so; where that is not known, its name."""
-        return self.by_type(title) if self._kind.get(title) else is_extra_name(self._name.get(title) or "")
-
-    def goes_on_with(self, title: int, other: int) -> bool:
-        """Whether it is an extra that is called after the other: by its name, a mark or a space, and more."""
-        name, stem = ((self._name.get(one) or "").casefold() for one in (title, other))
-        rest = name.removeprefix(stem) if stem else name
-        return len(rest) < len(name) and rest[:1] != "" and not rest[0].isalnum() and self.by_itself(title)
-
-    def before(self, other: int, title: int) -> bool:
-        """Whether what comes before a title is one: by its type; where that is not known, by its name, and where far fewer
-        people have it than the title.
-        """
-        if self._kind.get(other) or self.by_itself(other):
-            return self.by_itself(other)
-        few, many = self._members.get(other), self._members.get(title)
-        return few is not None and many is not None and few < _FAR_FEWER * many
-
-
-def _without_extras(title: int, needs: dict[int, set[int]], extras: _Extras) -> frozenset[int]:
-    found: set[int] = set()
-    visited = {title}
-    open_titles = list(needs[title])
-    while open_titles:
-        other = open_titles.pop()
-        if other in visited:
-            continue
-        visited.add(other)
-        if extras.before(other, title):
-            open_titles.extend(needs.get(other, ()))
-        else:
-            found.add(other)
-    return frozenset(found)
 
 
 def _root(parent: dict[int, int], title: int) -> int:

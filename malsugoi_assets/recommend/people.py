@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -22,7 +22,7 @@ _SEEN = {"completed", "watching", None}
 class Person:
     """`listed`: id → title as the list shows it, None where it shows ids alone; sets of ids, and of franchises.
 
-    `liked`: franchises with an entry that was completed and not scored low; `disliked`: titles that were dropped or
+    `passed`: what was not seen though it comes before something that was; `liked`: franchises with an entry that was completed and not scored low; `disliked`: titles that were dropped or
     scored low; `shunned`: franchises to leave alone, each with the entry that spoke against it.
     """
 
@@ -33,6 +33,7 @@ class Person:
     liked: set[int]
     disliked: set[int]
     shunned: dict[int, int]
+    passed: frozenset[int] = frozenset()
 
     def worth_naming(self, reasons: list[tuple[int, float]]) -> list[tuple[int, float]]:
         """Without what was dropped or scored low: also that adds to scores, but nobody watches a title because of it."""
@@ -66,7 +67,7 @@ def people(lists: pl.DataFrame, franchises: Franchises, settings: Recommendation
         if settings.forgiving:
             for franchise in [franchise for franchise in person.shunned if balance[franchise] > 0]:
                 del person.shunned[franchise]
-        yield person
+        yield replace(person, passed=franchises.passed_over(person.seen))
 
 
 def _by_name(lists: pl.DataFrame) -> Iterator[tuple[str, Iterator[tuple[Any, ...]]]]:

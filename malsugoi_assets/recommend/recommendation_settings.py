@@ -33,7 +33,7 @@ class RecommendationSettings(BaseModel):
         ge=1,
         le=1_000,
         title="Titles of one series",
-        description="At most so many of a series with all its seasons, films and spin-offs; the first rule to give way.",
+        description="At most so many of a series with all its seasons, films and specials; the first rule to give way.",
     )
     reasons: int = Field(
         3, ge=0, le=20, title="Reasons", description="How many titles of the list are named as reasons, at most."

@@ -74,7 +74,7 @@ class Recommender:
         `ranking`: the learnt order and its titles, which ranks in place of the weights.
         """
         self.ids = features["anime_id"].sort().to_numpy().astype(np.int32)
-        self.franchises = learn_franchises(features, relations)
+        self.franchises = learn_franchises(features, relations, dict(listed.iter_rows()))
         self.ranker: Ranker = OrderRanker(*ranking, self.ids) if ranking else WeightRanker(weights, self.ids)
         self._features = features
         self._masks = Masks(features)

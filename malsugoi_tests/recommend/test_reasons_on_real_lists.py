@@ -86,7 +86,7 @@ def test_of_long_lists_the_weightiest_entry_is_named_for_nearly_every_title(made
     assert same >= 0.85 * titles
 
 
-def test_nothing_listed_no_recap_and_no_sequel_before_its_prequel_but_for_specials_between(made: Made) -> None:
+def test_nothing_listed_no_recap_and_no_sequel_before_its_prequel_but_for_what_bars_nobody(made: Made) -> None:
     recommender, lists, rows, relations = made
     own = lists.select("username", "anime_id")
     assert rows.join(own, on=["username", "anime_id"], how="semi").is_empty()
@@ -98,12 +98,35 @@ def test_nothing_listed_no_recap_and_no_sequel_before_its_prequel_but_for_specia
     )
     known = recommender._features
     missing = missing.join(
-        known.select(related_id="anime_id", kind="type", name="title", few="members"), on="related_id"
-    ).join(known.select("anime_id", many="members"), on="anime_id")
-    assert set(missing["kind"]) <= {"Special", "Music", None}
-    untyped = missing.filter(pl.col("kind").is_null())
-    assert (
-        untyped.filter(pl.col("few") * 4 >= pl.col("many"))
-        .filter(~pl.col("name").str.contains(r"OVA|Special|Prologue|Mini|Pilot"))
-        .is_empty()
-    ), "of unknown type only what says that it is an extra, or what few of the title's people have"
+        known.select(related_id="anime_id", kind="type", name="title", few="members", late="aired_from"),
+        on="related_id",
+    ).join(known.select("anime_id", many="members", day="aired_from"), on="anime_id")
+    extra = pl.col("kind").is_in(["Special", "Music"]) | (
+        pl.col("kind").is_null() & pl.col("name").str.contains(r"OVA|Special|Prologue|Mini|Pilot")
+    )
+    two_of_three = sum(
+        said.fill_null(value=False).cast(pl.Int8)
+        for said in (
+            pl.col("kind").ne_missing("TV"),
+            pl.col("late") > pl.col("day"),
+            pl.col("few") * 2 < pl.col("many"),
+        )
+    )
+    barring = missing.filter(~extra, two_of_three < 2)
+    assert barring.height < missing.height / 10
+    anime = relations.filter(related_kind="anime")
+    follows = pl.concat(
+        [
+            anime.filter(pl.col("relation").is_in(["Prequel", "Parent story", "Full story"])),
+            anime.filter(pl.col("relation").is_in(["Sequel", "Side story", "Summary"])).select(
+                "relation", "related_kind", anime_id="related_id", related_id="anime_id"
+            ),
+        ],
+        how="diagonal",
+    )
+    for user, other in barring.select("username", "related_id").iter_rows():
+        after = {other}
+        while new := set(follows.filter(pl.col("related_id").is_in(after))["anime_id"]) - after:
+            after |= new
+        seen = set(own.filter(username=user)["anime_id"])
+        assert after & seen, "nobody waits for what they passed over; else a prequel comes first"
