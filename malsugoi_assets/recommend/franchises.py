@@ -49,7 +49,7 @@ class Franchises:
     aired: dict[int, date]
     """The first day of airing, where it is known."""
     extras: frozenset[int] = frozenset()
-    """Specials and the like, by their type; by their name where that is not known."""
+    """Specials and the like, by their type; where that is not known by their name, or as a side story that was not read."""
     follows: Needs = field(default_factory=dict)
     """Title → what comes directly before it, extras too; `needs` is made of it."""
 
@@ -88,8 +88,11 @@ class Franchises:
         return found
 
     def passed_over(self, seen: set[int]) -> frozenset[int]:
-        """What comes before something that was seen, and was not: whoever watched on does not wait for it."""
-        before = (self._before[title] for title in seen & self._before.keys())
+        """What comes before something that was seen, and was not: whoever watched on does not wait for it.
+
+        To have seen an extra of a series is not to have watched on.
+        """
+        before = (self._before[title] for title in seen & self._before.keys() - self.extras)
         return frozenset().union(*before) - seen
 
     def missing(self, anime_id: int, seen: set[int], passed: frozenset[int] = frozenset()) -> frozenset[int]:
@@ -133,6 +136,7 @@ def learn_franchises(
     parent: dict[int, int] = {}
     needs: dict[int, set[int]] = defaultdict(set)
     recaps: set[int] = set()
+    unread: set[int] = set()
     for left, relation, right in pairs.iter_rows():
         word = relation.lower()
         if word in _OF_NAMESAKES:
@@ -156,6 +160,7 @@ def learn_franchises(
         elif word == "side story" and right not in with_relations:
             # Its own page, which would name its parent story, was not read.
             needs[right].add(left)
+            unread.add(right)
     names = SequelNames(features)
     for title, before in names.of_newer(relations).items():
         _join(parent, title, before)
@@ -167,12 +172,13 @@ def learn_franchises(
         if not bridged.get(title):
             _join(parent, title, before)
             bridged[title] = frozenset({before})
+            unread.add(title)
     return Franchises(
         {title: _root(parent, title) for title in parent},
         bridged,
         frozenset(recaps),
         _aired(features),
-        frozenset(title for title in parent if extras.by_itself(title)),
+        frozenset(title for title in parent if title in unread or extras.by_itself(title)),
         dict(needs),
     )
 

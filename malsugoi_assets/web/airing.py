@@ -52,8 +52,8 @@ def _needs(knowledge: Knowledge, person: Person, candidates: Iterable[int]) -> d
     """Of the candidates those before which something unseen comes, with what one has to begin."""
     franchises = knowledge.franchises
     some = people(person.entries, franchises, RecommendationSettings())
-    seen = next((one.seen for one in some), set[int]())
-    found = {i: franchises.entry_point(i, seen) for i in candidates if not franchises.is_open_to(i, seen)}
+    known = next(((one.seen, one.passed) for one in some), (set[int](), frozenset[int]()))
+    found = {i: franchises.entry_point(i, *known) for i in candidates if franchises.missing(i, *known)}
     return {i: i if entry is None else entry for i, entry in found.items()}
 
 

@@ -156,9 +156,11 @@ class Knowledge:
 
     @property
     def franchises(self) -> Franchises:
-        """Which titles belong together, and what comes before what."""
+        """Which titles belong together, and what comes before what, as on lists; who has what is told from the site's members
+        alone, so that new lists do not make it anew.
+        """
         tables = ("anime_features", "anime_relations")
-        return self._part("franchises", tables, lambda: learn_franchises(self.features, self.relations))
+        return self._part("franchises", tables, lambda: learn_franchises(self.features, self.relations, listed={}))
 
     @property
     def ranker(self) -> Ranker | None:

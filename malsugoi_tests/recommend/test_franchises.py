@@ -135,6 +135,14 @@ def test_an_extra_needs_its_own_story_whatever_was_passed_over() -> None:
     assert known.missing(5, {3}, known.passed_over({3})) == {1}
 
 
+def test_an_extra_is_no_watching_on() -> None:
+    known = learnt([*SEASONS, (5, "Special", 50, 2006)], [*CHAIN, (5, "Prequel", "anime", 3)])
+    assert known.passed_over({5}) == frozenset()
+    unread = learnt([*SEASONS, (6, None, 50, 2006)], [*CHAIN, (3, "Side story", "anime", 6)])
+    assert unread.missing(6, set()) == {3}
+    assert unread.passed_over({6}) == frozenset()
+
+
 def test_nothing_was_passed_over_where_nothing_comes_before_or_all_was_seen() -> None:
     known = learnt(SEASONS, CHAIN)
     assert known.passed_over(set()) == known.passed_over({1}) == known.passed_over({1, 2, 3}) == frozenset()

@@ -163,7 +163,8 @@ def test_what_airs_next_goes_on_with_what_was_liked(client: TestClient) -> None:
 
 def test_what_goes_on_with_something_unseen_airs_last_and_says_with_what_to_begin(client: TestClient) -> None:
     """A special of a series that nobody had seen stood fourth, for its genre."""
-    send(client, export({anime_id: score for anime_id, score in LIKES.items() if anime_id != 100}))
+    # Neither the series nor what goes on with it, else it would count as passed over.
+    send(client, export({anime_id: score for anime_id, score in LIKES.items() if anime_id not in (100, 112)}))
     told = words(client.get("/season"))
     assert "First comes Wandering Lantern, which you have not seen." in told
     [item] = client.get("/api/season").json()["items"]
