@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -160,6 +161,8 @@ def _publish(settings: Settings, data_dir: DataDir, username: str, console: Cons
     source = _Imports(settings=settings.model_dump(mode="json", exclude_none=True))
     has_models = all(data_dir.lake.provenance(table) is not None for table in _MODELS)
     jobs = ("user_batch", "batch_predictions") if has_models else ("user_batch",)
+    if has_models:
+        threading.Thread(target=_make_ready, args=(data_dir,), daemon=True).start()
     # One database for all that is new of one person, not one a table.
     lake = LakeIOManager(data_dir=str(settings.root), publishes_after=list(JOB_ASSETS[jobs[-1]][-1:]))
     with console.status("…") as spinner:
@@ -190,6 +193,23 @@ def _publish(settings: Settings, data_dir: DataDir, username: str, console: Cons
         except WorkError as error:
             _warn(username, error, "but what was published is not as it should be")
     return has_models
+
+
+def _make_ready(data_dir: DataDir) -> None:
+    """Load and learn what predicting needs whatever the list: beside Dagster's work, which waits for the disk.
+
+    What fails here fails again, and is told, where it is needed.
+    """
+    with contextlib.suppress(Exception):
+        import malsugoi_assets.recommend.blend  # noqa: F401
+        from malsugoi_assets.recommend.items import align_items
+        from malsugoi_assets.recommend.likeness import learn_likeness
+
+        features, relations, known = (
+            data_dir.lake.read(name).collect() for name in ("anime_features", "anime_relations", "title_baselines")
+        )
+        for titles in (known, features):
+            learn_likeness(align_items(titles["anime_id"].sort().to_numpy(), features, relations))
 
 
 def _publish_alone(data_dir: DataDir, batch: str) -> None:

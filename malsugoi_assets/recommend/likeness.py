@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 from hashlib import sha256
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +97,8 @@ class Likeness:
 
 _KEPT = 3
 _kept: OrderedDict[str, Likeness] = OrderedDict()
+_asked = Lock()
+"""Whoever asks while another one learns waits for that, and has it."""
 
 
 def learn_likeness(items: Items) -> Likeness:
@@ -103,10 +106,11 @@ def learn_likeness(items: Items) -> Likeness:
     digest = sha256(repr((items.anime_id.tolist(), items.names, _studios(items))).encode())
     digest.update(items.relations.hash_rows(seed=0).to_numpy().tobytes() if items.relations.height else b"")
     key = digest.hexdigest()
-    found = _kept.pop(key, None) or _learn(items)
-    _kept[key] = found
-    while len(_kept) > _KEPT:
-        _kept.popitem(last=False)
+    with _asked:
+        found = _kept.pop(key, None) or _learn(items)
+        _kept[key] = found
+        while len(_kept) > _KEPT:
+            _kept.popitem(last=False)
     return found
 
 
