@@ -20,8 +20,10 @@ from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.app.models import read_builds, show_builds, use_build
 from malsugoi_assets.app.pipeline import Step, _deep, execute_step
 from malsugoi_assets.assets import deep
+from malsugoi_assets.assets.builds import said_of
 from malsugoi_assets.definitions import build_definitions
 from malsugoi_assets.evaluation.gate import Verdict
+from malsugoi_assets.evaluation.hold_out import HoldOut
 from malsugoi_assets.recommend.blend import train_blend
 from malsugoi_assets.recommend.blend_settings import BlendSettings
 from malsugoi_assets.settings import Settings
@@ -326,3 +328,25 @@ def test_another_kind_of_file_is_another_version_of_the_code() -> None:
 
     version = next(iter(dnn_model.specs)).code_version or ""
     assert {dnn_settings.KIND, blend_settings.KIND} <= set(version.split())
+
+
+def test_what_a_build_says_of_a_hold_out_is_worked_out_once_while_file_and_rows_are_the_same() -> None:
+    class Model:
+        device = "cpu"
+        asked = 0
+
+        def parts(self, history: Any, user: Any, item: Any) -> tuple[dict[str, Any], Any]:
+            self.asked += 1
+            return {"dnn": user + float(self.asked)}, item
+
+    ratings = small_ratings(12)
+    rated = ratings.rated
+    some = HoldOut(ratings, small_items(), rated.user[:3], rated.item[:3], rated.rating[:3])
+    model = Model()
+    first = said_of(some, model, "one")
+    assert said_of(some, model, "one") is first
+    assert model.asked == 1
+    said_of(some, model, "two")
+    said_of(HoldOut(ratings, small_items(), rated.user[:2], rated.item[:2], rated.rating[:2]), model, "two")
+    said_of(some, model, "one")
+    assert model.asked == 4, "another file, other rows, and what was asked long ago are asked for anew"
