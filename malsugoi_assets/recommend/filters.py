@@ -179,7 +179,7 @@ def _rules(frame: pl.DataFrame, settings: RecommendationSettings, recaps: frozen
     """What holds for good, each as what it says of a title that does not pass."""
     age = pl.col("age_rating").str.extract(r"^(\S+)")
     kind = pl.col("type").str.to_lowercase()
-    adult = age.eq("Rx").fill_null(False) | _has_any(frame, (ADULT,))
+    adult = age.eq("Rx").fill_null(False) | pl.col("genres").list.contains(ADULT.capitalize()).fill_null(False)
     rules = {
         "its title is not known": pl.col("title").is_not_null(),
         "it is for adults only": ~adult | pl.lit(settings.adult or "Rx" in settings.ages),
