@@ -54,7 +54,7 @@ def title_marks(warehouse: Warehouse, user_lists: Batches) -> dg.MaterializeResu
     return by_batch_result(ByBatch(make, summary), user_lists.version)
 
 
-@table_asset("recommendations", code_version="11", kinds=["pytorch"])
+@table_asset("recommendations", code_version="12", kinds=["pytorch"])
 def recommendations(  # noqa: D103
     context: dg.AssetExecutionContext,
     config: RecommendationConfig,  # type: ignore[valid-type]

@@ -75,7 +75,10 @@ class Franchises:
 
     @cached_property
     def _before(self) -> Needs:
-        """Title → all that comes before it, also through others; titles that follow nothing are left out."""
+        """Title → all that comes before it, also through others; titles that follow nothing are left out.
+
+        Of two that come before each other, as a special's odd relations make of all seasons of "Bakuman.", neither does.
+        """
         found: dict[int, frozenset[int]] = {}
         for title in self.follows:
             before: set[int] = set()
@@ -85,7 +88,8 @@ class Franchises:
                 before |= new
                 open_titles += new
             found[title] = frozenset(before - {title})
-        return found
+        none: frozenset[int] = frozenset()
+        return {t: frozenset(o for o in before if t not in found.get(o, none)) for t, before in found.items()}
 
     def passed_over(self, seen: set[int]) -> frozenset[int]:
         """What comes before something that was seen, and was not: whoever watched on does not wait for it.
