@@ -187,6 +187,8 @@ class Lake:
             return None
         try:
             stored = pl.read_parquet_metadata(path).get(_METADATA_KEY)
+        except FileNotFoundError:
+            return None  # deleted since the look above
         except pl.exceptions.PolarsError as error:
             raise LakeError(f"{path} cannot be read ({error}); delete it and materialise {table} again") from error
         if stored is None:

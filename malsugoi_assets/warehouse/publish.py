@@ -31,6 +31,8 @@ from malsugoi_assets.warehouse.violations import count_rows, mentioned, violatio
 DATABASE = "malsugoi.duckdb"
 _GENERATION = re.compile(r"malsugoi-(\d{8})-[0-9a-f]{12}\.duckdb")
 _KEPT_GENERATIONS = 2
+_LOOKS = 3
+"""How often the files are looked at, where others change or delete them while they are read so that it fails."""
 
 
 class PublishError(RuntimeError):
@@ -74,45 +76,52 @@ class Publisher:
         """
         with file_lock(self.root / "locks" / "publish.lock", what="publishing"):
             self._sweep()
-            state = self._state()
-            current = self.current()
-            if current is not None and current.name.endswith(f"-{state}.duckdb"):
-                return Published(current, False, {})
-            number = int(m[1]) + 1 if current and (m := _GENERATION.fullmatch(current.name)) else 1
-            target = self.generations / f"malsugoi-{number:08d}-{state}.duckdb"
-            draft = target.with_name(f".{target.name}.draft")
-            self.generations.mkdir(parents=True, exist_ok=True)
-            try:
-                orphans = self._build(draft, current)
-                draft.chmod(0o444)
-                _flush(draft)
-                draft.replace(target)
-                self._swap(target)
-            except (duckdb.Error, OSError) as error:
-                raise PublishError(
-                    f"the next {self.link} could not be written: {str(error)[:500]}. The published one is untouched; "
-                    "free what is short (disk, memory) and run again"
-                ) from error
-            finally:
-                draft.unlink(missing_ok=True)
-                draft.with_name(draft.name + ".wal").unlink(missing_ok=True)
-            self._sweep()
-            return Published(target, True, orphans)
+            looks = 0
+            while True:
+                pieces, looks = Pieces.of(self.lake), looks + 1
+                try:
+                    return self._publish(pieces)
+                except (PublishError, duckdb.Error, OSError) as error:
+                    if looks < _LOOKS and Pieces.of(self.lake) != pieces:
+                        continue
+                    if isinstance(error, PublishError):
+                        raise
+                    raise PublishError(
+                        f"the next {self.link} could not be written: {str(error)[:500]}. The published one is "
+                        "untouched; free what is short (disk, memory) and run again"
+                    ) from error
 
-    def _state(self) -> str:
-        """A hash of everything that the published file is made from."""
-        declared = repr((TABLES, VIEWS))
-        states = Pieces.of(self.lake).states
-        return hashlib.sha256(json.dumps([states, declared], sort_keys=True).encode()).hexdigest()[:12]
+    def _publish(self, pieces: Pieces) -> Published:
+        """Publish these files and no others, also where more have come since: what the database notes of itself has to
+        be true. Needs the lock.
+        """
+        state, current = _state(pieces), self.current()
+        if current is not None and current.name.endswith(f"-{state}.duckdb"):
+            return Published(current, False, {})
+        number = int(m[1]) + 1 if current and (m := _GENERATION.fullmatch(current.name)) else 1
+        target = self.generations / f"malsugoi-{number:08d}-{state}.duckdb"
+        draft = target.with_name(f".{target.name}.draft")
+        self.generations.mkdir(parents=True, exist_ok=True)
+        try:
+            orphans = self._build(draft, current, pieces)
+            draft.chmod(0o444)
+            _flush(draft)
+            draft.replace(target)
+            self._swap(target)
+        finally:
+            draft.unlink(missing_ok=True)
+            draft.with_name(draft.name + ".wal").unlink(missing_ok=True)
+        self._sweep()
+        return Published(target, True, orphans)
 
-    def _build(self, draft: Path, current: Path | None) -> dict[str, int]:
+    def _build(self, draft: Path, current: Path | None, pieces: Pieces) -> dict[str, int]:
         """Write the next database to `draft`: what stands is taken over where that can be, else all is made."""
-        pieces = Pieces.of(self.lake)
         standing = take_over(current, draft, pieces)
         if standing is not None:
             try:
                 return self._fill(draft, pieces, standing, current)
-            except ShrunkError:
+            except (ShrunkError, PublishError):
+                # What breaks a declaration may be what the copy holds and does not note.
                 pass
         draft.unlink(missing_ok=True)
         return self._fill(draft, pieces, Standing(), None)
@@ -125,14 +134,14 @@ class Publisher:
             con.execute("SET checkpoint_threshold = '1TiB'")
             con.execute("CREATE SCHEMA stored")
             for table in TABLES.values():
-                _view(con, self.lake, table, table.name, self.lake.partitions(table.name))
+                _view(con, self.lake, table, table.name, pieces.files[table.name])
             con.execute(f"ATTACH {schema.literal(str(draft))} AS next (STORAGE_VERSION 'v1.0.0')")
             if current is not None:
                 con.execute(f"ATTACH {schema.literal(str(current))} AS before (READ_ONLY)")
             published = [table for table in TABLES.values() if table.published]
             made = [table for table in published if table.name not in standing.tables]
             orphans = {
-                table.name: _load(con, self.lake, table, standing.added.get(table.name))
+                table.name: _load(con, self.lake, table, pieces.files[table.name], standing.added.get(table.name))
                 for table in published
                 if table in made or table.name in standing.added
             }
@@ -169,6 +178,12 @@ class Publisher:
                 old.unlink(missing_ok=True)
 
 
+def _state(pieces: Pieces) -> str:
+    """A hash of everything that the published file is made from."""
+    declared = repr((TABLES, VIEWS))
+    return hashlib.sha256(json.dumps([pieces.states, declared], sort_keys=True).encode()).hexdigest()[:12]
+
+
 def _view(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, name: str, partitions: Sequence[str]) -> None:
     """Let stored.`name` be the rows of these partition files of the table."""
     if partitions:
@@ -184,16 +199,18 @@ def _view(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, name: str, p
         con.execute(schema.create_table(table, "stored"))
 
 
-def _load(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, added: Sequence[str] | None) -> int:
-    """Create and fill one table, or fill it with the partitions `added`; returns how many rows were left out because their
-    parent is gone.
+def _load(
+    con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, partitions: Sequence[str], added: Sequence[str] | None
+) -> int:
+    """Create and fill one table with these partitions, or where it stands with those `added`; returns how many rows were
+    left out because their parent is gone.
     """
     if added is None:
         con.execute(schema.create_table(table, "next"))
     if not table.partitioned:
         return _insert(con, table, f"({table.select})" if table.select else f"stored.{table.name}", None)
     left_out, places = 0, Places(con, "next")
-    for group in batched_keys(lake.partitions(table.name) if added is None else added):
+    for group in batched_keys(partitions if added is None else added):
         _view(con, lake, table, "some_batches", group)
         left_out += _insert(con, table, "stored.some_batches", group, places)
     return left_out

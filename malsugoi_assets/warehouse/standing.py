@@ -34,13 +34,15 @@ class ShrunkError(RuntimeError):
 
 @dataclass(frozen=True)
 class Pieces:
-    """What the published tables are made from, by hashes.
+    """What the published tables are made from, by one look at the files: what is written later is for the next generation.
 
-    `states`: by table, of all that its rows come from: its declaration, its own partition files, those that it selects from,
-    and the tables that it refers to; `alone`: by table, without the latter, and without the files of a table in batches;
-    `parts`: by table in batches, of each batch's file.
+    `files`: by table, published or not, the partitions that there are. The others are hashes. `states`: by table, of all
+    that its rows come from: its declaration, its own partition files, those that it selects from, and the tables that it
+    refers to; `alone`: by table, without the latter, and without the files of a table in batches; `parts`: by table in
+    batches, of each batch's file.
     """
 
+    files: dict[str, list[str]]
     states: dict[str, str]
     alone: dict[str, str]
     parts: dict[str, dict[str, str]]
@@ -51,12 +53,13 @@ class Pieces:
         files = {
             name: {
                 partition: (provenance.content, provenance.written_at)
-                for partition in partitions
                 if (provenance := lake.provenance(name, partition))
+                else None  # from elsewhere, or just gone
+                for partition in partitions
             }
             for name, partitions in lake.snapshot().items()
         }
-        found = cls({}, {}, {})
+        found = cls({name: sorted(partitions) for name, partitions in files.items()}, {}, {}, {})
         for table in TABLES.values():
             if not table.published:
                 continue

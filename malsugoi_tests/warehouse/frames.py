@@ -22,6 +22,14 @@ def frame(table: str, *rows: dict[str, object]) -> pl.DataFrame:
 
 def write_lists(data_dir: DataDir, batch: str, lists: dict[str, dict[int, int | None]]) -> None:
     """Users of one batch with their lists (anime_id → score), and the ratings among them."""
+    known = data_dir.lake.read("users").collect()
+    new = frame("users", *({"username": n, "user_batch": batch, "discovered_at": NOON} for n in lists))
+    data_dir.lake.write(TABLES["users"], pl.concat([known.filter(pl.col("user_batch") != batch), new]))
+    write_lists_of_known(data_dir, batch, lists)
+
+
+def write_lists_of_known(data_dir: DataDir, batch: str, lists: dict[str, dict[int, int | None]]) -> None:
+    """The same for users who stand among the users already."""
     entries = [
         {
             "user_batch": batch,
@@ -35,9 +43,6 @@ def write_lists(data_dir: DataDir, batch: str, lists: dict[str, dict[int, int | 
         for i, score in listed.items()
     ]
     lake = data_dir.lake
-    known = lake.read("users").collect()
-    new = frame("users", *({"username": n, "user_batch": batch, "discovered_at": NOON} for n in lists))
-    lake.write(TABLES["users"], pl.concat([known.filter(pl.col("user_batch") != batch), new]))
     outcomes = (
         {"user_batch": batch, "username": n, "list_status": "ok" if e else "private"} for n, e in lists.items()
     )

@@ -17,7 +17,7 @@ from malsugoi_assets.warehouse.limits import duckdb_limits, spill_folder
 from malsugoi_assets.warehouse.places import Places
 from malsugoi_assets.warehouse.publish import PublishError
 from malsugoi_assets.warehouse.tables import TABLES
-from malsugoi_tests.warehouse.frames import NOON, frame, rows, write_lists
+from malsugoi_tests.warehouse.frames import NOON, frame, rows, write_lists, write_lists_of_known
 
 
 @pytest.fixture
@@ -119,16 +119,17 @@ def test_every_table_and_column_carries_its_comment(data_dir: DataDir) -> None:
 
 def _write_and_publish(root: str, number: int) -> None:
     found = DataDir(Path(root))
-    for n in range(3):
-        key = f"batch-{3 * number + n:06d}"
-        row = {"user_batch": key, "username": "ann", "anime_id": 3 * number + n, "rating": 5}
-        found.lake.write(TABLES["rating_matrix"], frame("rating_matrix", row), key)
+    for n in range(3 * number, 3 * number + 3):
+        write_lists_of_known(found, f"batch-{n:06d}", {f"user{n}": {n: 5}})
         found.publisher.publish()
 
 
-def test_several_processes_that_write_and_publish_at_once_all_succeed(data_dir: DataDir) -> None:
+def test_several_processes_that_write_and_publish_at_once_all_succeed(tmp_path: Path) -> None:
     """One file that each of them writes: a sixth of such a backfill's runs could not get its lock."""
-    write_lists(data_dir, "batch-000000", {"ann": dict.fromkeys(range(9))})
+    data_dir = DataDir(tmp_path)
+    batches = [f"batch-{n:06d}" for n in range(9)]
+    users = [{"username": f"user{n}", "user_batch": batch, "discovered_at": NOON} for n, batch in enumerate(batches)]
+    data_dir.lake.write(TABLES["users"], frame("users", *users))
     spawn = multiprocessing.get_context("spawn")
     writers = [spawn.Process(target=_write_and_publish, args=(str(data_dir.root), n)) for n in range(3)]
     for writer in writers:
@@ -136,9 +137,13 @@ def test_several_processes_that_write_and_publish_at_once_all_succeed(data_dir: 
     for writer in writers:
         writer.join(120)
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
-    stored = data_dir.lake.read("rating_matrix").collect()["user_batch"].to_list()
-    assert stored == [f"batch-{n:06d}" for n in range(9)]
     assert not data_dir.publisher.publish().changed
+    expected = [(batch, f"user{n}", n, 5) for n, batch in enumerate(batches)]
+    assert rows(data_dir, "SELECT user_batch, username, anime_id, rating FROM rating_matrix") == expected
+    assert rows(data_dir, "SELECT user_batch, username, anime_id, score FROM user_lists") == expected
+    assert rows(data_dir, "SELECT username, list_status FROM users ORDER BY 1") == [
+        (f"user{n}", "ok") for n in range(9)
+    ]
 
 
 def test_rows_come_in_the_same_order_with_one_thread_and_with_eight(
@@ -358,6 +363,53 @@ def test_nothing_of_a_person_who_left_stays_in_the_next_file(data_dir: DataDir) 
     assert b"somebody_else" in data_dir.publisher.publish().path.read_bytes()
     data_dir.lake.write(TABLES["users"], known.filter(known["username"] != "somebody_who_leaves"))
     assert b"somebody_else" not in data_dir.publisher.publish().path.read_bytes()
+
+
+@pytest.mark.parametrize("late", ["written", "replaced", "removed"])
+@pytest.mark.parametrize("begins_as_a_copy", [False, True])
+def test_what_changes_between_the_look_at_the_files_and_their_reading_is_right_in_the_end(
+    data_dir: DataDir, monkeypatch: pytest.MonkeyPatch, late: str, begins_as_a_copy: bool
+) -> None:
+    """A batch that came in between stood in the database, but not in its notes: every later publishing added it again."""
+    data_dir.publisher.publish()
+    write_lists(data_dir, "batch-000001", {"cem": {1: 9}})
+    if not begins_as_a_copy:
+        write_lists(data_dir, "batch-000000", {"ann": {1: 8, 2: None}, "bob": {}})
+
+    def change(current: Path | None, draft: Path, pieces: publish.Pieces) -> publish.Standing | None:
+        """As another process, after the publisher has taken the files' hashes."""
+        monkeypatch.setattr(publish, "take_over", take_over)
+        if late == "written":
+            write_lists(data_dir, "batch-000002", {"dee": {2: 3}})
+        elif late == "replaced":
+            write_lists(data_dir, "batch-000001", {"cem": {1: 2, 2: 6}})
+        else:
+            write_lists(data_dir, "batch-000001", {})
+            for table in ("list_outcomes", "user_lists", "rating_matrix"):
+                data_dir.lake.remove(table, "batch-000001")
+        return take_over(current, draft, pieces)
+
+    take_over = publish.take_over
+    monkeypatch.setattr(publish, "take_over", change)
+    data_dir.publisher.publish()
+    data_dir.publisher.publish()
+    check_against_one_built_from_nothing(data_dir)
+    write_lists(data_dir, "batch-000003", {"eve": {1: 7}})
+    data_dir.publisher.publish()
+    check_against_one_built_from_nothing(data_dir)
+
+
+def test_a_database_whose_notes_lack_a_batch_that_it_holds_is_built_anew(data_dir: DataDir) -> None:
+    """As versions before may have left it."""
+    write_lists(data_dir, "batch-000001", {"cem": {1: 9}})
+    path = data_dir.publisher.publish().path
+    path.chmod(0o644)
+    with duckdb.connect(str(path)) as con:
+        con.execute("DELETE FROM internal.pieces WHERE partition = 'batch-000001'")
+        con.execute("UPDATE internal.made_from SET state = '' WHERE table_name IN ('user_lists', 'rating_matrix')")
+    write_lists(data_dir, "batch-000002", {"dee": {1: 9}})
+    data_dir.publisher.publish()
+    check_against_one_built_from_nothing(data_dir)
 
 
 def test_rules_are_held_batch_by_batch_however_many_there_are(data_dir: DataDir) -> None:
