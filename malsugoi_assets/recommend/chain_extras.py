@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from malsugoi_assets.recommend.sequel_names import is_extra_name
+from malsugoi_assets.recommend.sequel_names import is_extra_name, share_a_series
 
 Needs = Mapping[int, AbstractSet[int]]
 _TYPES = {"special", "tv special", "pv", "cm", "music"}
@@ -54,6 +54,11 @@ class ChainExtras:
     def are_of_episodes(self, *titles: int) -> bool:
         """Whether all of them are series: for television, on disc or on the net."""
         return all(self._type(title) in _EPISODES for title in titles)
+
+    def share_a_name(self, one: int, other: int) -> bool:
+        """Whether their names name one series, as far as they are known."""
+        names = self._name.get(one), self._name.get(other)
+        return None in names or share_a_series(*map(str, names))
 
     def goes_on_with(self, title: int, other: int) -> bool:
         """Whether it is an extra that is called after the other: by its name, a mark or a space, and more."""

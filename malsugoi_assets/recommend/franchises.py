@@ -205,7 +205,7 @@ def learn_families(features: pl.DataFrame, relations: pl.DataFrame, franchises: 
 def _stand_apart(relation: str, left: int, right: int, extras: ChainExtras) -> bool:
     """Whether two titles are two series all the same: one may watch either without the other."""
     if relation == _RETOLD:
-        return extras.are_of_episodes(left, right)
+        return extras.are_of_episodes(left, right) or not extras.share_a_name(left, right)
     return relation in _LOOSE and extras.are_series(left, right)
 
 

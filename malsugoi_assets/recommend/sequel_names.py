@@ -40,6 +40,8 @@ _IN_FRONT = frozenset(("gekijouban", "eiga"))
 _TELLS_NOTHING = frozenset(("the", "tv"))
 _NEW = 0.99
 """The share of the titles with relations that are older than where relations end."""
+_UNTOLD = 0.2
+"""Where the type of a larger share of the titles is not known, a missing one says nothing of a title."""
 _SEPARATOR = re.compile(r":| - |[!?~] ")
 
 
@@ -98,9 +100,9 @@ class SequelNames:
 
     def of_unread(self, relations: pl.DataFrame) -> dict[int, int]:
         """The same of titles whose own page was never read: no relation is their own, and their type is not known, where
-        most titles' is.
+        those of nearly all titles are: else a missing one says nothing.
         """
-        if not relations.height or 2 * len(self._untold) > len(self._titles):
+        if not relations.height or len(self._untold) > _UNTOLD * len(self._titles):
             return {}
         unread = self._untold - set(relations["anime_id"].to_list())
         return self._before((title for title in self._titles if title.anime_id in unread), among_parts=False)

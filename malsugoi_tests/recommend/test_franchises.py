@@ -19,10 +19,16 @@ CHAIN = [(2, "Prequel", "anime", 1), (3, "Prequel", "anime", 2)]
 
 
 def learnt(
-    titles: list[Title], relations: list[tuple[int, str, str, int]], listed: dict[int, int] | None = LISTED
+    titles: list[Title],
+    relations: list[tuple[int, str, str, int]],
+    listed: dict[int, int] | None = LISTED,
+    names: list[str] | None = None,
 ) -> Franchises:
     features = pl.DataFrame(
-        [(i, f"Title {i}", kind, members, date(year, 1, 1)) for i, kind, members, year in titles],
+        [
+            (i, names[row] if names else f"Title {i}", kind, members, date(year, 1, 1))
+            for row, (i, kind, members, year) in enumerate(titles)
+        ],
         schema={
             "anime_id": pl.Int32, "title": pl.String, "type": pl.String, "members": pl.Int32, "aired_from": pl.Date
         },
@@ -47,7 +53,16 @@ def test_a_series_that_tells_a_story_anew_stands_on_its_own_but_no_film(
     kinds: tuple[str, str], *, apart: bool
 ) -> None:
     titles: list[Title] = [(1, kinds[0], 900, 2001), (2, kinds[1], 700, 2003)]
-    known = learnt(titles, [(2, "Alternative version", "anime", 1)])
+    known = learnt(titles, [(2, "Alternative version", "anime", 1)], names=["Kaze", "Kaze Movie"])
+    assert (known.franchise(1) != known.franchise(2)) is apart
+
+
+@pytest.mark.parametrize(("name", "apart"), [("Kaze Movie 1: Asa", False), ("Shin Arashi: Asa", True), (None, False)])
+def test_a_film_that_tells_a_series_anew_stands_on_its_own_under_a_name_of_its_own(
+    name: str | None, *, apart: bool
+) -> None:
+    features = pl.DataFrame({"anime_id": [1, 2], "title": ["Kaze", name], "type": ["TV", "Movie"]})
+    known = learn_franchises(features, relations_frame([(2, "Alternative version", "anime", 1)]), {})
     assert (known.franchise(1) != known.franchise(2)) is apart
 
 

@@ -158,11 +158,19 @@ def test_a_prequel_of_unknown_type_bars_the_way_unless_it_is_an_extra(
     assert bool(known.missing(2, set())) is bars
 
 
+TYPED = [
+    (50 + n, name, "TV", 2011)
+    for n, name in enumerate(["Ame", "Yuki", "Hana", "Tsuki", "Hoshi", "Kawa", "Mori", "Yama", "Sora", "Ishi"])
+]
+"""Titles of which the type is known, as that of nearly all is."""
+
+
 def test_a_title_whose_page_was_not_read_follows_what_its_name_says() -> None:
     """Of "X OVA" the catalogue had the name alone: it was recommended to who did not know X."""
     titles = catalogue(
         (1, "Kaze", "TV", 2010), (2, "Kaze III", None, 2014), (3, "Kaze OVA", None, 2012), (4, "Umi", "TV", 2011),
         (5, "Umi 2", "TV", 2013), (6, "Kaze Special", "Special", 2011), (7, "Kaze Prologue", None, 2009),
+        *TYPED,
     )  # fmt: skip
     relations = relations_frame([(1, "Sequel", "anime", 7), (4, "Adaptation", "manga", 9)])
     names = SequelNames(titles)
@@ -175,8 +183,8 @@ def test_a_title_whose_page_was_not_read_follows_what_its_name_says() -> None:
 def test_a_name_alone_bars_nothing_but_its_own_title() -> None:
     """ "Hellsing Ultimate" goes on with "Hellsing: The Dawn", which no page told to be a prologue; not with "Hellsing"."""
     titles = catalogue(
-        (1, "Kaze", "TV", 2001), (2, "Kaze: Akatsuki", None, 2005), (3, "Kaze Ultimate", "OVA", 2006), (4, "Umi", "TV", 2011)
-    ).with_columns(members=pl.Series([900, 10, 800, 700]))  # fmt: skip
+        (1, "Kaze", "TV", 2001), (2, "Kaze: Akatsuki", None, 2005), (3, "Kaze Ultimate", "OVA", 2006), *TYPED
+    ).with_columns(members=pl.Series([900, 10, 800] + [700] * len(TYPED)))  # fmt: skip
     known = learn_franchises(titles, relations_frame([(3, "Prequel", "anime", 2)]))
     assert known.needs[2] == {1}
     assert known.needs[3] == frozenset()
