@@ -4,8 +4,8 @@ What belongs here: prerequisites, entry points and franchises from the relations
 inside a chain are no part of it (`chain_extras`).
 
 Two views of the same relations. The story's is what models learn from and what pages show as one franchise. The lists'
-is what people go by: series that tell a story anew, and TV series that are side stories of one another, stand on their own (*Fullmetal Alchemist* and
-*Brotherhood*, the Gundam series), and what hardly anybody knows of those who know a title bars nobody from it.
+is what people go by: series that tell a story anew, TV series that are side stories of one another, and series that meet in a special stand on their
+own (*Fullmetal Alchemist* and *Brotherhood*, the Gundam series), and what hardly anybody knows of those who know a title bars nobody from it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from functools import cached_property
 import polars as pl
 
 from malsugoi_assets.recommend.chain_extras import ChainExtras, Needs
+from malsugoi_assets.recommend.groups import Groups
 from malsugoi_assets.recommend.sequel_names import SequelNames, share_a_series
 
 # Seen before the title itself makes sense; and titles that only repeat or add to another one.
 _COMES_AFTER = {"prequel", "parent story", "full story"}
 _LEADS_TO = {"sequel"}
+_CHAIN = {"prequel", "sequel"}
 _IS_RECAP, _HAS_RECAP = {"full story"}, {"summary"}
 _RETOLD = "alternative version"
 _EXTRAS = {"summary", "side story", "spin-off"}
@@ -137,7 +139,7 @@ def learn_franchises(
     extras = ChainExtras(features, listed)
     pairs = relations.filter(pl.col("related_kind") == "anime").select("anime_id", "relation", "related_id")
     with_relations = set(relations["anime_id"].to_list())
-    parent: dict[int, int] = {}
+    groups = Groups()
     needs: dict[int, set[int]] = defaultdict(set)
     recaps: set[int] = set()
     unread: set[int] = set()
@@ -146,13 +148,16 @@ def learn_franchises(
         if word in _OF_NAMESAKES:
             for title, other in ((left, right), (right, left)):
                 if extras.goes_on_with(title, other):
-                    _join(parent, title, other)
+                    groups.join(title, other)
                     needs[title].add(other)
         if left == right or word not in _TIES:
             continue
         if listed is not None and _stand_apart(word, left, right, extras):
             continue
-        _join(parent, left, right)
+        if listed is None or word in _CHAIN:
+            groups.join(left, right)
+        else:
+            groups.lean(*_leaning(word, left, right))
         if word in _IS_RECAP:
             recaps.add(left)
         elif word in _HAS_RECAP:
@@ -167,22 +172,23 @@ def learn_franchises(
             unread.add(right)
     names = SequelNames(features)
     for title, before in names.of_newer(relations).items():
-        _join(parent, title, before)
+        groups.join(title, before)
         needs[title].add(before)
     # A special inside the chain of sequels does not bar the way: what it needs itself is needed in its place.
     bridged = {title: extras.bridged(title, needs) for title in needs}
     # What only a name says counts for that title alone: by "Hellsing: The Dawn" nothing comes before "Hellsing Ultimate".
     for title, before in names.of_unread(relations).items():
         if not bridged.get(title):
-            _join(parent, title, before)
+            groups.join(title, before)
             bridged[title] = frozenset({before})
             unread.add(title)
+    group = groups.found()
     return Franchises(
-        {title: _root(parent, title) for title in parent},
+        group,
         bridged,
         frozenset(recaps),
         _aired(features),
-        frozenset(title for title in parent if title in unread or extras.by_itself(title)),
+        frozenset(title for title in group if title in unread or extras.by_itself(title)),
         dict(needs),
     )
 
@@ -192,14 +198,23 @@ def learn_families(features: pl.DataFrame, relations: pl.DataFrame, franchises: 
     titles are called the same. Nobody needs one of them for the other, but who knows one knows of the other.
     """
     names = dict(features.select("anime_id", "title").drop_nulls().iter_rows())
-    parent: dict[int, int] = {}
+    groups = Groups()
     pairs = relations.filter(pl.col("related_kind") == "anime").select("anime_id", "relation", "related_id")
     for left, relation, right in pairs.iter_rows():
         if relation.lower() != "other" or left not in names or right not in names:
             continue
         if share_a_series(names[left], names[right]):
-            _join(parent, franchises.franchise(left), franchises.franchise(right))
-    return {title: _root(parent, franchises.franchise(title)) for title in features["anime_id"].to_list()}
+            groups.join(franchises.franchise(left), franchises.franchise(right))
+    family = groups.found()
+    own = ((title, franchises.franchise(title)) for title in features["anime_id"].to_list())
+    return {title: family.get(franchise, franchise) for title, franchise in own}
+
+
+def _leaning(relation: str, left: int, right: int) -> tuple[int, int, int]:
+    """Which of two titles leans on the other's story, and the rank of the tie: retellings, of which the later one does, come last."""
+    if relation == _RETOLD:
+        return max(left, right), min(left, right), 1
+    return (right, left, 0) if relation in _EXTRAS else (left, right, 0)
 
 
 def _stand_apart(relation: str, left: int, right: int, extras: ChainExtras) -> bool:
@@ -213,17 +228,3 @@ def _aired(features: pl.DataFrame) -> dict[int, date]:
     if "aired_from" not in features.columns:
         return {}
     return dict(features.select("anime_id", "aired_from").drop_nulls().iter_rows())
-
-
-def _root(parent: dict[int, int], title: int) -> int:
-    while parent.get(title, title) != title:
-        parent[title] = parent.get(parent[title], parent[title])
-        title = parent[title]
-    return title
-
-
-def _join(parent: dict[int, int], left: int, right: int) -> None:
-    a, b = _root(parent, left), _root(parent, right)
-    parent.setdefault(left, left)
-    parent.setdefault(right, right)
-    parent[max(a, b)] = parent[min(a, b)] = min(a, b)

@@ -73,6 +73,15 @@ def test_a_film_that_is_a_side_story_needs_the_series_and_is_of_it(kind: str | N
     assert known.franchise(1) == known.franchise(2)
 
 
+def test_a_special_in_which_two_series_meet_makes_them_one_franchise_in_the_story_alone() -> None:
+    titles: list[Title] = [(1, "TV", 900, 2001), (2, "TV", 700, 2003), (5, "Special", 50, 2006)]
+    meeting = [(5, "Parent story", "anime", 1), (5, "Parent story", "anime", 2)]
+    for_lists, story = learnt(titles, meeting), learnt(titles, meeting, None)
+    assert story.franchise(1) == story.franchise(2) == story.franchise(5)
+    assert for_lists.franchise(5) == for_lists.franchise(1) != for_lists.franchise(2)
+    assert for_lists.missing(5, {1}) == {2}
+
+
 @pytest.mark.parametrize(
     ("kind", "members", "year", "on_lists", "by_story"),
     [
