@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
+from typing import NamedTuple
 
 import polars as pl
 
@@ -37,6 +38,16 @@ _LOOSE = {"parent story", "side story", "spin-off"}
 _OF_NAMESAKES = {_RETOLD, "alternative setting", "other", "character"}
 
 
+class Passed(NamedTuple):
+    """Titles that somebody passed over: `chain` by what comes after them through prequels, `story` also through side stories."""
+
+    chain: frozenset[int]
+    story: frozenset[int]
+
+
+NOTHING_PASSED = Passed(frozenset(), frozenset())
+
+
 @dataclass(frozen=True)
 class Franchises:
     """What the relations say.
@@ -54,6 +65,8 @@ class Franchises:
     """Specials and the like, by their type; where that is not known by their name, or as a side story that was not read."""
     follows: Needs = field(default_factory=dict)
     """Title → what comes directly before it, extras too; `needs` is made of it."""
+    sides: Needs = field(default_factory=dict)
+    """Title → those of them that it is but a side story, a recap or a special of."""
 
     def franchise(self, anime_id: int) -> int:
         """The title's franchise; a title without relations is its own."""
@@ -76,44 +89,42 @@ class Franchises:
         return self.aired.get(other, date.min) <= self.aired.get(title, date.max)
 
     @cached_property
-    def _before(self) -> Needs:
-        """Title → all that comes before it, also through others; titles that follow nothing are left out.
+    def _before(self) -> dict[int, frozenset[int]]:
+        """Title → all that comes before it, also through others; titles that follow nothing are left out."""
+        return _closure(self.follows)
 
-        Of two that come before each other, as a special's odd relations make of all seasons of "Bakuman.", neither does.
-        """
-        found: dict[int, frozenset[int]] = {}
-        for title in self.follows:
-            before: set[int] = set()
-            open_titles = [title]
-            while open_titles:
-                new = self.follows.get(open_titles.pop(), frozenset()) - before
-                before |= new
-                open_titles += new
-            found[title] = frozenset(before - {title})
-        none: frozenset[int] = frozenset()
-        return {t: frozenset(o for o in before if t not in found.get(o, none)) for t, before in found.items()}
+    @cached_property
+    def _earlier(self) -> dict[int, frozenset[int]]:
+        """The same through prequels alone."""
+        return _closure({title: before - self.sides.get(title, set()) for title, before in self.follows.items()})
 
-    def passed_over(self, seen: set[int]) -> frozenset[int]:
+    def passed_over(self, seen: set[int]) -> Passed:
         """What comes before something that was seen, and was not: whoever watched on does not wait for it.
 
         To have seen an extra of a series is not to have watched on.
         """
-        before = (self._before[title] for title in seen & self._before.keys() - self.extras)
-        return frozenset().union(*before) - seen
+        some = [title for title in seen if title in self._before and title not in self.extras]
+        if not some:
+            return NOTHING_PASSED
+        chain = frozenset().union(*(self._earlier.get(title, frozenset()) for title in some)) - seen
+        return Passed(chain, chain.union(*(self._before[title] for title in some)) - seen)
 
-    def missing(self, anime_id: int, seen: set[int], passed: frozenset[int] = frozenset()) -> frozenset[int]:
-        """What has to be seen before the title and was neither seen nor `passed` over.
+    def missing(self, anime_id: int, seen: set[int], passed: Passed = NOTHING_PASSED) -> frozenset[int]:
+        """What has to be seen before the title and was neither seen nor passed over.
 
-        An extra needs its own story in any case. Of titles that were passed over themselves the one made first comes first.
+        A side story needs no more than any part that comes after what it belongs to, a sequel one that comes after by prequels. An
+        extra needs its own story in any case. Of titles that were passed over themselves the one made first comes first.
         """
         unseen = self.needs.get(anime_id, frozenset()) - seen
-        if not unseen or not passed or anime_id in self.extras:
+        if not unseen or not passed.story or anime_id in self.extras:
             return unseen
-        if anime_id not in passed:
-            return unseen - passed
-        return frozenset(title for title in unseen if title not in passed or self._is_older(title, anime_id))
+        beside = self.sides.get(anime_id, frozenset())
+        gone = {title for title in unseen if title in (passed.story if title in beside else passed.chain)}
+        if anime_id in passed.story:
+            gone = {title for title in gone if not self._is_older(title, anime_id)}
+        return unseen - gone
 
-    def entry_point(self, anime_id: int, seen: set[int], passed: frozenset[int] = frozenset()) -> int | None:
+    def entry_point(self, anime_id: int, seen: set[int], passed: Passed = NOTHING_PASSED) -> int | None:
         """The title to start with instead: the first unseen one down the chain that misses nothing.
 
         Of several that come before a title the one that aired first is taken. Loops in the relations end the search; None where the chain has no such title.
@@ -133,14 +144,17 @@ def learn_franchises(
 ) -> Franchises:
     """From `anime_features` and `anime_relations`; only relations between anime count, and names where there are none.
 
-    A prequel that the catalogue does not hold is needed and unseen all the same. `listed`:
-    id → how many lists hold the title; with it the view of those who choose what to watch (see the module), else the story's.
+    A prequel that the catalogue does not hold is needed and unseen all the same, unless lists that hold the title tell that few
+    know it. `listed`: id → how many lists hold the title; with it the view of those who choose what to watch (see the module),
+    else the story's.
     """
     extras = ChainExtras(features, listed)
     pairs = relations.filter(pl.col("related_kind") == "anime").select("anime_id", "relation", "related_id")
     with_relations = set(relations["anime_id"].to_list())
     groups = Groups()
     needs: dict[int, set[int]] = defaultdict(set)
+    chain: dict[int, set[int]] = defaultdict(set)
+    sides: dict[int, set[int]] = defaultdict(set)
     recaps: set[int] = set()
     unread: set[int] = set()
     for left, relation, right in pairs.iter_rows():
@@ -164,11 +178,14 @@ def learn_franchises(
             recaps.add(right)
         if word in _COMES_AFTER:
             needs[left].add(right)
+            (chain if word in _CHAIN else sides)[left].add(right)
         elif word in _LEADS_TO or word == "summary" or (word in _EXTRAS and extras.by_type(right)):
             needs[right].add(left)
+            (chain if word in _CHAIN else sides)[right].add(left)
         elif word == "side story" and right not in with_relations:
             # Its own page, which would name its parent story, was not read.
             needs[right].add(left)
+            sides[right].add(left)
             unread.add(right)
     names = SequelNames(features)
     for title, before in names.of_newer(relations).items():
@@ -190,7 +207,26 @@ def learn_franchises(
         _aired(features),
         frozenset(title for title in group if title in unread or extras.by_itself(title)),
         dict(needs),
+        {title: beside - chain.get(title, set()) for title, beside in sides.items()},
     )
+
+
+def _closure(follows: Needs) -> dict[int, frozenset[int]]:
+    """Title → all that comes before it, also through others.
+
+    Of two that come before each other, as a special's odd relations make of all seasons of "Bakuman.", neither does.
+    """
+    found: dict[int, frozenset[int]] = {}
+    for title in follows:
+        before: set[int] = set()
+        open_titles = [title]
+        while open_titles:
+            new = set(follows.get(open_titles.pop(), ())) - before
+            before |= new
+            open_titles += new
+        found[title] = frozenset(before - {title})
+    none: frozenset[int] = frozenset()
+    return {t: frozenset(o for o in before if t not in found.get(o, none)) for t, before in found.items()}
 
 
 def learn_families(features: pl.DataFrame, relations: pl.DataFrame, franchises: Franchises) -> dict[int, int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from malsugoi_assets.recommend.franchises import Franchises
+from malsugoi_assets.recommend.franchises import NOTHING_PASSED, Franchises, Passed
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 
 _FEW_ROWS = 10_000
@@ -33,7 +33,7 @@ class Person:
     liked: set[int]
     disliked: set[int]
     shunned: dict[int, int]
-    passed: frozenset[int] = frozenset()
+    passed: Passed = NOTHING_PASSED
 
     def worth_naming(self, reasons: list[tuple[int, float]]) -> list[tuple[int, float]]:
         """Without what was dropped or scored low: also that adds to scores, but nobody watches a title because of it."""

@@ -9,11 +9,12 @@ from datetime import date
 
 import polars as pl
 
+from malsugoi_assets.recommend.franchises import NOTHING_PASSED
 from malsugoi_assets.recommend.people import people
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.people import Person
-from malsugoi_assets.web.records import NextSeason, Upcoming
+from malsugoi_assets.web.records import NextSeason, Title, Upcoming
 
 _QUARTERS = ("Winter", "Spring", "Summer", "Fall")
 LATER = "Later"
@@ -41,18 +42,24 @@ def next_season(knowledge: Knowledge, person: Person, asked: str | None, today: 
             fit=round(fit.score, 3),
             words=list(fit.words),
             goes_on_with=knowledge.titles.get(fit.goes_on_with) if fit.goes_on_with is not None else None,
-            needs=knowledge.titles.get(needs[fit.anime_id]) if fit.anime_id in needs else None,
+            waits=fit.anime_id in needs,
+            needs=_named(knowledge, needs.get(fit.anime_id), fit.anime_id),
         )
         for rank, fit in enumerate(fits[:_SHOWN], start=1)
     ]
     return NextSeason(season=season, seasons=seasons, items=items)
 
 
+def _named(knowledge: Knowledge, first: int | None, title: int) -> Title | None:
+    """The title to begin with; None where it has no name here, as one that the catalogue does not hold, or is the title itself."""
+    return knowledge.titles.get(first) if first is not None and first != title else None
+
+
 def _needs(knowledge: Knowledge, person: Person, candidates: Iterable[int]) -> dict[int, int]:
     """Of the candidates those before which something unseen comes, with what one has to begin."""
     franchises = knowledge.franchises
     some = people(person.entries, franchises, RecommendationSettings())
-    known = next(((one.seen, one.passed) for one in some), (set[int](), frozenset[int]()))
+    known = next(((one.seen, one.passed) for one in some), (set[int](), NOTHING_PASSED))
     found = {i: franchises.entry_point(i, *known) for i in candidates if franchises.missing(i, *known)}
     return {i: i if entry is None else entry for i, entry in found.items()}
 

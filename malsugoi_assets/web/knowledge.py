@@ -156,11 +156,8 @@ class Knowledge:
 
     @property
     def franchises(self) -> Franchises:
-        """Which titles belong together, and what comes before what, as on lists; who has what is told from the site's members
-        alone, so that new lists do not make it anew.
-        """
-        tables = ("anime_features", "anime_relations")
-        return self._part("franchises", tables, lambda: learn_franchises(self.features, self.relations, listed={}))
+        """Which titles belong together, and what comes before what, as on lists."""
+        return self._part("franchises", ("anime_features", "anime_relations"), self._franchises)
 
     @property
     def ranker(self) -> Ranker | None:
@@ -259,6 +256,10 @@ class Knowledge:
         weights, listed = weights_of(self.published, method), lists_a_title(self.published)
         recommender = Recommender(weights, self.features, self.relations, listed, order)
         return Ranker(ranked_by, method, recommender)
+
+    def _franchises(self) -> Franchises:
+        listed = dict(lists_a_title(self.published).iter_rows())
+        return learn_franchises(self.features, self.relations, listed)
 
     def _order(self) -> tuple[tuple[LearntOrder, IntArray] | None, str]:
         """The learnt order with its titles, and what ranks in words; None and why, where it cannot be had."""

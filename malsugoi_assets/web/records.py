@@ -165,7 +165,8 @@ class Upcoming(Record):
     fit: float = Field(description="Points above the user's mean that its genres and relations stand for.")
     words: list[str]
     goes_on_with: Title | None = None
-    needs: Title | None = Field(None, description="With what one has to begin; None where all before it was seen.")
+    waits: bool = Field(False, description="Whether something that was not seen comes before it.")
+    needs: Title | None = Field(None, description="With what one has to begin then, where that has a name here.")
 
 
 class NextSeason(Record):

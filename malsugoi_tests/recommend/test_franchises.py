@@ -7,7 +7,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from malsugoi_assets.recommend.franchises import Franchises, learn_franchises
+from malsugoi_assets.recommend.franchises import NOTHING_PASSED, Franchises, learn_franchises
 from malsugoi_tests.recommend.frames import relations_frame
 
 Title = tuple[int, str | None, int | None, int]
@@ -136,7 +136,7 @@ def test_who_watched_on_does_not_wait_for_what_was_passed_over() -> None:
     # 4 comes after the first season; of the seasons only the third was seen.
     known = learnt(SEASONS, [*CHAIN, (4, "Prequel", "anime", 1)])
     passed = known.passed_over({3})
-    assert passed == {1, 2}
+    assert passed.chain == passed.story == {1, 2}
     assert known.missing(4, {3}) == {1}
     assert not known.missing(4, {3}, passed)
 
@@ -150,7 +150,7 @@ def test_what_was_passed_over_itself_comes_in_the_order_it_was_made() -> None:
     # 1 now has a prequel that was made later: of those who went on without both it bars nobody from 1.
     late = learnt(SEASONS, [*CHAIN, (1, "Prequel", "anime", 4)])
     assert late.missing(1, set()) == {4}
-    assert late.passed_over({3}) == {1, 2, 4}
+    assert late.passed_over({3}).chain == {1, 2, 4}
     assert not late.missing(1, {3}, late.passed_over({3}))
 
 
@@ -159,18 +159,29 @@ def test_an_extra_needs_its_own_story_whatever_was_passed_over() -> None:
     assert known.missing(5, {3}, known.passed_over({3})) == {1}
 
 
+def test_a_side_story_seen_opens_other_side_stories_but_no_sequel() -> None:
+    """*Sailor Moon S* was shown to who had seen the film of *R* alone."""
+    films: list[Title] = [(5, "Movie", 600, 2002), (6, "Movie", 600, 2004)]
+    sides = [(5, "Parent story", "anime", 1), (6, "Parent story", "anime", 1)]
+    known = learnt([*SEASONS, *films], [*CHAIN, *sides])
+    passed = known.passed_over({5})
+    assert (passed.chain, passed.story) == (frozenset(), {1})
+    assert not known.missing(6, {5}, passed)
+    assert known.missing(2, {5}, passed) == {1}
+
+
 def test_an_extra_is_no_watching_on() -> None:
     known = learnt([*SEASONS, (5, "Special", 50, 2006)], [*CHAIN, (5, "Prequel", "anime", 3)])
-    assert known.passed_over({5}) == frozenset()
+    assert known.passed_over({5}) == NOTHING_PASSED
     unread = learnt([*SEASONS, (6, None, 50, 2006)], [*CHAIN, (3, "Side story", "anime", 6)])
     assert unread.missing(6, set()) == {3}
-    assert unread.passed_over({6}) == frozenset()
+    assert unread.passed_over({6}) == NOTHING_PASSED
 
 
 def test_nothing_was_passed_over_where_nothing_comes_before_or_all_was_seen() -> None:
     known = learnt(SEASONS, CHAIN)
-    assert known.passed_over(set()) == known.passed_over({1}) == known.passed_over({1, 2, 3}) == frozenset()
-    assert known.passed_over({999}) == frozenset()
+    assert known.passed_over(set()) == known.passed_over({1}) == known.passed_over({1, 2, 3}) == NOTHING_PASSED
+    assert known.passed_over({999}) == NOTHING_PASSED
 
 
 def test_a_circle_ends_and_passes_over_none_of_its_titles() -> None:
@@ -178,10 +189,10 @@ def test_a_circle_ends_and_passes_over_none_of_its_titles() -> None:
     first season of "Bakuman." alone was shown the third.
     """
     known = learnt(SEASONS, [*CHAIN, (1, "Prequel", "anime", 3)])
-    assert known.passed_over({2}) == frozenset()
+    assert known.passed_over({2}) == NOTHING_PASSED
     odd = learnt(
         [*SEASONS, (9, "Special", 50, 2006)], [*CHAIN, (9, "Summary", "anime", 1), (9, "Prequel", "anime", 2)]
     )
-    assert odd.passed_over({1}) == frozenset()
+    assert odd.passed_over({1}) == NOTHING_PASSED
     assert odd.missing(3, {1}, odd.passed_over({1})) == {2}
-    assert odd.passed_over({3}) >= {2}
+    assert odd.passed_over({3}).chain >= {2}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from lxml import html
 from starlette.testclient import TestClient
 
 from malsugoi_assets.web.airing import next_season
+from malsugoi_assets.web.knowledge import Knowledge
 from malsugoi_assets.web.limits import Limits
 from malsugoi_assets.web.people import find_user
 from malsugoi_assets.web.published import Published
@@ -170,7 +172,19 @@ def test_what_goes_on_with_something_unseen_airs_last_and_says_with_what_to_begi
     [item] = client.get("/api/season").json()["items"]
     assert (item["anime"]["anime_id"], item["needs"]["anime_id"]) == (UPCOMING, 100)
     send(client, export(LIKES))
-    assert client.get("/api/season").json()["items"][0]["needs"] is None
+    [item] = client.get("/api/season").json()["items"]
+    assert (item["waits"], item["needs"]) == (False, None)
+
+
+def test_what_waits_for_a_title_that_the_catalogue_does_not_hold_says_so(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = client.app.state.states.current().franchises  # type: ignore[attr-defined]
+    monkeypatch.setattr(Knowledge, "franchises", replace(known, needs={UPCOMING: frozenset({77_777})}))
+    send(client, export(LIKES))
+    [item] = client.get("/api/season").json()["items"]
+    assert (item["waits"], item["needs"]) == (True, None)
+    assert "Something that you have not seen comes before it." in words(client.get("/season"))
 
 
 @pytest.mark.parametrize(
