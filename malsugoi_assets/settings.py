@@ -6,6 +6,7 @@ Hyper-parameters do not belong here: they are settings of the models in `recomme
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ MYANIMELIST = "https://myanimelist.net"
 OFFICIAL_API = "https://api.myanimelist.net/v2"
 SECRETS = frozenset({"mal_client_id"})
 Source = Literal["replica", "live", "files"]
+_SHOWN = 200
+"""Characters of a path that is too long for a folder's which are shown."""
 _BY_SOURCE: dict[object, dict[str, int]] = {
     "live": {"max_anime": 5_000, "max_users": 1_000},
     "files": {"batch_size": 1_000},
@@ -138,10 +141,22 @@ class Settings(BaseModel):
         return self.data_dir.expanduser().absolute()
 
     def fault_of_the_root(self) -> str:
-        """Why the data dir cannot be one, with what to do: it, or what it would lie in, is a file; '' where it can."""
-        for place in (self.root, *self.root.parents):
-            if place.exists():
-                return "" if place.is_dir() else f"MALSUGOI_DATA_DIR: {place} is a file; name a folder"
+        """Why the data dir cannot be one, with what to do; '' where it can.
+
+        It, or what it would lie in, is a file or closed to who asks, or no folder can have its name.
+        """
+        try:
+            for place in (self.root, *self.root.parents):
+                if place.exists():
+                    if not place.is_dir():
+                        return f"MALSUGOI_DATA_DIR: {place} is a file; name a folder"
+                    if place == self.root and not os.access(place, os.R_OK | os.X_OK):
+                        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+                    return ""
+        except (OSError, RuntimeError) as error:  # RuntimeError: whose home "~name" would be
+            reason = getattr(error, "strerror", None) or error
+            named = str(self.data_dir)[:_SHOWN]
+            return f"MALSUGOI_DATA_DIR: {named} cannot be looked at ({reason}); name a folder of your own"
         return ""
 
     @property

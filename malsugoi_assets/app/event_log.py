@@ -37,6 +37,9 @@ class BatchedEventLog(SqliteEventLogStorage):
         """As Dagster's."""
         self._thread = threading.local()
         self._held: dict[str, sqlite3.Connection] | None = None
+        self._holding = (
+            threading.Lock()
+        )  # of `_held`, and never while a file is opened: who writes one may wait for it
         super().__init__(*args, **settings)
 
     @classmethod
@@ -79,24 +82,36 @@ class BatchedEventLog(SqliteEventLogStorage):
 
         Dagster opens one an event, and what closes as the last one writes SQLite's log back into the file and waits for it.
         """
-        if self._held is not None:
-            yield
-            return
-        self._held = {}
+        with self._holding:
+            is_outermost = self._held is None
+            if is_outermost:
+                self._held = {}
         try:
             yield
         finally:
-            for held in self._held.values():
-                held.close()
-            self._held = None
+            if is_outermost:
+                with self._holding:
+                    held, self._held = self._held or {}, None
+                for connection in held.values():
+                    connection.close()
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Any]:
         with super()._connect(shard) as conn:
-            if self._held is not None and shard not in self._held:
-                self._held[shard] = held = sqlite3.connect(self.path_for_shard(shard), check_same_thread=False)
-                held.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opened by the first look only
+            self._hold(shard)
             yield conn
+
+    def _hold(self, shard: str) -> None:
+        """Open a connection that stays, where the file has none yet and the block has not ended meanwhile."""
+        with self._holding:
+            if self._held is None or shard in self._held:
+                return
+        connection = sqlite3.connect(self.path_for_shard(shard), check_same_thread=False)
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opened by the first look only
+        with self._holding:
+            if self._held is not None and self._held.setdefault(shard, connection) is connection:
+                return
+        connection.close()
 
     def index_connection(self) -> AbstractContextManager[Any]:
         """As Dagster's; within `store_event_batch` the connection that is open there."""

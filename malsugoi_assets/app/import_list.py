@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -76,17 +77,19 @@ def keep_list(
     """
     data_dir = DataDir(settings.root)
     imported = ImportedLists(settings.root)
-    if fault := data_dir.fault_of_the_ledger():
-        raise UserError(fault)
-    known = data_dir.ledger.spelling(username)
-    if known is not None and not imported.has(username):
-        raise UserError(
-            f"{known} is a user of {settings.root} already, with a list of their own: choose another name (--as, --keep-as)"
-        )
-    if data_dir.ledger.forgotten.has(username):
-        raise UserError(f"{username} asked to be forgotten in {settings.root}: choose another name (--as, --keep-as)")
-    kept = known or username
     try:
+        if fault := data_dir.fault_of_the_ledger():
+            raise UserError(fault)
+        known = data_dir.ledger.spelling(username)
+        if known is not None and not imported.has(username):
+            raise UserError(
+                f"{known} is a user of {settings.root} already, with a list of their own: choose another name (--as, --keep-as)"
+            )
+        if data_dir.ledger.forgotten.has(username):
+            raise UserError(
+                f"{username} asked to be forgotten in {settings.root}: choose another name (--as, --keep-as)"
+            )
+        kept = known or username
         with data_dir.alone("import-list"):
             imported.put(kept, entries)
             list_titles(data_dir)
@@ -161,11 +164,9 @@ def _publish(settings: Settings, data_dir: DataDir, username: str, console: Cons
     source = _Imports(settings=settings.model_dump(mode="json", exclude_none=True))
     has_models = all(data_dir.lake.provenance(table) is not None for table in _MODELS)
     jobs = ("user_batch", "batch_predictions") if has_models else ("user_batch",)
-    if has_models:
-        threading.Thread(target=_make_ready, args=(data_dir,), daemon=True).start()
     # One database for all that is new of one person, not one a table.
     lake = LakeIOManager(data_dir=str(settings.root), publishes_after=list(JOB_ASSETS[jobs[-1]][-1:]))
-    with console.status("…") as spinner:
+    with _making_ready(data_dir) if has_models else contextlib.nullcontext(), console.status("…") as spinner:
         definitions: dg.Definitions = build_definitions(
             settings,
             loggers={"console": quiet_logger(lambda text: spinner.update(text))},
@@ -193,6 +194,17 @@ def _publish(settings: Settings, data_dir: DataDir, username: str, console: Cons
         except WorkError as error:
             _warn(username, error, "but what was published is not as it should be")
     return has_models
+
+
+@contextlib.contextmanager
+def _making_ready(data_dir: DataDir) -> Iterator[None]:
+    """A block beside which `_make_ready` is at work; it ends with the block, however that ends."""
+    beside = threading.Thread(target=_make_ready, args=(data_dir,), daemon=True)
+    beside.start()
+    try:
+        yield
+    finally:
+        beside.join()
 
 
 def _make_ready(data_dir: DataDir) -> None:

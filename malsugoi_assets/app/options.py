@@ -27,7 +27,11 @@ def options_of(settings: type[BaseModel], *without: str) -> Callable[[Callable[.
 
 
 def chosen(settings: type[BaseModel], given: dict[str, Any], **more: Any) -> Any:
-    """The settings that the options say, and `more`; `UserError` in one line where a value is out of bounds."""
+    """The settings that the options say, and `more`; `UserError` in one line where a value is out of bounds or names nothing."""
+    for name, value in given.items():
+        if isinstance(value, tuple) and not all(part.strip(" ,") for part in value):
+            needed = takes(settings.model_fields[name])
+            raise UserError(f"{_flag(name)} was given without a word: it takes {needed}")
     said = {
         # No word of ours holds a comma; the page's addresses take several in one value too.
         name: tuple(word for part in value for word in map(str.strip, part.split(",")) if word)

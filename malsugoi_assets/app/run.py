@@ -37,10 +37,10 @@ def _run(settings: Settings, console: Console) -> None:
     warnings.filterwarnings("ignore", module="dagster")
     begun = time.monotonic()
     data_dir = DataDir(settings.root)
-    if fault := data_dir.fault_of_the_ledger():
-        raise UserError(fault)
-    source = _open(settings, console)
     try:
+        if fault := data_dir.fault_of_the_ledger():
+            raise UserError(fault)
+        source = _open(settings, console)
         with data_dir.alone("run"):
             instance = open_instance(settings)
             write_dot_env(settings, Path.cwd())

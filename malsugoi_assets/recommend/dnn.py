@@ -232,17 +232,22 @@ def train(
     with compute_threads(NETWORK_THREADS), ThreadPoolExecutor(1) as beside:
         if catalogue is None and threads > 1:
             catalogue = beside.submit(rows.learn_titles)
-        network, fit = train_ensemble(
-            rows.inputs,
-            rows.rating,
-            rows.user,
-            settings,
-            seed=seed,
-            device=device,
-            keep=keep,
-            progress=progress,
-            tell=tell,
-        )
+        try:
+            network, fit = train_ensemble(
+                rows.inputs,
+                rows.rating,
+                rows.user,
+                settings,
+                seed=seed,
+                device=device,
+                keep=keep,
+                progress=progress,
+                tell=tell,
+            )
+        except Exception:
+            if catalogue is not None and catalogue.done():
+                catalogue.result()  # where it failed, it failed first
+            raise
         titles = catalogue.result() if catalogue else rows.learn_titles()
     held = validation_rows(rows.user, settings.members, settings.valid_share, seed)
     with compute_threads(threads):

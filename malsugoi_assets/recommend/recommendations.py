@@ -171,7 +171,7 @@ def _rows_of(
 
 def chosen_titles(person: Person, score: Scores, titles: Catalogue, settings: RecommendationSettings) -> list[Choice]:
     """The person's list by the dial and the diversity of the settings."""
-    if not settings.gems and not settings.diversity:
+    if not len(titles.ids) or not (settings.gems or settings.diversity):
         return choose(person, score, titles, settings)
     place = np.empty(len(titles.ids), dtype=np.float32)
     place[titles.by_popularity] = -np.log1p(np.arange(len(titles.ids), dtype=np.float32))

@@ -38,14 +38,15 @@ def strongest_of_rows(rows: Any, block: Any, size: Any, columns: Any, values: An
 @compiled  # type: ignore[untyped-decorator]
 def largest_of_rows(block: Any, columns: Any) -> None:
     """The columns of each row's largest entries into `columns` (rows, at most as many as the row has), the largest first;
-    of equals the former one.
+    of equals the former one. What is not a number counts as less than any.
     """
     rows, most = columns.shape
+    least = block.dtype.type(-np.inf)
     values = np.empty(most, dtype=block.dtype)
     for r in range(rows):
         known = 0
         for j in range(block.shape[1]):
-            value = block[r, j]
+            value = least if np.isnan(block[r, j]) else block[r, j]
             if known == most and value <= values[most - 1]:
                 continue
             place = known if known < most else most - 1

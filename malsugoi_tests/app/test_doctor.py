@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -63,6 +64,50 @@ def test_a_file_in_the_place_of_the_data_dir_is_named_by_doctor_and_commands(
         done = CliRunner().invoke(main, [command])
         assert done.exit_code != 0
         assert f"MALSUGOI_DATA_DIR: {tmp_path / 'data'} is a file; name a folder" in done.output
+
+
+COMMANDS = (["doctor"], ["status"], ["run"], ["recommend", "me"], ["similar", "1"], ["models"], ["serve"])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("place", ["x" * 300, "y/" * 3000])
+def test_a_data_dir_whose_name_no_folder_can_have_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, command: list[str]
+) -> None:
+    monkeypatch.setenv("MALSUGOI_DATA_DIR", str(tmp_path / place))
+    done = CliRunner().invoke(main, command)
+    assert isinstance(done.exception, SystemExit)
+    assert "cannot be looked at (File name too long); name a folder of your own" in done.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("place", ["closed", "closed/data"])
+def test_a_data_dir_that_is_closed_to_who_asks_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, command: list[str]
+) -> None:
+    """As somebody without rights sees it, whoever runs the test."""
+    closed, stat, access = tmp_path / "closed", Path.stat, os.access
+    closed.mkdir()
+
+    def no_stat(self: Path, **how: bool) -> os.stat_result:
+        if closed in self.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return stat(self, **how)
+
+    monkeypatch.setattr(Path, "stat", no_stat)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed and access(path, mode))
+    monkeypatch.setenv("MALSUGOI_DATA_DIR", str(tmp_path / place))
+    done = CliRunner().invoke(main, command)
+    assert isinstance(done.exception, SystemExit)
+    assert f"MALSUGOI_DATA_DIR: {tmp_path / place} cannot be looked at (Permission denied); name" in done.output
+
+
+def test_a_home_that_nobody_has_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALSUGOI_DATA_DIR", "~nobody.is.called.so/data")
+    for command in ("doctor", "status"):
+        done = CliRunner().invoke(main, [command])
+        assert isinstance(done.exception, SystemExit)
+        assert "MALSUGOI_DATA_DIR: ~nobody.is.called.so/data cannot be" in done.output
 
 
 def test_what_a_full_disk_makes_of_dagsters_records_is_one_sentence(

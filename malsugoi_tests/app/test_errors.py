@@ -9,11 +9,15 @@ from pathlib import Path
 import duckdb
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 from sqlalchemy.exc import OperationalError
 
 from malsugoi_assets.app import run
 from malsugoi_assets.app.cli import main
-from malsugoi_assets.app.errors import fault_of_the_machine
+from malsugoi_assets.app.errors import WorkError, fault_of_the_machine
+from malsugoi_assets.app.import_list import keep_list
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.lake import Lake
 
 FULL = OSError(errno.ENOSPC, "No space left on device", "/data/x")
@@ -66,6 +70,23 @@ def test_it_is_found_behind_what_was_raised_from_it() -> None:
     outer = RuntimeError("the work failed")
     outer.__cause__ = FULL
     assert "No space left on device" in fault_of_the_machine(outer)
+
+
+def test_what_cannot_be_read_before_a_run_begins_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def closed(_: DataDir) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", "users/all.parquet")
+
+    monkeypatch.setattr(DataDir, "fault_of_the_ledger", closed)
+    monkeypatch.setenv("MALSUGOI_DATA_DIR", str(tmp_path))
+    done = CliRunner().invoke(main, ["run"])
+    assert done.exit_code == 1
+    assert done.output.startswith(
+        "Error: [Errno 13] Permission denied: 'users/all.parquet'; what was finished is kept"
+    )
+    with pytest.raises(WorkError, match=r"Permission denied: 'users/all.parquet'; what was published stands"):
+        keep_list(Settings.load(), "me", (), Console(quiet=True))
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a mistake"), FileNotFoundError(errno.ENOENT, "no such file"), None])

@@ -1,11 +1,14 @@
 """Events written together: what Dagster's own storage says of them afterwards is what it says of any."""
 
+import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from malsugoi_assets.app import event_log
 from malsugoi_assets.app.event_log import BatchedEventLog, events_held_open, open_batched
 from malsugoi_assets.checks.declared import log_together
 
@@ -109,6 +112,31 @@ def test_a_storage_that_somebody_named_stays(tmp_path: Path) -> None:
     instance = open_batched(home(tmp_path / "theirs", elsewhere))
     assert not isinstance(instance.event_log_storage, BatchedEventLog)
     assert isinstance(open_batched(home(tmp_path / "ours")).event_log_storage, BatchedEventLog)
+
+
+def test_a_connection_that_opens_as_the_block_ends_is_closed_and_the_event_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread writes on while the block ends: it met that nothing was held any more."""
+    log = open_batched(home(tmp_path / "ours")).event_log_storage
+    assert isinstance(log, BatchedEventLog)
+    opened: list[sqlite3.Connection] = []
+    connect, block = sqlite3.connect, log.held_open()
+
+    def ending(path: str, **how: Any) -> sqlite3.Connection:
+        if "check_same_thread" in how and not opened:
+            opened.append(connect(path, **how))
+            block.__exit__(None, None, None)
+            return opened[0]
+        return connect(path, **how)
+
+    monkeypatch.setattr(event_log, "sqlite3", SimpleNamespace(connect=ending))
+    block.__enter__()
+    with log.run_connection("one") as conn:
+        conn.exec_driver_sql("SELECT count(*) FROM event_logs").fetchall()
+    assert len(opened) == 1
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")
 
 
 def test_events_whose_run_file_could_not_be_written_are_in_the_index_once(

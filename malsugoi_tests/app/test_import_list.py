@@ -9,6 +9,8 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +20,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from malsugoi_assets.app import pipeline
+from malsugoi_assets.app import import_list, pipeline
 from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.app.forget import forget_user
 from malsugoi_assets.app.import_list import import_export
@@ -36,6 +38,7 @@ from malsugoi_assets.usernames import is_name
 from malsugoi_assets.warehouse import run_marks
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.marks import Marks
+from malsugoi_assets.warehouse.publish import Publisher
 from malsugoi_assets.warehouse.tables import TABLES, Table
 from malsugoi_tests.warehouse.frames import frame
 
@@ -290,6 +293,33 @@ def test_a_list_that_cannot_be_published_is_not_kept_and_says_so(
     with pytest.raises(WorkError, match="user_batch: no room"):
         import_export(settings, export(tmp_path / "ann.xml", None, {1: 9, 2: 3}), "ann", Console(quiet=True))
     assert "is kept" not in capsys.readouterr().err
+
+
+def test_nothing_is_at_work_any_more_when_an_import_fails(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that still loads compiled code as the interpreter ends may bring it down."""
+    failed, ready = threading.Event(), threading.Event()
+
+    def execute_step(*_: object) -> float:
+        raise WorkError("no room")
+
+    def publish(_: Publisher) -> None:
+        """The last that is done where the work fails."""
+        failed.set()
+
+    def make_ready(_: DataDir) -> None:
+        assert failed.wait(60)
+        time.sleep(0.2)
+        ready.set()
+
+    monkeypatch.setattr(import_list, "_MODELS", ())
+    monkeypatch.setattr(import_list, "_make_ready", make_ready)
+    monkeypatch.setattr(pipeline, "execute_step", execute_step)
+    monkeypatch.setattr(Publisher, "publish", publish)
+    with pytest.raises(WorkError, match="no room"):
+        import_export(settings, export(tmp_path / "ann.xml", None, {1: 9, 2: 3}), "ann", Console(quiet=True))
+    assert ready.is_set()
 
 
 def test_a_check_that_fails_afterwards_is_warned_of_since_the_list_is_kept(

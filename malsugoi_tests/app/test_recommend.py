@@ -266,6 +266,14 @@ def test_several_words_may_stand_in_one_option(world: Path) -> None:
     assert "no title here is Flim" in said(world, "recommend", USER, "--types", "TV,Flim", status=2)
 
 
+@pytest.mark.parametrize("empty", ["", ",", " , "])
+def test_an_option_without_a_word_is_no_option_left_out(world: Path, empty: str) -> None:
+    """It was a list without the filter."""
+    for others in ((), ("--genres", "Drama")):
+        told = said(world, "recommend", USER, *others, "--genres", empty, status=2)
+        assert "--genres was given without a word: it takes words" in told
+
+
 def test_one_form_of_output_is_asked_for(world: Path) -> None:
     assert "choose one" in said(world, "recommend", USER, "--json", "--csv", status=2)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from malsugoi_assets.recommend import blend, dnn
 from malsugoi_assets.recommend.blend import (
     PRIOR_WEIGHTS,
     Apart,
@@ -20,7 +25,7 @@ from malsugoi_assets.recommend.blend import (
 )
 from malsugoi_assets.recommend.blend_settings import KIND, BlendSettings
 from malsugoi_assets.recommend.boosting import BoostingSettings
-from malsugoi_assets.recommend.dnn import Dnn
+from malsugoi_assets.recommend.dnn import Dnn, train
 from malsugoi_assets.recommend.dnn_settings import DnnSettings
 from malsugoi_assets.recommend.items import Items
 from malsugoi_assets.recommend.process_model import GaussianProcess, ProcessModelSettings
@@ -152,6 +157,31 @@ def test_a_handful_of_rows_trains_without_a_fuss(items: Items, rows: int) -> Non
 def test_too_few_ratings_are_an_error_that_says_so(items: Items) -> None:
     with pytest.raises(TrainingError, match="too few to train on"):
         train_blend(TRAIN.rated.take(np.arange(1)), items, SETTINGS)
+
+
+@pytest.mark.parametrize("learn", [train, train_blend])
+@pytest.mark.parametrize("first", ["the network", "the titles"])
+def test_of_two_errors_the_first_is_told(
+    items: Items, monkeypatch: pytest.MonkeyPatch, learn: Callable[..., object], first: str
+) -> None:
+    """Network and titles are learnt side by side; the second may be nothing but what the first one left behind."""
+    failed = threading.Event()
+    made = dnn.training_rows(TRAIN, items, NETWORK, 0)
+
+    def fails(who: str) -> Any:
+        if who != first:
+            assert failed.wait(60)
+            time.sleep(0.1)
+        failed.set()
+        raise TrainingError(who)
+
+    rows = replace(made, learn_titles=lambda: fails("the titles"))
+    monkeypatch.setattr(dnn, "training_rows", lambda *_: rows)
+    monkeypatch.setattr(blend, "training_rows", lambda *_: rows)
+    monkeypatch.setattr(dnn, "train_ensemble", lambda *_, **__: fails("the network"))
+    network = NETWORK.model_copy(update={"threads": 2})
+    with pytest.raises(TrainingError, match=f"^{first}$"):
+        learn(TRAIN, items, network if learn is train else SETTINGS.model_copy(update={"network": network}))
 
 
 def test_the_common_face_answers_for_nothing_and_for_the_unlisted(items: Items, trained: TrainedBlend) -> None:

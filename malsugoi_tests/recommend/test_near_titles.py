@@ -20,6 +20,13 @@ def test_the_nearest_come_first_and_of_two_alike_the_former() -> None:
         np.testing.assert_array_equal(nearest(many, places), np.argsort(-many, axis=1, kind="stable")[:, :places])
 
 
+def test_what_is_not_a_number_stands_last() -> None:
+    unknown = np.array([[np.nan, 3, np.nan, 1, 2], [1, np.nan, 0, np.nan, 2]], dtype=np.float32)
+    assert nearest(unknown, 3).tolist() == [[1, 4, 3], [4, 0, 2]]
+    assert nearest(unknown, 5).tolist() == [[1, 4, 3, 0, 2], [4, 0, 2, 1, 3]]
+    assert nearest(np.full((1, 3), np.nan, dtype=np.float32), 2).tolist() == [[0, 1]]
+
+
 def test_each_title_stands_with_its_likeness_its_differences_and_what_the_user_thinks_of_it() -> None:
     parts = np.arange(len(PARTS), dtype=np.float32)[:, None, None] * TOTAL
     asked = np.zeros((2, len(NUMBERS)), dtype=np.float32)

@@ -259,6 +259,11 @@ def test_without_weights_everybody_gets_the_popular() -> None:
     assert ids(frame.filter(pl.col("username") == "b")) == [1, 11]
 
 
+@pytest.mark.parametrize("settings", [{}, {"gems": 0.5}, {"gems": -1}, {"diversity": 0.5}])
+def test_of_no_titles_none_are_recommended(settings: dict[str, float]) -> None:
+    assert ids(made([("ann", 5, 8, "completed")], titles=[], relations=[], **settings)) == []
+
+
 def test_no_lists_no_rows() -> None:
     frame = made([])
     assert frame.height == 0
