@@ -24,14 +24,13 @@ from malsugoi_assets.recommend.groups import Groups
 from malsugoi_assets.recommend.sequel_names import SequelNames, share_a_series
 
 # Seen before the title itself makes sense; and titles that only repeat or add to another one.
-_COMES_AFTER = {"prequel", "parent story", "full story"}
-_LEADS_TO = {"sequel"}
 _CHAIN = {"prequel", "sequel"}
+_BELONGS_TO = {"parent story", "full story"}
 _IS_RECAP, _HAS_RECAP = {"full story"}, {"summary"}
 _RETOLD = "alternative version"
 _EXTRAS = {"summary", "side story", "spin-off"}
 # Not "other", "character" and "alternative setting": they tie whole worlds of stories that share a name (all of Gundam).
-_TIES = _COMES_AFTER | _LEADS_TO | _EXTRAS | {_RETOLD}
+_TIES = _CHAIN | _BELONGS_TO | _EXTRAS | {_RETOLD}
 _LOOSE = {"parent story", "side story", "spin-off"}
 """Between two TV series these tie no more than a world or a cast."""
 # What a special may be to the series that its name goes on with: "Clannad: Mou Hitotsu no Sekai" shows another turn of its end.
@@ -152,7 +151,6 @@ def learn_franchises(
     pairs = relations.filter(pl.col("related_kind") == "anime").select("anime_id", "relation", "related_id")
     with_relations = set(relations["anime_id"].to_list())
     groups = Groups()
-    needs: dict[int, set[int]] = defaultdict(set)
     chain: dict[int, set[int]] = defaultdict(set)
     sides: dict[int, set[int]] = defaultdict(set)
     recaps: set[int] = set()
@@ -163,7 +161,7 @@ def learn_franchises(
             for title, other in ((left, right), (right, left)):
                 if extras.goes_on_with(title, other):
                     groups.join(title, other)
-                    needs[title].add(other)
+                    sides[title].add(other)
         if left == right or word not in _TIES:
             continue
         if listed is not None and _stand_apart(word, left, right, extras):
@@ -176,23 +174,25 @@ def learn_franchises(
             recaps.add(left)
         elif word in _HAS_RECAP:
             recaps.add(right)
-        if word in _COMES_AFTER:
-            needs[left].add(right)
-            (chain if word in _CHAIN else sides)[left].add(right)
-        elif word in _LEADS_TO or word == "summary" or (word in _EXTRAS and extras.by_type(right)):
-            needs[right].add(left)
-            (chain if word in _CHAIN else sides)[right].add(left)
+        if word == "prequel":
+            chain[left].add(right)
+        elif word == "sequel":
+            chain[right].add(left)
+        elif word in _BELONGS_TO:
+            sides[left].add(right)
+        elif word == "summary" or (word in _EXTRAS and extras.by_type(right)):
+            sides[right].add(left)
         elif word == "side story" and right not in with_relations:
             # Its own page, which would name its parent story, was not read.
-            needs[right].add(left)
             sides[right].add(left)
             unread.add(right)
     names = SequelNames(features)
     for title, before in names.of_newer(relations).items():
         groups.join(title, before)
-        needs[title].add(before)
+        chain[title].add(before)
+    follows = {title: chain.get(title, set()) | sides.get(title, set()) for title in (*chain, *sides)}
     # A special inside the chain of sequels does not bar the way: what it needs itself is needed in its place.
-    bridged = {title: extras.bridged(title, needs) for title in needs}
+    bridged = {title: extras.bridged(title, follows) for title in follows}
     # What only a name says counts for that title alone: by "Hellsing: The Dawn" nothing comes before "Hellsing Ultimate".
     for title, before in names.of_unread(relations).items():
         if not bridged.get(title):
@@ -206,7 +206,7 @@ def learn_franchises(
         frozenset(recaps),
         _aired(features),
         frozenset(title for title in group if title in unread or extras.by_itself(title)),
-        dict(needs),
+        follows,
         {title: beside - chain.get(title, set()) for title, beside in sides.items()},
     )
 
