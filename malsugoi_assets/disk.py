@@ -35,10 +35,18 @@ def replace_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
 def sweep_drafts(root: Path) -> list[Path]:
     """Delete the drafts that killed writers left in the folders of `root`; those of living ones stay."""
-    drafts = [path for path in root.glob("*/.*.draft-*") if not _is_alive(path)]
+    drafts = [path for folder in root.glob("*") for path in _drafts(folder) if not _is_alive(path)]
     for draft in drafts:
         draft.unlink(missing_ok=True)
     return drafts
+
+
+def _drafts(folder: Path) -> list[Path]:
+    """Of a folder that may go meanwhile, as another writer's own does."""
+    try:
+        return list(folder.glob(".*.draft-*"))
+    except OSError:
+        return []
 
 
 def _is_alive(draft: Path) -> bool:

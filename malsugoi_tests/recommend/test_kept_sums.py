@@ -99,7 +99,7 @@ def test_after_any_history_the_table_is_that_of_a_fresh_count(
         patch.setattr(kept_sums, "_FEW", few)
         for batches in history:
             stored = Stored(batches)
-            counted = KeptSums(Path(folder)).similar_titles(stored, EASY, threads)
+            counted = KeptSums(Path(folder) / "sums").similar_titles(stored, EASY, threads)
             assert rows_of(counted) == stored.fresh_count(EASY)
 
 
