@@ -12,8 +12,9 @@ import polars as pl
 from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.app.reports import known_user, meant_title, published_file
 from malsugoi_assets.mal.records import ListEntry
-from malsugoi_assets.recommend.choosing import verdict
+from malsugoi_assets.recommend.choosing import UNSEEN_BEFORE, Catalogue, verdict
 from malsugoi_assets.recommend.filters import unknown_word, words_of
+from malsugoi_assets.recommend.people import Person as Listed
 from malsugoi_assets.recommend.people import counting, people, with_seen
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.recommend.recommendations import Recommender
@@ -119,7 +120,9 @@ def explain_title(settings: Settings, username: str, title: str, wanted: Recomme
     because = [person.worth_naming(entries) for entries in adding]
     though = [worth_objecting(whole, *sides) for sides in zip(because, taking, strict=True)]
     why_not = verdict(person, anime_id, titles, wanted)
-    if not why_not and not len(place):
+    if why_not == UNSEEN_BEFORE:
+        why_not = _what_comes_first(stored, person, titles, anime_id) or why_not
+    elif not why_not and not len(place):
         why_not = _what_stands_before(stored, listed, anime_id)
     elif not why_not and place[0] > wanted.length:
         why_not = f"{place[0] - 1} titles stand before it, and the list has {wanted.length}"
@@ -136,6 +139,13 @@ def explain_title(settings: Settings, username: str, title: str, wanted: Recomme
         "because": _entries(stored, [because]),
         "though": _entries(stored, [though]),
     }
+
+
+def _what_comes_first(stored: _Stored, person: Listed, titles: Catalogue, anime_id: int) -> str:
+    """With which title to begin; '' where that has no name here."""
+    first = titles.franchises.entry_point(anime_id, person.seen, person.passed)
+    named = stored.features.filter(pl.col("anime_id") == first)["title"].drop_nulls()
+    return f"{named[0]} comes before it and is not seen yet" if len(named) else ""
 
 
 def _what_stands_before(stored: _Stored, listed: pl.DataFrame, anime_id: int) -> str:
