@@ -37,9 +37,8 @@ class BatchedEventLog(SqliteEventLogStorage):
         """As Dagster's."""
         self._thread = threading.local()
         self._held: dict[str, sqlite3.Connection] | None = None
-        self._holding = (
-            threading.Lock()
-        )  # of `_held`, and never while a file is opened: who writes one may wait for it
+        # Of `_held`, and never while a file is opened: who writes one may wait for it.
+        self._holding = threading.Lock()
         super().__init__(*args, **settings)
 
     @classmethod

@@ -67,7 +67,7 @@ class ChainExtras:
         return len(rest) < len(name) and rest[:1] != "" and not rest[0].isalnum() and self.by_itself(title)
 
     def before(self, other: int, title: int) -> bool:
-        """Whether what comes before a title is one: by itself, or as few of the title's people have it."""
+        """Whether what comes before a title is one: by itself, or by how it compares to the title."""
         if self.by_itself(other):
             return True
         if self._listed is None:
