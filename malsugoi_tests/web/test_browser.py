@@ -94,11 +94,18 @@ def complaints(browser: Any) -> list[str]:
 
 
 def until(browser: Any, is_so: Callable[[], bool]) -> None:
-    """Wait for the next page; elements of the last one may be gone meanwhile."""
-    from selenium.common.exceptions import StaleElementReferenceException
+    """Wait for the next page, whole.
+
+    While one page gives way to the next, any question to the driver may fail: its element is stale, its node belongs to
+    no document, its frame is gone. Which of them it is differs by version, so every failure is asked again.
+    """
+    from selenium.common.exceptions import WebDriverException
     from selenium.webdriver.support.ui import WebDriverWait
 
-    WebDriverWait(browser, 60, 0.05, [StaleElementReferenceException]).until(lambda _: is_so())
+    def is_there(_: Any) -> bool:
+        return bool(browser.execute_script("return document.readyState == 'complete'")) and is_so()
+
+    WebDriverWait(browser, 60, 0.05, [WebDriverException]).until(is_there)
 
 
 def press(browser: Any, *keys: str) -> None:
