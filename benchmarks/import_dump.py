@@ -22,7 +22,7 @@ import duckdb
 
 from malsugoi_assets.app.instance import open_instance
 from malsugoi_assets.app.pipeline import Step, execute_step, quiet_logger
-from malsugoi_assets.definitions import build_definitions
+from malsugoi_assets.assembly import build_definitions
 from malsugoi_assets.resources.source import open_source
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir

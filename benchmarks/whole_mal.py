@@ -38,8 +38,8 @@ from generate_dump import invented_lists
 
 from malsugoi_assets.app.instance import open_instance
 from malsugoi_assets.app.pipeline import Step, execute_step, quiet_logger
+from malsugoi_assets.assembly import build_definitions
 from malsugoi_assets.automation.jobs import JOB_ASSETS
-from malsugoi_assets.definitions import build_definitions
 from malsugoi_assets.resources.source import open_source
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.batches import Batches

@@ -38,7 +38,8 @@ class Settings(BaseModel):
 
     data_dir: Path = Field(
         Path("data"),
-        description="Everything that is written lies under it; a data dir belongs to one source.",
+        description="Everything that is written lies under it; a data dir belongs to one source, which every command but "
+        "`run` knows from it.",
     )
     source: Source = Field(
         "replica",
@@ -194,11 +195,11 @@ def limits_of_the_environment(settings: Settings) -> dict[str, str]:
 
 
 def place_of_the_environment() -> dict[str, str]:
-    """The variables that are set now and say where the data lies and comes from, with their values: a command that does
-    not see them works elsewhere.
+    """The variable that says where the data lies, with its value, where it is set now: a command that does not see it
+    works elsewhere. What the data comes from the data dir knows.
     """
-    names = [variable(field) for field in ("source", "files_dir", "mal_url", "data_dir")]
-    return {name: value for name in names if (value := os.environ.get(name))}
+    name = variable("data_dir")
+    return {name: value} if (value := os.environ.get(name)) else {}
 
 
 def variable(field: str) -> str:

@@ -10,8 +10,8 @@ import click
 import dagster as dg
 import pytest
 
+from malsugoi_assets.assembly import build_definitions
 from malsugoi_assets.automation.jobs import JOB_ASSETS
-from malsugoi_assets.definitions import build_definitions
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.tables import TABLES

@@ -25,7 +25,8 @@ ALLOWED = {
     "assets": {"settings", "automation", "resources", "files", "mal", "warehouse", "recommend", "evaluation"},
     "checks": {"settings", "automation", "resources", "warehouse"},
     "automation": {"settings", "resources", "warehouse"},
-    "definitions": {"settings", "assets", "automation", "checks", "resources", "warehouse"},
+    "definitions": {"assembly"},
+    "assembly": {"settings", "assets", "automation", "checks", "resources", "warehouse"},
     "reference": {"settings", "warehouse", "app"},
     "web": {"settings", "warehouse", "recommend", "mal"},
     "app": {
@@ -38,7 +39,7 @@ ALLOWED = {
         "recommend",
         "evaluation",
         "automation",
-        "definitions",
+        "assembly",
     },
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -87,10 +88,13 @@ def main() -> None:
     """
 
 
-def load_settings(**overrides: Any) -> Settings:
-    """The settings of the environment; a mistake in them ends in one line."""
+def load_settings(load: Callable[[], Settings] | None = None) -> Settings:
+    """The settings of the environment and of the data dir; a mistake in them ends in one line."""
+    # What reads the data dir costs a tenth of a second at import; `--help` does without it.
+    from malsugoi_assets.warehouse.data_dir import with_own_source
+
     try:
-        settings = Settings.load(**overrides)
+        settings = (load or with_own_source)()
     except SettingsError as error:
         raise UserError(str(error)) from error
     if fault := settings.fault_of_the_root():
@@ -105,7 +109,8 @@ def run(source: str | None) -> None:
     # Dagster costs a second at import; the other commands do without it.
     from malsugoi_assets.app.run import run_all
 
-    run_all(load_settings(source=source), console)
+    # Nobody asks a site, or fills a data dir, by a source that was named another time.
+    run_all(load_settings(lambda: Settings.load(source=source)), console)
 
 
 @main.command()

@@ -10,6 +10,7 @@ import click
 
 from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.app.ports import HOST, listen
+from malsugoi_assets.settings import Settings, variable
 from malsugoi_assets.warehouse.run_batches import FIRST_BATCH
 
 # Only the address can choose a partition: without it the dialog for a launch opens with none, whatever we declare.
@@ -35,14 +36,22 @@ def dev(port: int) -> None:
     # What Dagster says of its own commands is no news for who typed ours.
     env = {"PYTHONWARNINGS": "ignore:Function `dev_command` is superseded"} | os.environ
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "--host", HOST, "--port", str(port)]
+    env |= _source(settings)
     workspace = _workspace(here := Path.cwd())
     if workspace.parent == here and not dot_env_names_another(settings, here):
         _become(command, env, here)
     # Dagster reads `.env` from the working directory and lets it outrank the environment: start it elsewhere.
-    paths = {"MALSUGOI_DATA_DIR": str(settings.root)}
+    _become([*command, "-w", str(workspace)], env | {variable("data_dir"): str(settings.root)}, settings.root)
+
+
+def _source(settings: Settings) -> dict[str, str]:
+    """Where titles and lists come from, for another process in another folder: Dagster's knows the environment alone."""
+    found: dict[str, str] = {variable("source"): settings.source}
+    if settings.source == "live":
+        found[variable("mal_url")] = settings.mal_url
     if settings.files_dir:
-        paths["MALSUGOI_FILES_DIR"] = str(settings.files_dir.expanduser().absolute())
-    _become([*command, "-w", str(workspace)], env | paths, settings.root)
+        found[variable("files_dir")] = str(settings.files_dir.expanduser().absolute())
+    return found
 
 
 def _become(command: list[str], env: dict[str, str], folder: Path) -> None:

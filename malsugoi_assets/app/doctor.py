@@ -23,7 +23,7 @@ import click
 from malsugoi_assets.app.errors import UserError, fault_of_the_machine
 from malsugoi_assets.app.ports import listen
 from malsugoi_assets.settings import Settings, SettingsError
-from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError, check_dagster_home
+from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError, check_dagster_home, with_own_source
 from malsugoi_assets.warehouse.marks import Marks, MarksError
 from malsugoi_assets.warehouse.registered import ForeignFileError, check_registered
 
@@ -67,7 +67,7 @@ def examine(environ: dict[str, str] | None = None) -> list[Finding]:
     """Everything that is looked at, in order; where the settings are wrong, only what does not hang on them."""
     found = [python(), packages()]
     try:
-        settings = Settings.load(environ)
+        settings = with_own_source(environ)
     except SettingsError as error:
         return [*found, Finding("settings", "wrong", str(error))]
     if fault := settings.fault_of_the_root():

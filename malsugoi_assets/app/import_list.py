@@ -148,9 +148,9 @@ def _publish(settings: Settings, data_dir: DataDir, username: str, console: Cons
     warnings.filterwarnings("ignore", module="dagster")
     from malsugoi_assets.app.instance import open_instance
     from malsugoi_assets.app.pipeline import Step, execute_step, quiet_logger
+    from malsugoi_assets.assembly import build_definitions, checks_of_a_batch
     from malsugoi_assets.automation.jobs import JOB_ASSETS
     from malsugoi_assets.automation.partitions import register_batches
-    from malsugoi_assets.definitions import build_definitions, checks_of_a_batch
     from malsugoi_assets.warehouse.io_manager import LakeIOManager
 
     ledger = data_dir.ledger

@@ -44,7 +44,7 @@ def _run(settings: Settings, console: Console) -> None:
         with data_dir.alone("run"):
             instance = open_instance(settings)
             write_dot_env(settings, Path.cwd())
-            from malsugoi_assets.definitions import build_definitions
+            from malsugoi_assets.assembly import build_definitions
 
             with console.status("…") as spinner:
                 outcome = run_pipeline(

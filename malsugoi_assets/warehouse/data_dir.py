@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from malsugoi_assets.disk import file_lock, replace_file
-from malsugoi_assets.settings import Settings
+from malsugoi_assets.settings import Settings, variable
 from malsugoi_assets.warehouse.lake import Lake
 from malsugoi_assets.warehouse.ledger import UserLedger
 from malsugoi_assets.warehouse.publish import Publisher
@@ -77,7 +78,7 @@ class DataDir:
         if found is not None and found != (settings.source, settings.site):
             raise DataDirError(
                 f"{self.root} holds data of {found[0]} ({found[1]}), not of {settings.source} "
-                f"({settings.site}): set MALSUGOI_DATA_DIR to another folder, or MALSUGOI_SOURCE={found[0]}"
+                f"({settings.site}): set MALSUGOI_DATA_DIR to another folder, or {_told(_variables(*found))}"
             )
 
     def fault_of_the_ledger(self) -> str:
@@ -114,6 +115,37 @@ class DataDir:
     def lock(self, name: str) -> Path:
         """The path of a lock file of this dir."""
         return self.root / "locks" / f"{name}.lock"
+
+
+def with_own_source(environ: Mapping[str, str] | None = None) -> Settings:
+    """The environment's settings, with what the data dir was built from where the environment says nothing of that: for
+    whatever follows a run. One that contradicts the data dir stays as it is, for `check` to tell; so does all where the
+    data dir does not say, or cannot be one.
+
+    Raises `SettingsError`.
+    """
+    environ = os.environ if environ is None else environ
+    given = {name: value for name, value in environ.items() if value}
+    name = variable("data_dir")
+    place = Settings.load({name: given[name]} if name in given else {})
+    if not place.fault_of_the_root():
+        try:
+            own = _variables(*(DataDir(place.root).claimed_by() or ("", "")))
+        except (DataDirError, OSError):  # told by whoever needs to know
+            own = {}
+        if given.get(source := variable("source")) in (None, own.get(source)):
+            given = own | given
+    return Settings.load(given)
+
+
+def _variables(source: str, site: str) -> dict[str, str]:
+    """What to set for a source and site; {} for a source that there is not."""
+    of_the_site = {"replica": {}, "live": {variable("mal_url"): site}, "files": {variable("files_dir"): site}}
+    return {variable("source"): source, **of_the_site[source]} if source in of_the_site else {}
+
+
+def _told(variables: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
 
 
 def check_dagster_home(settings: Settings) -> None:

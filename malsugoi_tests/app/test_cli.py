@@ -14,6 +14,8 @@ from click.testing import CliRunner
 import malsugoi_assets
 from malsugoi_assets.app.cli import main
 from malsugoi_assets.app.ports import listen
+from malsugoi_assets.settings import Settings
+from malsugoi_assets.warehouse.data_dir import DataDir
 
 
 def malsugoi(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -128,6 +130,17 @@ def test_dev_on_another_data_dir_starts_where_the_folders_dot_env_is_not_read(
     assert more["cwd"] == tmp_path / "other"
     assert more["env"]["MALSUGOI_DATA_DIR"] == str(tmp_path / "other")
     assert more["env"]["DAGSTER_HOME"] == str(tmp_path / "other" / "dagster")
+
+
+def test_dev_hands_on_what_the_data_dir_was_built_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a new terminal the page said that the data dir holds data of files, and not of the replica."""
+    for name in ("MALSUGOI_SOURCE", "MALSUGOI_FILES_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MALSUGOI_DATA_DIR", "real")
+    monkeypatch.chdir(tmp_path)
+    DataDir(tmp_path / "real").claim(Settings.load({}, source="files", files_dir="dump", data_dir="real"))
+    _, more, _ = started_by_dev(monkeypatch)
+    DataDir(tmp_path / "real").check(Settings.load(more["env"]))
 
 
 def test_dev_in_a_folder_without_workspace_opens_that_of_the_clone(

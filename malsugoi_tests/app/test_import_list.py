@@ -27,8 +27,8 @@ from malsugoi_assets.app.import_list import import_export
 from malsugoi_assets.app.instance import open_instance
 from malsugoi_assets.app.recommending import make_recommendations
 from malsugoi_assets.app.reports import read_recommendations
+from malsugoi_assets.assembly import build_definitions
 from malsugoi_assets.checks import declared
-from malsugoi_assets.definitions import build_definitions
 from malsugoi_assets.mal.records import ListEntry
 from malsugoi_assets.recommend.recommendation_settings import RecommendationSettings
 from malsugoi_assets.resources.imported import ImportedLists, NobodysSource, WithImports
@@ -40,6 +40,7 @@ from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.marks import Marks
 from malsugoi_assets.warehouse.publish import Publisher
 from malsugoi_assets.warehouse.tables import TABLES, Table
+from malsugoi_tests.support.processes import start
 from malsugoi_tests.warehouse.frames import frame
 
 # No name looks like that of another's sequel.
@@ -142,6 +143,17 @@ def test_an_imported_list_is_a_user_that_stays_through_later_runs_and_is_replace
     assert rows(settings, "SELECT count(*) FROM users") == [(5,)]
     import_export(settings, export(tmp_path / "empty.xml", "zoe", {}), None, console)
     assert rows(settings, "SELECT list_status, entries FROM users WHERE username = 'zoe'") == [("empty", 0)]
+
+
+def test_a_new_terminal_has_to_be_told_where_the_data_lies_and_no_more(settings: Settings, tmp_path: Path) -> None:
+    """The source and the folder that the run had were asked for again."""
+    command = ("import-list", str(export(tmp_path / "ann.xml", "ann", {1: 9})))
+    refused = start(settings.root, *command, MALSUGOI_SOURCE="live")
+    assert "holds data of files" in refused.communicate(timeout=60)[0]
+    done = start(settings.root, *command)
+    output, _ = done.communicate(timeout=60)
+    assert done.returncode == 0, output
+    assert rows(settings, ANNS) == [(1, 9, "completed")]
 
 
 def test_a_list_that_keeps_fewer_scores_replaces_the_one_before(settings: Settings, tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from rich.console import Console
 from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.app.models import read_builds, show_builds, use_build
 from malsugoi_assets.app.pipeline import Step, _deep, execute_step
+from malsugoi_assets.assembly import build_definitions
 from malsugoi_assets.assets import deep
 from malsugoi_assets.assets.builds import said_of
-from malsugoi_assets.definitions import build_definitions
 from malsugoi_assets.evaluation.gate import Verdict
 from malsugoi_assets.evaluation.hold_out import HoldOut
 from malsugoi_assets.recommend.blend import train_blend

@@ -14,9 +14,9 @@ from dagster import DagsterRunStatus
 from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.test_utils import create_run_for_test
 
+from malsugoi_assets.assembly import build_definitions
 from malsugoi_assets.automation.partitions import register_batches
 from malsugoi_assets.automation.sensors import catch_up, new_users
-from malsugoi_assets.definitions import build_definitions
 from malsugoi_assets.resources.warehouse import Warehouse
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.builds import Builds

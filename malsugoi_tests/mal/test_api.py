@@ -16,7 +16,7 @@ import pytest
 import requests
 from pydantic import SecretStr
 
-from malsugoi_assets.definitions import build_definitions
+from malsugoi_assets.assembly import build_definitions
 from malsugoi_assets.mal import PrivateList, UnexpectedPage, api
 from malsugoi_assets.mal.api import ApiClient
 from malsugoi_assets.mal.api_answers import parse_api_list, parse_api_ranking, parse_api_title, read_title

@@ -8,7 +8,7 @@ import pytest
 
 from malsugoi_assets.disk import LockedError, file_lock
 from malsugoi_assets.settings import Settings
-from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError, check_dagster_home
+from malsugoi_assets.warehouse.data_dir import DataDir, DataDirError, check_dagster_home, with_own_source
 from malsugoi_assets.warehouse.ledger import UserLedger
 
 
@@ -32,6 +32,60 @@ def test_a_claim_that_cannot_be_read_is_named(tmp_path: Path, claim: str) -> Non
     (tmp_path / "source.json").write_text(claim)
     with pytest.raises(DataDirError, match=r"source.json cannot be read .* restore it"):
         DataDir(tmp_path).claim(Settings.load({"MALSUGOI_DATA_DIR": str(tmp_path)}))
+
+
+def claimed(root: Path, **source: str) -> Path:
+    DataDir(root).claim(Settings.load({}, data_dir=str(root), **source))
+    return root
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"source": "replica"},
+        {"source": "live", "mal_url": "https://example.org/"},
+        {"source": "files", "files_dir": "/some/folder"},
+    ],
+    ids=lambda source: source["source"],
+)
+@pytest.mark.parametrize("named", [False, True], ids=["", "the source is named"])
+def test_where_the_environment_says_nothing_the_data_dir_has_its_own_source(
+    tmp_path: Path, source: dict[str, str], named: bool
+) -> None:
+    """After a run with files, `malsugoi import-list` in a new terminal asked for MALSUGOI_SOURCE=files again."""
+    place = DataDir(claimed(tmp_path, **source))
+    environ = {"MALSUGOI_DATA_DIR": str(tmp_path), "MALSUGOI_DEVICE": "cpu", "MALSUGOI_MAL_URL": ""}
+    found = with_own_source(environ | ({"MALSUGOI_SOURCE": source["source"]} if named else {}))
+    place.check(found)
+    assert found.source == source["source"]
+    assert found.device == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"MALSUGOI_SOURCE": "live"}, "not of live"),
+        ({"MALSUGOI_FILES_DIR": "/another/folder"}, "not of files (/another/folder)"),
+    ],
+)
+def test_an_environment_that_contradicts_the_data_dir_is_told(
+    tmp_path: Path, environ: dict[str, str], words: str
+) -> None:
+    root = claimed(tmp_path, source="files", files_dir="/some/folder")
+    found = with_own_source(environ | {"MALSUGOI_DATA_DIR": str(root)})
+    with pytest.raises(DataDirError) as refused:
+        DataDir(root).check(found)
+    assert words in str(refused.value)
+    assert str(refused.value).endswith("MALSUGOI_SOURCE=files MALSUGOI_FILES_DIR=/some/folder")
+
+
+def test_a_data_dir_that_does_not_say_whose_it_is_has_the_source_of_the_environment(tmp_path: Path) -> None:
+    environ = {"MALSUGOI_DATA_DIR": str(tmp_path), "MALSUGOI_SOURCE": "live"}
+    assert with_own_source(environ) == Settings.load(environ)
+    (tmp_path / "source.json").write_text("[]")
+    assert with_own_source(environ) == Settings.load(environ)
+    (tmp_path / "source.json").write_text('{"source": "moon", "site": "there"}')
+    assert with_own_source({"MALSUGOI_DATA_DIR": str(tmp_path)}).source == "replica"
 
 
 def test_the_instance_of_another_data_dir_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
