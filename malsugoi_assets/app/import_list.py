@@ -52,7 +52,7 @@ def import_export(settings: Settings, file: Path, name: str | None, console: Con
     """Do it. Raises `UserError` before anything is written, `WorkError` where the work fails."""
     begun = time.monotonic()
     place = DataDir(settings.root)
-    _check_place(place)
+    _check_place(place, settings)
     export = _read(file)
     username = name if name is not None else export.username
     if username is None:
@@ -100,8 +100,8 @@ def keep_list(
         raise WorkError(f"{error}; what was published stands, run the same command again to go on") from error
 
 
-def _check_place(data_dir: DataDir) -> None:
-    """Raise `UserError` where an own list would meet no real titles."""
+def _check_place(data_dir: DataDir, settings: Settings) -> None:
+    """Raise `UserError` where an own list would meet no real titles, or the data dir is another source's."""
     try:
         claimed = data_dir.claimed_by()
     except DataDirError as error:
@@ -116,6 +116,10 @@ def _check_place(data_dir: DataDir) -> None:
             f"{data_dir.root} holds the replica's invented titles, among which no real list has a meaning: set "
             "MALSUGOI_DATA_DIR to the folder of a run with MALSUGOI_SOURCE=live or files"
         )
+    try:
+        data_dir.check(settings)
+    except DataDirError as error:
+        raise UserError(str(error)) from error
 
 
 def _read(file: Path) -> ListExport:

@@ -148,8 +148,11 @@ def test_an_imported_list_is_a_user_that_stays_through_later_runs_and_is_replace
 def test_a_new_terminal_has_to_be_told_where_the_data_lies_and_no_more(settings: Settings, tmp_path: Path) -> None:
     """The source and the folder that the run had were asked for again."""
     command = ("import-list", str(export(tmp_path / "ann.xml", "ann", {1: 9})))
+    before = sorted(settings.root.rglob("*"))
     refused = start(settings.root, *command, MALSUGOI_SOURCE="live")
     assert "holds data of files" in refused.communicate(timeout=60)[0]
+    assert refused.returncode == 2
+    assert sorted(settings.root.rglob("*")) == before
     done = start(settings.root, *command)
     output, _ = done.communicate(timeout=60)
     assert done.returncode == 0, output

@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 
 from malsugoi_assets.mal.browser import installed
+from malsugoi_assets.web import keeping
 from malsugoi_tests.support.browsers import needs_chromium
+from malsugoi_tests.support.processes import start
 from malsugoi_tests.web.served import Served, serving
-from malsugoi_tests.web.world import LIKES, USER, export
+from malsugoi_tests.web.world import LIKES, USER, export, publish
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, needs_chromium]
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
@@ -130,6 +132,16 @@ def tab_to(browser: Any, wanted: str) -> Any:
     raise AssertionError(f"no Tab leads to {wanted}")
 
 
+def barriers(browser: Any, axe: str) -> list[tuple[str, list[str]]]:
+    """What axe finds on the page: the rule that is broken, and where."""
+    browser.execute_script(axe)
+    found = browser.execute_async_script(
+        "const done = arguments[arguments.length - 1];"
+        "axe.run(document, {resultTypes: ['violations']}).then(r => done(r.violations))"
+    )
+    return [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in found]
+
+
 @pytest.mark.parametrize("size", [PHONE, DESK])
 def test_by_keyboard_from_a_list_to_a_titles_page(
     served: Served, browser: Any, tmp_path: Path, size: tuple[int, int]
@@ -196,12 +208,7 @@ def test_axe_finds_no_barrier(served: Served, browser: Any, axe: str, path: str)
             browser.get(served.url + path)
             if "Filters" in browser.page_source:
                 browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
-            browser.execute_script(axe)
-            found = browser.execute_async_script(
-                "const done = arguments[arguments.length - 1];"
-                "axe.run(document, {resultTypes: ['violations']}).then(r => done(r.violations))"
-            )
-            told = [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in found]
+            told = barriers(browser, axe)
             assert told == [], f"{size}, dark: {dark}: {json.dumps(told, indent=1)}"
 
 
@@ -228,18 +235,69 @@ def test_marking_and_keeping_by_keyboard_without_a_barrier(
     for path in ("/recommendations", "/keep"):
         browser.get(served.url + path)
         assert browser.execute_script("return document.scrollingElement.scrollWidth") <= PHONE[0]
-        browser.execute_script(axe)
-        found = browser.execute_async_script(
-            "const done = arguments[arguments.length - 1];"
-            "axe.run(document, {resultTypes: ['violations']}).then(r => done(r.violations.map(v => v.id)))"
-        )
-        assert found == []
+        assert barriers(browser, axe) == []
     browser.get(served.url + "/recommendations")
     tab_to(browser, ".marked button")
     press(browser, Keys.ENTER)
     until(browser, lambda: not browser.find_elements(By.ID, "marked"))
     assert complaints(browser) == []
     browser.delete_all_cookies()
+
+
+@pytest.mark.parametrize("warned", [False, True], ids=["", "with a warning"])
+def test_keeping_by_keyboard_is_answered_without_a_barrier(
+    browser: Any, axe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warned: bool
+) -> None:
+    """The list becomes a user of a world of its own. Where predicting fails after that, the answer is a page of its own."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    publish(root := tmp_path / "data")
+    file = tmp_path / "animelist.xml.gz"
+    file.write_bytes(export(LIKES))
+    as_seen(browser, PHONE, dark=True)
+    with serving(root) as served:
+        browser.delete_all_cookies()
+        browser.get(served.url)
+        browser.find_element(By.ID, "file").send_keys(str(file))
+        browser.find_element(By.CSS_SELECTOR, "form[action='/upload'] button").click()
+        until(browser, lambda: browser.find_element(By.TAG_NAME, "h1").text == "For me")
+        tab_to(browser, "a[href='/keep']")
+        press(browser, Keys.ENTER)
+        until(browser, lambda: browser.find_element(By.TAG_NAME, "h1").text == "Keep this list")
+        if warned:
+            monkeypatch.setattr(keeping.subprocess, "run", keeps_with_a_warning)
+        # What Tab leads to has its text, the name in the file, chosen: typing replaces it.
+        tab_to(browser, "#keep-name")
+        press(browser, "visitor")
+        tab_to(browser, "form[action='/keep'] button")
+        press(browser, Keys.ENTER)
+        answered = "The list is kept as visitor" if warned else "For visitor"
+        until(browser, lambda: browser.find_element(By.TAG_NAME, "h1").text == answered)
+        monkeypatch.undo()
+        assert barriers(browser, axe) == []
+        assert browser.execute_script("return document.scrollingElement.scrollWidth") <= PHONE[0]
+        if warned:
+            on = tab_to(browser, "main a.button")
+            assert on.get_attribute("href") == f"{served.url}/recommendations?user=visitor"
+        else:
+            forgetting = start(root, "forget", "visitor")
+            output, _ = forgetting.communicate(timeout=120)
+            assert forgetting.returncode == 0, output
+
+            def is_gone() -> bool:
+                browser.refresh()
+                return "visitor" not in browser.find_element(By.TAG_NAME, "h1").text
+
+            until(browser, is_gone)  # the page goes on to what is published by itself, a moment later
+        assert complaints(browser) == []
+    browser.delete_all_cookies()
+
+
+def keeps_with_a_warning(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+    """`malsugoi import-list` where the models are of an older kind."""
+    said = "Warning: the list of visitor is kept; predicted ratings come after `malsugoi run` (an older kind)\n"
+    return subprocess.CompletedProcess(command, 0, "", said)
 
 
 def test_the_dark_is_dark(served: Served, browser: Any) -> None:

@@ -75,6 +75,7 @@ def publish(root: Path, source: str = "files") -> DataDir:
     lake.write(TABLES["anime_features"], all_features)
     lake.write(TABLES["anime_relations"], all_relations)
     write_lists(data_dir, BATCH, lists() | {"hidden": {}})
+    data_dir.ledger.add([*lists(), "hidden"], batch_size=100)
     entries = lake.read("user_lists").collect()
     ratings, index = index_ratings(entries.filter(pl.col("score").is_not_null()))
     listed, _ = index_ratings(entries, anime_ids=index.anime_ids)
