@@ -10,7 +10,6 @@ own (*Fullmetal Alchemist* and *Brotherhood*, the Gundam series), and what hardl
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -22,19 +21,7 @@ import polars as pl
 from malsugoi_assets.recommend.chain_extras import ChainExtras, Needs
 from malsugoi_assets.recommend.groups import Groups
 from malsugoi_assets.recommend.sequel_names import SequelNames, share_a_series
-
-# Seen before the title itself makes sense; and titles that only repeat or add to another one.
-_CHAIN = {"prequel", "sequel"}
-_BELONGS_TO = {"parent story", "full story"}
-_IS_RECAP, _HAS_RECAP = {"full story"}, {"summary"}
-_RETOLD = "alternative version"
-_EXTRAS = {"summary", "side story", "spin-off"}
-# Not "other", "character" and "alternative setting": they tie whole worlds of stories that share a name (all of Gundam).
-_TIES = _CHAIN | _BELONGS_TO | _EXTRAS | {_RETOLD}
-_LOOSE = {"parent story", "side story", "spin-off"}
-"""Between two TV series these tie no more than a world or a cast."""
-# What a special may be to the series that its name goes on with: "Clannad: Mou Hitotsu no Sekai" shows another turn of its end.
-_OF_NAMESAKES = {_RETOLD, "alternative setting", "other", "character"}
+from malsugoi_assets.recommend.ties import read_ties
 
 
 class Passed(NamedTuple):
@@ -148,66 +135,30 @@ def learn_franchises(
     else the story's.
     """
     extras = ChainExtras(features, listed)
-    pairs = relations.filter(pl.col("related_kind") == "anime").select("anime_id", "relation", "related_id")
-    with_relations = set(relations["anime_id"].to_list())
-    groups = Groups()
-    chain: dict[int, set[int]] = defaultdict(set)
-    sides: dict[int, set[int]] = defaultdict(set)
-    recaps: set[int] = set()
-    unread: set[int] = set()
-    for left, relation, right in pairs.iter_rows():
-        word = relation.lower()
-        if word in _OF_NAMESAKES:
-            for title, other in ((left, right), (right, left)):
-                if extras.goes_on_with(title, other):
-                    groups.join(title, other)
-                    sides[title].add(other)
-        if left == right or word not in _TIES:
-            continue
-        if listed is not None and _stand_apart(word, left, right, extras):
-            continue
-        if listed is None or word in _CHAIN:
-            groups.join(left, right)
-        else:
-            groups.lean(*_leaning(word, left, right))
-        if word in _IS_RECAP:
-            recaps.add(left)
-        elif word in _HAS_RECAP:
-            recaps.add(right)
-        if word == "prequel":
-            chain[left].add(right)
-        elif word == "sequel":
-            chain[right].add(left)
-        elif word in _BELONGS_TO:
-            sides[left].add(right)
-        elif word == "summary" or (word in _EXTRAS and extras.by_type(right)):
-            sides[right].add(left)
-        elif word == "side story" and right not in with_relations:
-            # Its own page, which would name its parent story, was not read.
-            sides[right].add(left)
-            unread.add(right)
+    ties = read_ties(relations, extras, apart=listed is not None)
     names = SequelNames(features)
     for title, before in names.of_newer(relations).items():
-        groups.join(title, before)
-        chain[title].add(before)
-    follows = {title: chain.get(title, set()) | sides.get(title, set()) for title in (*chain, *sides)}
+        ties.follows_in_chain(title, before)
+    follows = {
+        title: ties.chain.get(title, set()) | ties.sides.get(title, set()) for title in (*ties.chain, *ties.sides)
+    }
     # A special inside the chain of sequels does not bar the way: what it needs itself is needed in its place.
     bridged = {title: extras.bridged(title, follows) for title in follows}
     # What only a name says counts for that title alone: by "Hellsing: The Dawn" nothing comes before "Hellsing Ultimate".
     for title, before in names.of_unread(relations).items():
         if not bridged.get(title):
-            groups.join(title, before)
+            ties.groups.join(title, before)
             bridged[title] = frozenset({before})
-            unread.add(title)
-    group = groups.found()
+            ties.unread.add(title)
+    group = ties.groups.found()
     return Franchises(
         group,
         bridged,
-        frozenset(recaps),
+        frozenset(ties.recaps),
         _aired(features),
-        frozenset(title for title in group if title in unread or extras.by_itself(title)),
+        frozenset(title for title in group if title in ties.unread or extras.by_itself(title)),
         follows,
-        {title: beside - chain.get(title, set()) for title, beside in sides.items()},
+        {title: beside - ties.chain.get(title, set()) for title, beside in ties.sides.items()},
     )
 
 
@@ -244,20 +195,6 @@ def learn_families(features: pl.DataFrame, relations: pl.DataFrame, franchises: 
     family = groups.found()
     own = ((title, franchises.franchise(title)) for title in features["anime_id"].to_list())
     return {title: family.get(franchise, franchise) for title, franchise in own}
-
-
-def _leaning(relation: str, left: int, right: int) -> tuple[int, int, int]:
-    """Which of two titles leans on the other's story, and the rank of the tie: retellings, of which the later one does, come last."""
-    if relation == _RETOLD:
-        return max(left, right), min(left, right), 1
-    return (right, left, 0) if relation in _EXTRAS else (left, right, 0)
-
-
-def _stand_apart(relation: str, left: int, right: int, extras: ChainExtras) -> bool:
-    """Whether two titles are two series all the same: one may watch either without the other."""
-    if relation == _RETOLD:
-        return extras.are_of_episodes(left, right) or not extras.share_a_name(left, right)
-    return relation in _LOOSE and extras.are_series(left, right)
 
 
 def _aired(features: pl.DataFrame) -> dict[int, date]:
