@@ -149,7 +149,7 @@ def status(as_json: bool) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="For scripts; the names of the table's columns.")
 def similar(title: str, top: int, own_series: bool, as_json: bool) -> None:
-    """Titles that somebody who likes TITLE (any of its names, or its id) may like as well.
+    """Titles that somebody who likes TITLE (any of its names, their initials, or its id) may like as well.
 
     They stand on the same lists, have genres, themes or studios in common, and are known; one of each series, and none of
     the title's own.

@@ -1,4 +1,4 @@
-"""Find a title by any of its names, however it is typed: English, romanised, Japanese, with typing mistakes.
+"""Find a title by any of its names, however it is typed: English, romanised, Japanese, abbreviated, with typing mistakes.
 
     likeness(a, b) = 2 |A ∩ B| / (|A| + |B|)   over the sets of character 2- and 3-grams of the folded names
 
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from malsugoi_assets.recommend.initials import Initials
 from malsugoi_assets.recommend.ratings import IntArray
 
 SURE = 0.72
@@ -24,6 +25,8 @@ SUGGESTIONS = 5
 _MARGIN = 0.05
 _FAINTEST = 0.25
 _BEGINNING = 4
+_ABBREVIATED = 0.995
+"""The likeness of a name whose initials were typed: less than the name itself, more than one that is mistyped."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +106,14 @@ class TitleSearch:
             sizes.append(len(found))
         return {gram: np.array(rows, np.int32) for gram, rows in holders.items()}, np.array(sizes, dtype=np.int64)
 
+    @cached_property
+    def _initials(self) -> Initials:
+        names = (name for _, name in self._names)
+        return Initials(zip(names, self._folded, strict=True))
+
     def make_ready(self) -> TitleSearch:
         """Make now what the first search needs."""
-        _ = self._grams
+        _ = self._grams, self._initials
         return self
 
     def named(self, typed: str) -> list[Hit]:
@@ -123,8 +131,8 @@ class TitleSearch:
     def find(self, typed: str, *, suggestions: int = SUGGESTIONS) -> Answer:
         """The title meant by `typed` (a name, or an id in digits) and the `suggestions` nearest.
 
-        Sure is: the id or one of the names itself; the beginning of a name; or the only name that is nearly the
-        same. Of several titles that fit equally well the one with the most members is meant.
+        Sure is: the id or one of the names itself; its initials; the beginning of a name; or the only name that is
+        nearly the same. Of several titles that fit equally well the one with the most members is meant.
         """
         if re.fullmatch(r"-?\d+", typed.strip()) and int(typed) in self._titles:
             hits = self.named(typed)
@@ -144,7 +152,27 @@ class TitleSearch:
             value = round(float(likeness[row]), 6)
             nearest.setdefault(anime_id, Hit(anime_id, self._titles[anime_id], name, value))
         hits = sorted(nearest.values(), key=lambda h: (-h.likeness, -self._members[h.anime_id], h.anime_id))
+        if (not hits or hits[0].likeness < 1) and (short := self._abbreviated(typed, folded)):
+            known = {hit.anime_id for hit in short}
+            return Answer(short[0], [*short, *(hit for hit in hits if hit.anime_id not in known)][:suggestions])
         return Answer(self._meant(hits, {self._names[row][0] for row in begun}), hits[:suggestions])
+
+    def _abbreviated(self, typed: str, folded: str) -> list[Hit]:
+        """The titles of which the initials were typed, the best known first; [] where a better known one has a word that
+        begins so, which was meant then.
+        """
+        fame: dict[int, tuple[float, int]] = {}
+        for row, share in self._initials.rows(typed).items():
+            anime_id = self._names[row][0]
+            fame[anime_id] = max(fame.get(anime_id, (0.0, row)), (share * self._members[anime_id], row))
+        if not fame:
+            return []
+        order = sorted(fame, key=lambda anime_id: (-fame[anime_id][0], anime_id))
+        most = self._members[order[0]]
+        for (anime_id, _), name in zip(self._names, self._folded, strict=True):
+            if self._members[anime_id] > most and f" {folded}" in f" {name}":
+                return []
+        return [Hit(i, self._titles[i], self._names[fame[i][1]][1], _ABBREVIATED) for i in order]
 
     def _likeness(self, folded: str) -> npt.NDArray[np.float64]:
         asked = _grams(folded)

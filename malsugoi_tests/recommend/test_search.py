@@ -102,6 +102,48 @@ def test_the_beginning_of_a_name_means_the_best_known_title_that_begins_so() -> 
     assert best.anime_id == 5114
 
 
+KNOWN = {
+    1: ("Shingeki no Kyojin", "Attack on Titan", 2_000),
+    2: ("Shingeki no Kyojin: Kuinaki Sentaku", None, 700),
+    3: ("Sennen Kitan", None, 600),
+    4: ("Snak", None, 9_000),
+    5: ("Omoide no Eki", None, 50),
+    6: ("One Piece", None, 900),
+}
+
+
+def searching(known: dict[int, tuple[str, str | None, int]]) -> TitleSearch:
+    title, english, members = zip(*known.values(), strict=True)
+    return TitleSearch(
+        pl.DataFrame({"anime_id": list(known), "title": title, "title_english": english, "members": members})
+    )
+
+
+def test_initials_mean_the_best_known_title_before_any_typing_mistake() -> None:
+    """`similar FMA` was answered by *Did you mean Ima, MaMa, Ozma?*"""
+    search = searching(KNOWN)
+    # Of a whole name, 2,000; with a letter from inside a word, half of 600; of what stands before a colon, a quarter of 700.
+    answer = search.find("SnK")
+    assert [hit.anime_id for hit in answer.suggestions] == [1, 3, 2, 4]
+    assert answer.best == answer.suggestions[0]
+    by_english = search.find("aot").best
+    assert by_english is not None
+    assert (by_english.anime_id, by_english.name) == (1, "Attack on Titan")
+
+
+def test_a_name_that_is_typed_as_it_is_comes_before_initials() -> None:
+    best = searching({**KNOWN, 7: ("SNK!", None, 1)}).find("SnK").best
+    assert best is not None
+    assert best.anime_id == 7
+
+
+def test_the_beginning_of_a_word_of_a_better_known_title_is_no_abbreviation() -> None:
+    assert searching(KNOWN).find("one").suggestions[0].anime_id == 6
+    lesser = searching({5: KNOWN[5], 6: ("One Piece", None, 49)}).find("one").best
+    assert lesser is not None
+    assert lesser.anime_id == 5
+
+
 def test_one_search_names_the_match_and_the_others() -> None:
     assert find_title("twin", FEATURES) == Found(10, ("Twin",))
     assert find_title("alchemist", FEATURES).anime_id is None
