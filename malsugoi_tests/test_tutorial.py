@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from malsugoi_assets.evaluation.protocols import make_protocol
 from malsugoi_assets.evaluation.run import evaluate
+from malsugoi_assets.mal.client import MalClient
 from malsugoi_assets.warehouse import tables
 from malsugoi_tests.evaluation.worlds import checkerboard, world
 
@@ -24,6 +26,14 @@ def names_of(code: str, known: dict[str, Any] | None = None) -> dict[str, Any]:
     names = dict(known or {})
     exec(code, names)
     return names
+
+
+def test_the_refusals_that_end_a_run_are_as_many_as_the_client_asks_for_a_page() -> None:
+    """The tutorial said five, of which the run met four and the next one, which was to go on, the fifth."""
+    attempts = inspect.signature(MalClient).parameters["attempts"].default
+    numbers = {3: "three", 4: "four", 5: "five"}
+    said = f"{numbers[attempts - 1]} refusals are sat out; with {numbers[attempts]} the run ends"
+    assert said in " ".join(TUTORIAL.read_text().split())
 
 
 def test_the_model_is_measured() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -27,7 +30,7 @@ def dev(port: int) -> None:
     from malsugoi_assets.app.instance import dot_env_names_another, open_instance, write_dot_env
 
     settings = load_settings()
-    listen(port).close()  # Dagster itself would say so in a traceback, half a minute later.
+    _ask_for(port)
     open_instance(settings)
     write_dot_env(settings, Path.cwd())
     page = f"http://{HOST}:{port}"
@@ -52,6 +55,34 @@ def _source(settings: Settings) -> dict[str, str]:
     if settings.files_dir:
         found[variable("files_dir")] = str(settings.files_dir.expanduser().absolute())
     return found
+
+
+def _ask_for(port: int) -> None:
+    """See that the port is free: Dagster itself would say so in a traceback, half a minute later."""
+    try:
+        listen(port).close()
+    except UserError as error:
+        if pids := page_at(_processes(), port):
+            raise UserError(
+                f"port {port} of {HOST} has Dagster's page already: open it, or end it with `kill {' '.join(pids)}` "
+                "(what `make dev` starts outlives it when it is killed with -9), or use --port"
+            ) from error
+        raise
+
+
+def _processes() -> str:
+    """A line each: id, group, command; '' where there is no `ps`."""
+    if not (ps := shutil.which("ps")):
+        return ""
+    return subprocess.run([ps, "-axo", "pid=,pgid=,command="], capture_output=True, text=True).stdout
+
+
+def page_at(table: str, port: int) -> list[str]:
+    """Ids of Dagster's page at the port and of what was started with it, by lines of id, group and command."""
+    rows = [line.split(None, 2) for line in table.splitlines() if "dagster" in line]
+    page = re.compile(rf"\bdagster_webserver\b.* --port {port}\b")
+    groups = {group for _, group, command in rows if page.search(command)}
+    return [pid for pid, group, _ in rows if group in groups]
 
 
 def _become(command: list[str], env: dict[str, str], folder: Path) -> None:

@@ -318,11 +318,15 @@ def database(settings: Settings) -> Finding:
 
 
 def _stale(place: DataDir) -> list[str]:
-    """Tables of which a file was made from other files than there are."""
+    """Tables of which a file was made from other files than there are.
+
+    Lists are left out: they are read again when they are old, not when somebody joins or a title changes.
+    """
     return [
         name
         for name, files in place.lake.snapshot().items()
-        if any(not place.lake.is_current(name, partition) for partition in files)
+        if name not in ("user_lists", "list_outcomes")
+        and any(not place.lake.is_current(name, partition) for partition in files)
     ]
 
 

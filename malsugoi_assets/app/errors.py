@@ -16,6 +16,8 @@ _RECORDS = {
     "disk I/O error": SPACE,
     "database or disk is full": SPACE,
     "database is locked": "another process is at them, wait until it is done",
+    "unable to open database file": "make the data dir writable, or choose another MALSUGOI_DATA_DIR",
+    "attempt to write a readonly database": "make the data dir writable, or choose another MALSUGOI_DATA_DIR",
 }
 """What SQLite says, and what to do about it."""
 

@@ -90,6 +90,8 @@ def _discovery(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) 
         yield Step("discover_users", why="no users yet")
     elif data_dir.ledger.users().height > data_dir.lake.rows("users"):
         yield Step("discover_users", why="the last discovery was cut off")
+    elif data_dir.lake.is_outdated("users"):
+        yield Step("discover_users", why="older code made `users`")
     elif source.discovery_is_due():
         yield Step("discover_users", why="the last discovery is old")
 
@@ -98,8 +100,14 @@ def _lists(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> I
     lake, known = data_dir.lake, data_dir.ledger.users()
     batch_of = dict(known.select("username", "user_batch").iter_rows())
     due = {batch_of[name] for name in source.lists_due(list(batch_of))}
-    unread = {key for key in set(batch_of.values()) if not lake.is_current("rating_matrix", key)}
-    yield from _ranges(instance, "user_batch", sorted(due | unread), "lists that were not read, or long ago")
+    unread = {
+        key
+        for key in set(batch_of.values())
+        if lake.is_outdated("user_lists", key) or not lake.is_current("rating_matrix", key)
+    }
+    yield from _ranges(
+        instance, "user_batch", sorted(due | unread), "lists that were not read, or long ago, or by older code"
+    )
 
 
 def _collaborative(instance: dg.DagsterInstance, data_dir: DataDir, source: Source) -> Iterator[Step]:

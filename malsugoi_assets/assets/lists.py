@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 
+import dagster as dg
 import polars as pl
 
 from malsugoi_assets.evaluation.hold_out import HoldOut, hold_out
@@ -12,8 +13,16 @@ MOST_LEARNT = 5_000_000
 
 
 def held_out(user_lists: Batches, features: pl.LazyFrame, relations: pl.LazyFrame) -> tuple[HoldOut, str]:
-    """The hold-out of as many batches as hold `MOST_LEARNT` rows, and in words how many they are."""
+    """The hold-out of as many batches as hold `MOST_LEARNT` rows, and in words how many they are.
+
+    Raises `Failure` where no batch was read.
+    """
     some = some_batches(user_lists, MOST_LEARNT)
+    if not some:
+        raise dg.Failure(
+            "Nobody's list is there to learn from: discover users and read a batch of them (user_batch) first; "
+            "of a folder, see that its ratings have rows."
+        )
     wanted = (user_lists[key].select("username", "anime_id", "score") for key in some)
     held = hold_out(pl.concat(wanted).collect(), features.collect(), relations.collect())
     return held, f"{len(some):,} of {len(user_lists):,} batches"

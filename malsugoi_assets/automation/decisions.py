@@ -24,13 +24,15 @@ def may_run(state: State, target: Target) -> bool:
 
 
 def batches_to_read(state: State, *, failed_only: bool = False) -> list[str]:
-    """Batches without lists that nobody is reading; those that failed too often wait for a person."""
+    """Batches without lists, or with those of older code, that nobody is reading; those that failed too often wait for a
+    person. `failed_only` leaves out those that a discovery rings for.
+    """
     return [
         batch.key
         for batch in state.batches
-        if not batch.has_lists
+        if (not batch.has_lists or batch.is_outdated)
         and may_run(state, ("user_batch", batch.key))
-        and (not failed_only or state.failures.get(("user_batch", batch.key)))
+        and (not failed_only or batch.is_outdated or state.failures.get(("user_batch", batch.key)))
     ]
 
 
@@ -61,9 +63,41 @@ def batches_to_predict(state: State) -> list[str]:
         batch.key
         for batch in state.batches
         if batch.has_lists
+        and not batch.is_outdated
         and not batch.is_predicted
         and ("user_batch", batch.key) not in state.under_way
         and may_run(state, ("batch_predictions", batch.key))
+    ]
+
+
+def held_up(state: State, *jobs: str) -> list[str]:
+    """What is wanted of these jobs (none: of all) and failed too often to be tried right now, each in words with what to do."""
+    wanted: list[Target] = [("discover_users", "")]
+    wanted += [("user_batch", batch.key) for batch in state.batches if not batch.has_lists or batch.is_outdated]
+    wanted += [(job, "") for job, share in state.unseen_share.items() if share >= RELEARN_SHARE]
+    wanted += [
+        ("batch_predictions", batch.key) for batch in state.batches if batch.has_lists and not batch.is_predicted
+    ]
+    found = []
+    for target in wanted:
+        failures = state.failures.get(target, ())
+        if not failures or target in state.under_way or may_run(state, target) or (jobs and target[0] not in jobs):
+            continue
+        name = " ".join(filter(None, target))
+        times = f"{name} failed {len(failures)} times in a row"
+        if len(failures) >= MOST_ATTEMPTS:
+            found.append(f"{times}: look at its last run, and run it by hand")
+        else:
+            found.append(f"{times}: again at {max(failures) + RESTS[len(failures) - 1]:%H:%M} UTC")
+    return found
+
+
+def unseen(state: State) -> list[str]:
+    """Learning jobs with ratings that they have not seen, too few to learn again for, in words."""
+    return [
+        f"{job} has not seen {100 * share:.2g} % of the ratings, and learns again from {100 * RELEARN_SHARE:.0f} % on"
+        for job, share in state.unseen_share.items()
+        if 0 < share < RELEARN_SHARE
     ]
 
 

@@ -8,8 +8,10 @@ from malsugoi_assets.automation.decisions import (
     batches_to_predict,
     batches_to_read,
     builds_to_measure,
+    held_up,
     jobs_to_learn,
     jobs_to_repeat,
+    unseen,
 )
 from malsugoi_assets.automation.jobs import JOBS
 from malsugoi_assets.automation.partitions import register_batches
@@ -30,7 +32,8 @@ def new_users(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> Iter
     register_batches(context.instance, [batch.key for batch in state.batches])
     wanted = batches_to_read(state)
     if not wanted:
-        yield dg.SkipReason("every known batch has its lists, or is being read")
+        waiting = held_up(state, "user_batch")
+        yield dg.SkipReason("; ".join(waiting) or "every known batch has its lists, or is being read")
     for key in wanted:
         failed = len(state.failures.get(("user_batch", key), ()))
         yield dg.RunRequest(run_key=f"{key}:{failed}", partition_key=key)
@@ -62,9 +65,13 @@ def catch_up(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> Itera
             for key in batches_to_predict(state)
             if key in registered
         ]
+    waiting = held_up(state)
     if requests:
         yield from requests
     elif state.missing_models:
-        yield dg.SkipReason(f"no predictions yet: {', '.join(state.missing_models)} is not there")
+        yield dg.SkipReason(
+            "; ".join([f"no predictions yet: {', '.join(state.missing_models)} is not there", *waiting])
+        )
     else:
-        yield dg.SkipReason("everything is made from what there is, or is being made")
+        said = [*waiting, *unseen(state)]
+        yield dg.SkipReason("; ".join(said) or "everything is made from what there is, or is being made")

@@ -40,6 +40,8 @@ class BatchState:
     key: str
     has_lists: bool
     is_predicted: bool
+    is_outdated: bool = False
+    """Whether its lists were made by another version of the code than the one that is loaded."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def read_state(instance: dg.DagsterInstance, data_dir: DataDir) -> State:
             key,
             key in with_lists and key in with_ratings,
             all(lake.is_current(t, key) for t in JOB_ASSETS["batch_predictions"]) and marks_are_in(data_dir, key),
+            any(lake.is_outdated(t, key) for t in JOB_ASSETS["user_batch"]),
         )
         for key in keys
     )

@@ -42,6 +42,11 @@ def batches_of(tags: Mapping[str, str], registered: Sequence[str], known: Collec
     for key in named:
         if not re.fullmatch(BATCH_PATTERN, key):
             raise BatchError(f"{key!r} is not a batch of users: a key looks like {FIRST_BATCH}.")
+        if key not in registered and key in known:
+            raise BatchError(
+                f"{key!r} has users, and is not registered in this instance of Dagster: discover users again, "
+                "with the data dir's DAGSTER_HOME set."
+            )
         if key not in registered:
             raise BatchError(f"{key!r} is not registered: discover users first, or choose one of user_batches.")
     first, last = (registered.index(key) for key in named)

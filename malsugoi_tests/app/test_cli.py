@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import malsugoi_assets
 from malsugoi_assets.app.cli import main
+from malsugoi_assets.app.dev import page_at
 from malsugoi_assets.app.ports import listen
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
@@ -154,6 +155,20 @@ def test_dev_in_a_folder_without_workspace_opens_that_of_the_clone(
     assert command[-2:] == ["-w", str(Path(malsugoi_assets.__file__).parent.parent / "workspace.yaml")]
     assert more["cwd"] == tmp_path / "mine"
     assert not (tmp_path / ".env").exists()
+
+
+def test_what_a_killed_dev_left_behind_at_the_port_is_named() -> None:
+    """After `kill -9` of `make dev` the same command said that the port was taken, and not by whom."""
+    table = """\
+      1     1 /sbin/init
+    180   170 /clone/.venv/bin/python -m dagster_webserver --port 3000 --host 127.0.0.1 --live-data-poll-rate 2000
+    181   170 /clone/.venv/bin/python -m dagster._daemon run --log-level info
+    182   170 -bash
+    190   185 /other/.venv/bin/python -m dagster_webserver --port 30001 --host 127.0.0.1
+    """
+    assert page_at(table, 3000) == ["180", "181"]
+    assert page_at(table, 30001) == ["190"]
+    assert page_at(table, 8000) == []
 
 
 @pytest.mark.parametrize("command", ["dev", "serve"])

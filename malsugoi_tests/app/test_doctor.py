@@ -26,7 +26,9 @@ from malsugoi_assets.app.import_list import keep_list
 from malsugoi_assets.app.run import run_all
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.lake import EVERY, WHOLE
 from malsugoi_assets.warehouse.tables import TABLES
+from malsugoi_tests.warehouse.frames import frame
 
 
 def settings_of(root: Path, **more: object) -> Settings:
@@ -199,6 +201,21 @@ def test_a_database_that_cannot_be_read_or_is_gone_is_wrong(tmp_path: Path) -> N
     assert (doctor.database(settings).state, "cannot be read" in doctor.database(settings).words) == ("wrong", True)
     generation.unlink()
     assert (doctor.database(settings).state, "leads nowhere" in doctor.database(settings).words) == ("wrong", True)
+
+
+def test_what_is_made_from_something_old_is_named_but_lists_which_are_read_when_they_are_old(tmp_path: Path) -> None:
+    """Once three people had joined, doctor asked for `malsugoi run` for good: no run reads lists for that."""
+    settings = settings_of(tmp_path)
+    place = DataDir(settings.root)
+    place.ledger.add(["ann"], batch_size=2)
+    place.lake.write(TABLES["users"], place.ledger.users())
+    inputs = {"users": (WHOLE, "when ann was not there yet")}
+    for table in ("user_lists", "list_outcomes"):
+        place.lake.write(TABLES[table], frame(table), "batch-000000", inputs=inputs)
+    place.publisher.publish()
+    assert doctor.database(settings).words == "less than two hours old, and up to date with what was read"
+    place.lake.write(TABLES["title_baselines"], frame("title_baselines"), inputs={"rating_matrix": (EVERY, "others")})
+    assert doctor.database(settings).words.endswith("made from what has changed: title_baselines; `malsugoi run`")
 
 
 def test_a_database_that_is_gone_from_beside_its_generations_is_wrong(tmp_path: Path) -> None:

@@ -55,6 +55,10 @@ def test_dagsters_records_on_a_full_disk_are_named(monkeypatch: pytest.MonkeyPat
     [
         (OperationalError("x", {}, sqlite3.OperationalError("database is locked")), "another process is at them"),
         (OSError(errno.EROFS, "Read-only file system", "/data/x"), "choose another MALSUGOI_DATA_DIR"),
+        (
+            OperationalError("x", {}, sqlite3.OperationalError("unable to open database file")),
+            "make the data dir writable",
+        ),
     ],
 )
 def test_what_is_not_for_want_of_space_is_not_said_to_be(error: Exception, advice: str) -> None:

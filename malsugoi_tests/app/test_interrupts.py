@@ -52,6 +52,20 @@ def test_ctrl_c_ends_a_process_that_handles_it_otherwise_and_its_children_say_no
     assert errors.strip() == SENTENCE
 
 
+def test_an_import_that_is_stopped_says_what_is_safe() -> None:
+    """It said "Aborted!", and nobody knew what had become of the list."""
+    process = start(
+        "import time\nfrom malsugoi_assets.app import import_list\nfrom malsugoi_assets.app.cli import main\n"
+        "import_list.import_export = lambda *_: (print('begins', flush=True), time.sleep(60))\n"
+        "main(['import-list', 'animelist.xml'])\n"
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begins\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1].strip() == SENTENCE
+    assert process.returncode == 130
+
+
 def test_after_the_block_ctrl_c_is_what_it_was() -> None:
     process = start(
         "import signal, time\nfrom malsugoi_assets.app.interrupts import ending_at_once\n"

@@ -13,10 +13,12 @@ import pytest
 from dagster._core.definitions.run_request import InstigatorType
 
 from malsugoi_assets.app.instance import open_instance
-from malsugoi_assets.app.pipeline import _collaborative, _deep, _discovery, run_pipeline
+from malsugoi_assets.app.pipeline import _collaborative, _deep, _discovery, _lists, run_pipeline
 from malsugoi_assets.automation.jobs import JOB_ASSETS
+from malsugoi_assets.automation.state import read_state
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
+from malsugoi_assets.warehouse.lake import CODE_VERSIONS
 from malsugoi_assets.warehouse.tables import TABLES
 from malsugoi_tests.warehouse.frames import frame
 
@@ -39,6 +41,25 @@ def test_a_discovery_that_was_cut_off_before_its_table_was_written_is_repeated(
     assert list(_discovery(instance, data_dir, FRESH)) == []
     data_dir.ledger.add(["cem"], batch_size=2)
     assert [step.why for step in _discovery(instance, data_dir, FRESH)] == ["the last discovery was cut off"]
+
+
+def test_lists_and_users_that_older_code_made_are_made_again(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A column added to `user_lists`, as the tutorial says, stayed NULL: only what depends on the lists was looked at."""
+    data_dir, batch = DataDir(tmp_path), "batch-000000"
+    source: Any = SimpleNamespace(discovery_is_due=lambda: False, lists_due=lambda names: [])
+    instance.add_dynamic_partitions("user_batches", [batch])
+    data_dir.ledger.add(["ann"], batch_size=2)
+    data_dir.lake.write(TABLES["users"], data_dir.ledger.users(), code_version="1")
+    for table in ("user_lists", "rating_matrix"):
+        data_dir.lake.write(TABLES[table], frame(table), batch, code_version="1")
+    assert [*_discovery(instance, data_dir, source), *_lists(instance, data_dir, source)] == []
+    monkeypatch.setitem(CODE_VERSIONS, "user_lists", "2")
+    assert [(step.job, step.first) for step in _lists(instance, data_dir, source)] == [("user_batch", batch)]
+    assert read_state(instance, data_dir).batches[0].is_outdated
+    monkeypatch.setitem(CODE_VERSIONS, "users", "2")
+    assert [step.job for step in _discovery(instance, data_dir, source)] == ["discover_users"]
 
 
 def test_a_network_whose_file_is_gone_or_another_is_learnt_anew(instance: dg.DagsterInstance, tmp_path: Path) -> None:

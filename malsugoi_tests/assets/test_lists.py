@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dagster as dg
 import polars as pl
 import pytest
 
@@ -31,6 +32,13 @@ def test_of_many_as_many_are_taken_as_fit_and_one_at_least() -> None:
 def test_a_new_batch_hardly_changes_which_are_taken() -> None:
     before, after = (set(some_batches(batches([10] * n), 200)) for n in (40, 41))
     assert len(before - after) <= 1
+
+
+def test_where_no_list_was_read_a_sentence_says_so() -> None:
+    """A folder whose ratings had no row ended in "cannot concat empty list"."""
+    titles, relations = frame("anime_features").lazy(), frame("anime_relations").lazy()
+    with pytest.raises(dg.Failure, match="Nobody's list is there to learn from"):
+        held_out(Batches({}), titles, relations)
 
 
 def test_what_is_held_out_of_many_batches_is_held_out_of_some_of_them_too(monkeypatch: pytest.MonkeyPatch) -> None:

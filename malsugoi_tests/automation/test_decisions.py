@@ -14,8 +14,10 @@ from malsugoi_assets.automation.decisions import (
     batches_to_read,
     builds_to_measure,
     contiguous,
+    held_up,
     jobs_to_learn,
     jobs_to_repeat,
+    unseen,
 )
 from malsugoi_assets.automation.state import BatchState, State
 
@@ -80,6 +82,33 @@ def test_a_discovery_that_failed_is_repeated() -> None:
     assert jobs_to_repeat(state(done(A))) == []
     assert jobs_to_repeat(state(done(A), failures=cut_off)) == ["discover_users"]
     assert jobs_to_repeat(state(done(A), failures=cut_off, under_way=frozenset({target}))) == []
+
+
+def test_lists_that_older_code_made_are_read_again_without_a_ring_and_predicted_after_that() -> None:
+    """A column that was added to `user_lists` stayed NULL for good, since only what depends on the lists was looked at."""
+    old = BatchState(B, True, False, is_outdated=True)
+    assert batches_to_read(state(done(A), old, unread(C)), failed_only=True) == [B]
+    assert batches_to_predict(state(stale(A), old)) == [A]
+
+
+def test_what_failed_and_rests_is_named_with_its_hour() -> None:
+    """The sensor said that everything was made while a discovery waited to be repeated."""
+    discovery, list_of_a = ("discover_users", ""), ("user_batch", A)
+    failures = {discovery: failed(2, timedelta(minutes=1)), list_of_a: failed(MOST_ATTEMPTS, timedelta(days=1))}
+    assert held_up(state(unread(A), failures=failures)) == [
+        "discover_users failed 2 times in a row: again at 12:04 UTC",
+        "user_batch batch-000000 failed 6 times in a row: look at its last run, and run it by hand",
+    ]
+    assert len(held_up(state(unread(A), failures=failures), "user_batch")) == 1
+    assert held_up(state(done(A), failures={list_of_a: failures[list_of_a]})) == [], "its lists are there"
+    assert held_up(state(failures=failures, under_way=frozenset({discovery}))) == []
+
+
+def test_ratings_that_are_too_few_to_learn_again_for_are_named() -> None:
+    share = {"collaborative_filtering": 0.0125, "deep_model": 0.0}
+    assert unseen(state(done(A), unseen_share=share)) == [
+        "collaborative_filtering has not seen 1.2 % of the ratings, and learns again from 10 % on"
+    ]
 
 
 def test_predictions_wait_for_the_models() -> None:

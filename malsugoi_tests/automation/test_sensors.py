@@ -202,6 +202,20 @@ def test_a_discovery_that_was_cut_off_is_repeated(instance: dg.DagsterInstance, 
     assert ("discover_users", None) in tick(catch_up, instance, data_dir)[0]
 
 
+def test_a_discovery_that_failed_twice_rests_and_the_sensor_says_until_when(
+    instance: dg.DagsterInstance, data_dir: DataDir
+) -> None:
+    read(data_dir, A, B, C)
+    learn(data_dir)
+    for key in (A, B, C):
+        predict(data_dir, key)
+    for _ in range(2):
+        note_run(instance, "discover_users", "", DagsterRunStatus.FAILURE)
+    requests, why = tick(catch_up, instance, data_dir)
+    assert requests == []
+    assert why.startswith("discover_users failed 2 times in a row: again at ")
+
+
 def test_where_all_is_made_nothing_is_requested(instance: dg.DagsterInstance, data_dir: DataDir) -> None:
     register_batches(instance, [A, B, C])
     read(data_dir, A, B, C)

@@ -24,6 +24,12 @@ def test_the_first_batch_may_be_empty_since_a_new_instance_has_it() -> None:
     assert batches_of({"dagster/partition": A}, [A], []) == [A]
 
 
+def test_a_batch_that_another_instance_registered_says_what_is_missing() -> None:
+    """Without DAGSTER_HOME each `dagster job execute` forgot what the one before had registered: "discover users first"."""
+    with pytest.raises(BatchError, match=r"has users, and is not registered in this instance .* DAGSTER_HOME"):
+        batches_of({"dagster/partition": B}, [A], [A, B])
+
+
 @pytest.mark.parametrize(
     ("tags", "sentence"),
     [
