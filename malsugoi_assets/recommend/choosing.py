@@ -130,14 +130,14 @@ def _offered(person: Person, score: Scores, titles: Catalogue, settings: Recomme
                 offered.add(place)
                 yield place
         title = int(titles.ids[found])
-        if not franchises.missing(title, person.seen, person.passed):
-            if found not in offered and _may_stand(person, int(found), titles, settings, barred):
-                offered.add(int(found))
-                yield int(found)
-            continue
         entry = franchises.entry_point(title, person.seen, person.passed)
-        begin = titles.place(entry) if entry is not None else None
-        if begin is not None and begin not in offered and _may_stand(person, begin, titles, settings, barred):
+        begin = int(found) if entry == title else titles.place(entry) if entry is not None else None
+        if begin is None or begin in offered or not _may_stand(person, begin, titles, settings, barred):
+            continue
+        if entry == title:
+            offered.add(begin)
+            yield begin
+        else:
             value = _TOWARDS * float(score[found]) + (1 - _TOWARDS) * float(score[begin])
             heappush(instead, (-value, turn, begin))
     for _, _, place in sorted(instead):
