@@ -26,9 +26,9 @@ class ChainExtras:
     def __init__(self, features: pl.DataFrame, listed: Mapping[int, int] | None = None) -> None:
         """`features`: anime_id; type, title, members, aired_from where there are such columns.
 
-        `listed`: id → how many lists hold the title. With it what comes before a title is an extra where two of three hold: it is
-        no TV series, it was made later, fewer than half of the title's people have it (by `members`, else by the lists). Without it
-        only what is of unknown type and fewer than a quarter have.
+        `listed`: id → how many lists hold the title. With it what comes before a title is an extra where fewer than half of the
+        title's people have it (by `members`, else by the lists) or it was made later; a TV series only where fewer have it, and it was
+        made later or both are TV series without a common name. Without it only what is of unknown type and fewer than a quarter have.
         """
         ids = features["anime_id"].to_list()
 
@@ -73,7 +73,9 @@ class ChainExtras:
         if self._listed is None:
             return not self._type(other) and self._has_fewer(other, title, _FAR_FEWER)
         few, late = self._has_fewer(other, title, _FEWER_THAN_HALF), self._is_later(other, title)
-        return (few or late) if not self.are_series(other) else (few and late)
+        if not self.are_series(other):
+            return few or late
+        return few and (late or (self.are_series(title) and not self.share_a_name(other, title)))
 
     def _has_fewer(self, other: int, title: int, share: float) -> bool:
         """Whether less than this share of the title's people have it, as far as is known."""

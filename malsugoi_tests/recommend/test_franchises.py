@@ -106,6 +106,32 @@ def test_two_of_three_say_that_a_prequel_bars_no_list_that_it_is_no_series_was_m
 
 
 @pytest.mark.parametrize(
+    ("names", "kinds", "members", "year", "bars"),
+    [
+        (["Gokinjo Monogatari", "Paradise Kiss"], ("TV", "TV"), 349, 2001, False),
+        (
+            ["Gokinjo Monogatari", "Paradise Kiss"],
+            ("TV", "TV"),
+            350,
+            2001,
+            True,
+        ),  # a name of its own alone does not do
+        (["Fate/Zero", "Fate/stay night"], ("TV", "TV"), 900, 2004, True),
+        (["Doraemon (2005)", "Stand By Me"], ("TV", "Movie"), 349, 2001, True),
+        (["Macross 7", "Macross F"], ("TV", "TV"), 349, 2001, False),
+        (["One Room", "One Room Second Season"], ("TV", "TV"), 349, 2001, True),
+        (["X: Cour 1", "X: Final Part 2"], ("TV", "TV"), 349, 2001, True),
+        (["Neon", "Afterglow"], ("Movie", "TV"), 900, 2001, True),
+    ],
+)
+def test_a_series_that_few_know_bars_no_series_of_another_name(
+    names: list[str], kinds: tuple[str, str], members: int, year: int, *, bars: bool
+) -> None:
+    titles: list[Title] = [(1, kinds[0], members, year), (2, kinds[1], 700, 2003)]
+    assert bool(learnt(titles, CHAIN[:1], LISTED, names).missing(2, set())) is bars
+
+
+@pytest.mark.parametrize(
     ("kind", "lists", "bars"),
     [
         ("OVA", {1: 4, 2: 10}, False),
