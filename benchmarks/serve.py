@@ -1,12 +1,13 @@
 """How long the web page takes for a recommendation, with many clients at once and while batches are published.
 
-    python benchmarks/serve.py DATA_DIR [--clients 20] [--seconds 30] [--pause 0] [--publishing] [--stored]
+    python benchmarks/serve.py DATA_DIR [--clients 20] [--lists N] [--seconds 30] [--pause 0] [--publishing] [--stored]
 
 Starts `malsugoi serve` on a copy of the published data dir. All clients at once bring a list each (that of one of the dir's
 users; with `--stored` they name the user instead, as one must where all titles are invented) and ask for its recommendations (`first`). When all have theirs, each asks again and again: by the settings of a
 new visitor, by other settings each time (nothing of that is kept from before), and once more by the same settings. With `--publishing` a process beside it writes a batch anew and
 publishes, over and over. Prints medians and 95 % points in milliseconds by kind, and the server's own CPU time a
-request; clients, server and publisher share the machine's cores.
+request and its memory, ready with one list and with those of all clients; clients, server and publisher share the machine's
+cores.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--lists", type=int, default=0, help="That are brought in all, if more than clients.")
     parser.add_argument("--pause", type=float, default=0, help="Seconds that a client reads before it asks again.")
     parser.add_argument("--publishing", action="store_true")
     parser.add_argument("--stored", action="store_true")
@@ -68,9 +70,11 @@ def measure(root: Path, asked: argparse.Namespace) -> dict[str, object]:
     server = subprocess.Popen(command, env=env, cwd=root.parent, stdout=subprocess.DEVNULL)
     publisher = None
     try:
-        lists = _names(root, asked.clients) if asked.stored else _lists(root, asked.clients)
+        wanted = max(asked.clients, asked.lists)
+        lists = _names(root, wanted) if asked.stored else _lists(root, wanted)
         _wait(asked.port, lists[0])
         _rest(server.pid)
+        ready = _memory(server.pid)
         if asked.publishing:
             publisher = subprocess.Popen([sys.executable, __file__, PUBLISH, str(root)], stdout=subprocess.PIPE)
         took, cpu = _ask(asked, lists, server.pid)
@@ -78,6 +82,8 @@ def measure(root: Path, asked: argparse.Namespace) -> dict[str, object]:
         found |= {kind: _points(values) for kind, values in took.items()}
         requests = sum(map(len, took.values()))
         found |= {"requests": requests, "server_cpu_ms": round(1000 * cpu / max(requests, 1), 1)}
+        ended = _memory(server.pid)
+        found["server_mib"] = {"ready": ready["VmRSS"], "at the end": ended["VmRSS"], "at most": ended["VmHWM"]}
         if publisher is not None:
             publisher.send_signal(signal.SIGTERM)
             output, _ = publisher.communicate(timeout=60)
@@ -113,9 +119,9 @@ def _ask(asked: argparse.Namespace, lists: Sequence[bytes | str], pid: int) -> t
 
     def client(number: int) -> None:
         chance, line = random.Random(number), http.client.HTTPConnection("127.0.0.1", asked.port, timeout=60)
-        user, headers = _come(line, asked.port, lists[number % len(lists)])
+        user, headers = _come(line, asked.port, lists[number])
 
-        def ask(kind: str, query: dict[str, object]) -> None:
+        def ask(kind: str, query: dict[str, object]) -> None:  # by whoever `user` and `headers` are now
             begun = time.perf_counter()
             line.request("GET", f"/recommendations?{urlencode({**user, **query})}", headers=headers)
             answer = line.getresponse()
@@ -125,6 +131,9 @@ def _ask(asked: argparse.Namespace, lists: Sequence[bytes | str], pid: int) -> t
                 failed.append(f"{answer.status} {query}")
 
         ask("first", {})
+        for other in lists[asked.clients + number :: asked.clients]:
+            user, headers = _come(line, asked.port, other)
+            ask("first of another", {})
         all_known.wait()
         line.close()  # the server may have given up the idle line meanwhile; the next request opens another
         ends = time.monotonic() + asked.seconds
@@ -229,6 +238,13 @@ def _cpu_seconds(pid: int) -> float:
         return 0.0
     fields = stat.read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory(pid: int) -> dict[str, int]:
+    """MiB that a process holds now (VmRSS) and held at most (VmHWM), where the system shows it, else 0."""
+    status = Path(f"/proc/{pid}/status")
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines()) if status.exists() else {}
+    return {name: int(lines.get(name, "0 kB").split()[0]) // 1024 for name in ("VmRSS", "VmHWM")}
 
 
 def _points(values: list[float]) -> dict[str, float]:

@@ -183,6 +183,8 @@ def fit(worlds: list[World], related: Related, titles: list[int]) -> dict[str, f
 def main(roots: tuple[Path, ...], pairs: Path, half: str, fitted: bool) -> None:
     """Print the figures of each data dir."""
     related = pairs_of_pages(pairs) if pairs.is_dir() else pairs_of_csv(pairs)
+    if not related:
+        raise click.ClickException(f"{pairs} holds no page with recommendations (*.html.gz), or no row of two ids")
     start, step = {"choose": (0, 2), "report": (1, 2), "all": (0, 1)}[half]
     titles = sorted(related)[start::step]
     worlds = [World(root) for root in roots]

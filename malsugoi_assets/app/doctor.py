@@ -81,6 +81,7 @@ def examine(environ: dict[str, str] | None = None) -> list[Finding]:
         "browser": browser,
         "ports": lambda _: ports(),
         "state": state,
+        "pages": pages,
         "database": database,
         "models": models,
         "runs": runs,
@@ -262,6 +263,19 @@ def state(settings: Settings) -> Finding:
     except MarksError as error:
         return Finding("state", "wrong", str(error))
     return Finding("state", "fine", f"users known: {place.ledger.users().height:,}; what they marked can be read")
+
+
+def pages(settings: Settings) -> Finding:
+    """Whether the index of the fetched pages can be read, which a run builds the tables from."""
+    file = settings.root / "pages" / "index.sqlite"
+    if not file.exists():
+        return Finding("pages", "fine", "none were fetched")
+    with file.open("rb") as opened:  # a connection would write beside it
+        whole = opened.read(16) == b"SQLite format 3\x00"
+    if whole:
+        return Finding("pages", "fine", "the index of what was fetched is a database")
+    advice = f"restore it, or move {file.parent} away, and every page is fetched again"
+    return Finding("pages", "wrong", f"{file} is not a database: {advice}")
 
 
 def models(settings: Settings) -> Finding:

@@ -11,11 +11,14 @@ import click
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Why a file cannot be written where there is no room for it."""
 SPACE = "free some space, mostly the disk is full"
+DAMAGED = "they are damaged: move `dagster/` out of the data dir, no table hangs on it"
 
 _RECORDS = {
     "disk I/O error": SPACE,
     "database or disk is full": SPACE,
     "database is locked": "another process is at them, wait until it is done",
+    "file is not a database": DAMAGED,
+    "database disk image is malformed": DAMAGED,
     "unable to open database file": "make the data dir writable, or choose another MALSUGOI_DATA_DIR",
     "attempt to write a readonly database": "make the data dir writable, or choose another MALSUGOI_DATA_DIR",
 }
@@ -45,7 +48,9 @@ def fault_of_the_machine(error: BaseException | None) -> str:
             return f"{error}: {SPACE}; run the same command again to go on, what was finished is kept"
         if isinstance(error, OSError) and error.errno == errno.EROFS:
             return f"{error}: nothing can be written there; choose another MALSUGOI_DATA_DIR"
-        if type(error).__module__.startswith("sqlalchemy") and type(error).__name__ == "OperationalError":
+        if type(error).__module__.startswith("sqlalchemy") and type(error).__name__.endswith(
+            ("OperationalError", "DatabaseError")
+        ):
             said = str(getattr(error, "orig", error))
             for cause, advice in _RECORDS.items():
                 if cause in said:
@@ -58,9 +63,13 @@ def fault_of_the_machine(error: BaseException | None) -> str:
 
 
 def fault_of_a_file(error: BaseException, root: Callable[[], Path]) -> str:
-    """What to say where the published database or a partition file of the data dir `root` is damaged; '' for all else."""
+    """What to say where the published database, a partition file or the index of the pages of the data dir `root` is damaged;
+    '' for all else.
+    """
     if type(error).__name__ == "LakeError":
         return f"{error}: `malsugoi run` does so"
+    if type(error).__name__ == "DamagedStore":
+        return str(error)
     if "duckdb" in type(error).__module__:
         import duckdb
 

@@ -44,6 +44,10 @@ CREATE TABLE IF NOT EXISTS walks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 _PAGE = "id, kind, key, url, fetched_at, http_status, sha256, bytes, path, good, note"
 
 
+class DamagedStore(sqlite3.DatabaseError):
+    """The index of the pages cannot be read; says what to do."""
+
+
 class MissingBody(Exception):
     """A record whose file is gone or broken; the page has to be fetched again."""
 
@@ -83,7 +87,10 @@ class PageStore:
     """The pages of one data dir. Objects may be shared by threads; each process makes its own."""
 
     def __init__(self, data_dir: Path, *, is_forgotten: Callable[[str], bool] = lambda username: False) -> None:
-        """`is_forgotten` says of a username whether that person is to be left out of whatever is kept."""
+        """`is_forgotten` says of a username whether that person is to be left out of whatever is kept.
+
+        Raises `DamagedStore` where the index is no database.
+        """
         self.data_dir = data_dir
         self.is_forgotten = is_forgotten
         self._dir = data_dir / "pages"
@@ -91,8 +98,16 @@ class PageStore:
         self._local = threading.local()
         with file_lock(self._dir / "lock", what="preparing the page store"):
             sweep_drafts(self._dir)
-            self._sql.execute("PRAGMA journal_mode = WAL")
-            self._sql.executescript(_SCHEMA)
+            try:
+                self._sql.execute("PRAGMA journal_mode = WAL")
+                self._sql.executescript(_SCHEMA)
+            except sqlite3.OperationalError:
+                raise  # a full or closed disk, a lock: the index may be whole
+            except sqlite3.DatabaseError as error:
+                raise DamagedStore(
+                    f"{self._dir / 'index.sqlite'} cannot be read ({error}): restore it, or move {self._dir} away, and "
+                    "every page is fetched again"
+                ) from error
 
     def add(self, kind: PageKind, key: str, answer: Answer, *, good: bool, note: str | None = None) -> StoredPage:
         """Keep an answer; a body that is there already, whole, is not written again."""

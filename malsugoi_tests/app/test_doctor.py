@@ -24,6 +24,7 @@ from malsugoi_assets.app.cli import main
 from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.app.import_list import keep_list
 from malsugoi_assets.app.run import run_all
+from malsugoi_assets.mal.store import PageStore
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
 from malsugoi_assets.warehouse.lake import EVERY, WHOLE
@@ -238,6 +239,15 @@ def test_state_that_cannot_be_read_is_wrong(tmp_path: Path) -> None:
     assert doctor.state(settings).state == "wrong"
     assert "known_users.parquet cannot be read" in doctor.state(settings).words
     assert "delete it, then `malsugoi run`" in doctor.state(settings).words
+
+
+def test_an_index_of_pages_that_is_no_database_is_wrong(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    assert doctor.pages(settings).words == "none were fetched"
+    PageStore(settings.root)
+    assert doctor.pages(settings).state == "fine"
+    (settings.root / "pages" / "index.sqlite").write_text("garbage")
+    assert (doctor.pages(settings).state, "move" in doctor.pages(settings).words) == ("wrong", True)
 
 
 def test_the_known_users_can_be_had_back_from_the_table(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from malsugoi_assets.app import run
 from malsugoi_assets.app.cli import main
@@ -64,6 +64,13 @@ def test_dagsters_records_on_a_full_disk_are_named(monkeypatch: pytest.MonkeyPat
 def test_what_is_not_for_want_of_space_is_not_said_to_be(error: Exception, advice: str) -> None:
     assert advice in fault_of_the_machine(error)
     assert "space" not in fault_of_the_machine(error)
+
+
+@pytest.mark.parametrize("said", ["file is not a database", "database disk image is malformed"])
+def test_damaged_records_are_to_be_moved_away(said: str) -> None:
+    """A run ended in a traceback; Dagster's records can go, what is decided hangs on the files."""
+    error = DatabaseError("x", {}, sqlite3.DatabaseError(said))
+    assert f"({said}): they are damaged: move `dagster/` out of the data dir" in fault_of_the_machine(error)
 
 
 def test_other_mistakes_in_records_keep_their_traceback() -> None:
