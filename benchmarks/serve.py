@@ -150,7 +150,7 @@ def _ask(asked: argparse.Namespace, lists: Sequence[bytes | str], pid: int) -> t
     def watched(number: int) -> None:
         try:
             client(number)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failed.append(f"client {number}: {error!r}")
             all_known.abort()
 
