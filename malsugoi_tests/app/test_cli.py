@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -12,8 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 import malsugoi_assets
+from malsugoi_assets.app import reports
+from malsugoi_assets.app import run as app_run
 from malsugoi_assets.app.cli import main
 from malsugoi_assets.app.dev import page_at
+from malsugoi_assets.app.errors import UserError
 from malsugoi_assets.app.ports import listen
 from malsugoi_assets.settings import Settings
 from malsugoi_assets.warehouse.data_dir import DataDir
@@ -78,6 +82,24 @@ def test_a_data_dir_of_another_source(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "source.json").write_text('{"source": "live", "site": "https://example.org"}')
     assert_one_line(malsugoi(tmp_path, "run"), "holds data of live", "MALSUGOI_DATA_DIR")
+
+
+def test_a_brief_command_hardly_looks_for_garbage_and_leaves_it_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was a quarter of the processor time of `import-list`. A long one has to: a run may leave much."""
+    seen: list[int] = []
+
+    def look(*_: object, **__: object) -> None:
+        seen.append(gc.get_threshold()[0])
+        raise UserError("enough")
+
+    monkeypatch.setattr(reports, "read_status", look)
+    monkeypatch.setattr(app_run, "run_all", look)
+    usual = gc.get_threshold()
+    for command in ("status", "run"):
+        CliRunner().invoke(main, [command])
+    assert seen[0] >= 100 * usual[0]
+    assert seen[1] == usual[0]
+    assert gc.get_threshold() == usual
 
 
 @pytest.mark.parametrize("command", [("status",), ("recommend", "ann"), ("similar", "One")])
