@@ -160,7 +160,8 @@ def genre_sets(features: pl.DataFrame) -> list[set[str]]:
     if not present:
         return [set() for _ in range(features.height)]
     rows = list(features.select(present).iter_rows())
-    spelt = {word: _one_spelling(word) for row in rows for words in row if words for word in words if word}
+    written = {word for row in rows for words in row if words for word in words if word}
+    spelt = {word: _one_spelling(word) for word in written}
     return [{spelt[word] for words in row if words for word in words if word} - {""} for row in rows]
 
 

@@ -33,6 +33,7 @@ _PARTS = (
 )
 _ROMANS = ("ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
 _OF_A_PART = frozenset((*_PARTS, *_ROMANS, "fifth", "sixth", "s2", "s3", "s4", "s5", "s6"))
+_LEFT_OUT = _OF_A_PART | _EXTRAS
 _NUMBER = re.compile(r"0?[1-9]|0|1\d|\d+(st|nd|rd|th)")
 _OF_A_FILM = re.compile(r"\b(movie|film) \d+\b")
 """A film's number may be any: with so many of them it is no name."""
@@ -133,7 +134,7 @@ def _earlier(titles: Iterable[_Titled], than: _Titled) -> list[_Titled]:
 def _begins_with(name: str) -> list[tuple[str, ...]]:
     """The series that a name goes on with, the nearest first: without its number, then up to each separator."""
     key = _series(name)
-    whole = [key] if key and not (_OF_A_PART | _EXTRAS).isdisjoint(_numbered(name)) else []
+    whole = [key] if key and any(map(_numbers_a_part, _words(name))) else []
     parts = [_series(name[: mark.start() + 1]) for mark in _SEPARATOR.finditer(name)]
     return whole + [part for part in reversed(parts) if part and part != key]
 
@@ -144,20 +145,18 @@ def _series(name: str) -> tuple[str, ...]:
     words = [word for word in _words(name) if word not in _TELLS_NOTHING]
     if words and words[0] in _IN_FRONT:
         del words[0]
-    left_out = _OF_A_PART | _EXTRAS
-    return tuple(
-        word for place, word in enumerate(words) if place == 0 or not (word in left_out or _NUMBER.fullmatch(word))
-    )
+    return tuple(word for place, word in enumerate(words) if place == 0 or not _numbers_a_part(word))
 
 
-def _numbered(name: str) -> set[str]:
-    """The words of a name, numbers as "part"."""
-    return {"part" if _NUMBER.fullmatch(word) else word for word in _words(name)}
+@lru_cache(65_536)
+def _numbers_a_part(word: str) -> bool:
+    return word in _LEFT_OUT or _NUMBER.fullmatch(word) is not None
 
 
-def _words(name: str) -> list[str]:
+@lru_cache(65_536)
+def _words(name: str) -> tuple[str, ...]:
     plain = name if name.isascii() else unicodedata.normalize("NFKC", name)
-    return re.findall(r"\w+", _OF_A_FILM.sub(r"\1 1", plain.lower()).replace("mini anime", "mini"))
+    return tuple(re.findall(r"\w+", _OF_A_FILM.sub(r"\1 1", plain.lower()).replace("mini anime", "mini")))
 
 
 def _titled(features: pl.DataFrame) -> list[_Titled]:
