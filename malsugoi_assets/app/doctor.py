@@ -5,6 +5,7 @@ What belongs here: looking, and saying what to do. Nothing is written or mended,
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -326,21 +327,27 @@ def database(settings: Settings) -> Finding:
     stale = _stale(place)
     if stale:
         return Finding(
-            "database", "note", f"{age} old; made from what has changed: {', '.join(stale)}; `malsugoi run`"
+            "database",
+            "note",
+            f"{age} old; made from what has changed, or by older code: {', '.join(stale)}; `malsugoi run`",
         )
     return Finding("database", "fine", f"{age} old, and up to date with what was read")
 
 
 def _stale(place: DataDir) -> list[str]:
-    """Tables of which a file was made from other files than there are.
+    """Tables of which a file was made from other files than there are, or by another version of the code.
 
-    Lists are left out: they are read again when they are old, not when somebody joins or a title changes.
+    Lists are read again when they are old, not when somebody joins or a title changes.
     """
+    with contextlib.suppress(click.ClickException):  # settings that do not fit are another finding
+        import malsugoi_assets.definitions  # noqa: F401 (notes the versions of the code)
+
+    def is_old(name: str, partition: str) -> bool:
+        lists = name in ("user_lists", "list_outcomes")
+        return place.lake.is_outdated(name, partition) if lists else not place.lake.is_current(name, partition)
+
     return [
-        name
-        for name, files in place.lake.snapshot().items()
-        if name not in ("user_lists", "list_outcomes")
-        and any(not place.lake.is_current(name, partition) for partition in files)
+        name for name, files in place.lake.snapshot().items() if any(is_old(name, partition) for partition in files)
     ]
 
 

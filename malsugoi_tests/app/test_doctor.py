@@ -216,7 +216,18 @@ def test_what_is_made_from_something_old_is_named_but_lists_which_are_read_when_
     place.publisher.publish()
     assert doctor.database(settings).words == "less than two hours old, and up to date with what was read"
     place.lake.write(TABLES["title_baselines"], frame("title_baselines"), inputs={"rating_matrix": (EVERY, "others")})
-    assert doctor.database(settings).words.endswith("made from what has changed: title_baselines; `malsugoi run`")
+    assert doctor.database(settings).words.endswith("or by older code: title_baselines; `malsugoi run`")
+
+
+def test_what_older_code_made_is_named_the_lists_too(tmp_path: Path) -> None:
+    """After an update doctor said that the database was up to date, and the next run made all of it anew."""
+    settings = settings_of(tmp_path)
+    place = DataDir(settings.root)
+    place.ledger.add(["ann"], batch_size=2)
+    place.lake.write(TABLES["users"], place.ledger.users())
+    place.lake.write(TABLES["user_lists"], frame("user_lists"), "batch-000000", code_version="of last year")
+    place.publisher.publish()
+    assert doctor.database(settings).words.endswith("or by older code: user_lists; `malsugoi run`")
 
 
 def test_a_database_that_is_gone_from_beside_its_generations_is_wrong(tmp_path: Path) -> None:
