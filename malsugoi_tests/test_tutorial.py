@@ -12,6 +12,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+import malsugoi_assets
 from malsugoi_assets.evaluation.protocols import make_protocol
 from malsugoi_assets.evaluation.run import evaluate
 from malsugoi_assets.mal.client import MalClient
@@ -34,6 +35,12 @@ def test_the_refusals_that_end_a_run_are_as_many_as_the_client_asks_for_a_page()
     numbers = {3: "three", 4: "four", 5: "five"}
     said = f"{numbers[attempts - 1]} refusals are sat out; with {numbers[attempts]} the run ends"
     assert said in " ".join(TUTORIAL.read_text().split())
+
+
+def test_the_module_that_is_to_name_new_assets_is_the_one_that_loads_them() -> None:
+    """The tutorial went on to send people to `definitions.py` when the loading had moved."""
+    (named,) = re.findall(r"Name the module in `(\w+\.py)`", TUTORIAL.read_text())
+    assert "load_assets_from_modules(" in (Path(malsugoi_assets.__file__).parent / named).read_text()
 
 
 def test_the_model_is_measured() -> None:

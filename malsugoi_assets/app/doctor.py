@@ -324,7 +324,7 @@ def database(settings: Settings) -> Finding:
         return Finding("database", "wrong", place.publisher.unreadable(error) or f"{current}: {error}")
     hours = (time.time() - current.stat().st_mtime) / _HOUR
     age = f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours" if hours >= 1.5 else "less than two hours"
-    stale = _stale(place)
+    stale = _stale(place, settings)
     if stale:
         return Finding(
             "database",
@@ -334,13 +334,15 @@ def database(settings: Settings) -> Finding:
     return Finding("database", "fine", f"{age} old, and up to date with what was read")
 
 
-def _stale(place: DataDir) -> list[str]:
+def _stale(place: DataDir, settings: Settings) -> list[str]:
     """Tables of which a file was made from other files than there are, or by another version of the code.
 
     Lists are read again when they are old, not when somebody joins or a title changes.
     """
     with contextlib.suppress(click.ClickException):  # settings that do not fit are another finding
-        import malsugoi_assets.definitions  # noqa: F401 (notes the versions of the code)
+        from malsugoi_assets.assembly import build_definitions
+
+        build_definitions(settings)  # notes the versions of the code
 
     def is_old(name: str, partition: str) -> bool:
         lists = name in ("user_lists", "list_outcomes")
