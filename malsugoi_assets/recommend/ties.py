@@ -60,8 +60,11 @@ def read_ties(relations: pl.DataFrame, extras: ChainExtras, *, apart: bool) -> T
     ties = Ties()
     with_relations = set(relations["anime_id"].to_list())
     pairs = relations.filter(pl.col("related_kind") == "anime").select("anime_id", "relation", "related_id")
-    for left, relation, right in pairs.iter_rows():
-        word = relation.lower()
+    rows = [(left, relation.lower(), right) for left, relation, right in pairs.iter_rows()]
+    summaries = {(left, right) for left, word, right in rows if word in _HAS_RECAP}
+    for left, word, right in rows:
+        if word in _HAS_RECAP and (right, left) in summaries and extras.are_series(right):
+            continue  # each calls the other one so, as "Bakuman." and one of its specials do: the series is none
         if word in _OF_NAMESAKES:
             _tie_namesakes(ties, left, right, extras)
         if left == right or word not in _TIES or (apart and _stand_apart(word, left, right, extras)):

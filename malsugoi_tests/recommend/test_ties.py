@@ -37,6 +37,13 @@ def test_what_is_told_beside_a_story_comes_after_it(left: int, word: str, right:
     assert (ties.chain, ties.sides, ties.recaps) == ({}, {4: {1}}, recaps)
 
 
+def test_of_two_that_call_each_other_a_summary_the_series_is_none() -> None:
+    """Found on a real list: all of "Bakuman." was a recap, since its special calls it one."""
+    ties = read((1, "Summary", 3), (3, "Summary", 1))
+    assert (ties.recaps, ties.sides) == ({3}, {3: {1}})
+    assert read((4, "Summary", 3), (3, "Summary", 4)).recaps == {3, 4}
+
+
 def test_a_side_story_is_unread_where_its_own_page_names_no_relation() -> None:
     assert read((1, "Side story", 4)).unread == {4}
     both = read((1, "Side story", 4), (4, "Parent story", 1))
