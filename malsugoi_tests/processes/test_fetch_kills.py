@@ -76,6 +76,14 @@ def contents(replica: Replica, data_dir: Path) -> dict[str, list[Any]]:
     return found
 
 
+def settle(replica: Replica) -> None:
+    """What was on its way when the process died may reach the log a moment later."""
+    before = -1
+    while (now := replica.control("GET", "state")["requests"]) != before:
+        before = now
+        time.sleep(0.05)
+
+
 def test_a_fetch_killed_at_random_moments_asks_nothing_twice_and_loses_nothing(
     replica: Replica, tmp_path: Path
 ) -> None:
@@ -93,7 +101,7 @@ def test_a_fetch_killed_at_random_moments_asks_nothing_twice_and_loses_nothing(
             process.kill()
             kills += 1
         process.wait()
-        time.sleep(0.02)  # what was on its way when the process died may reach the log a moment later
+        settle(replica)
         under_way += Counter(replica.asked()[-1:])
         if kills % 10 == 0:
             consistent(tmp_path / "killed")
