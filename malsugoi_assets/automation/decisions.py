@@ -23,16 +23,22 @@ def may_run(state: State, target: Target) -> bool:
     return not failures or state.now - max(failures) >= RESTS[len(failures) - 1]
 
 
-def batches_to_read(state: State, *, failed_only: bool = False) -> list[str]:
-    """Batches without lists, or with those of older code, that nobody is reading; those that failed too often wait for a
-    person. `failed_only` leaves out those that a discovery rings for.
-    """
+def batches_to_read(state: State) -> list[str]:
+    """Batches without lists that nobody is reading; those that failed too often wait for a person."""
     return [
         batch.key
         for batch in state.batches
-        if (not batch.has_lists or batch.is_outdated)
+        if not batch.has_lists and not batch.is_outdated and may_run(state, ("user_batch", batch.key))
+    ]
+
+
+def batches_to_read_again(state: State) -> list[str]:
+    """Those that no discovery rings for: what failed to be read, and lists that older code made."""
+    return [
+        batch.key
+        for batch in state.batches
+        if (batch.is_outdated or (not batch.has_lists and state.failures.get(("user_batch", batch.key))))
         and may_run(state, ("user_batch", batch.key))
-        and (not failed_only or batch.is_outdated or state.failures.get(("user_batch", batch.key)))
     ]
 
 
@@ -44,7 +50,8 @@ def jobs_to_repeat(state: State) -> list[str]:
 
 def jobs_to_learn(state: State) -> list[str]:
     """Learning jobs whose ratings changed enough, once no batch is being read or waits to be."""
-    if state.ratings == 0 or batches_to_read(state) or any(job == "user_batch" for job, _ in state.under_way):
+    waiting = batches_to_read(state) or batches_to_read_again(state)
+    if state.ratings == 0 or waiting or any(job == "user_batch" for job, _ in state.under_way):
         return []
     return [job for job, share in state.unseen_share.items() if share >= RELEARN_SHARE and may_run(state, (job, ""))]
 

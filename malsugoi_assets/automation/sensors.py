@@ -7,6 +7,7 @@ import dagster as dg
 from malsugoi_assets.automation.decisions import (
     batches_to_predict,
     batches_to_read,
+    batches_to_read_again,
     builds_to_measure,
     held_up,
     jobs_to_learn,
@@ -53,7 +54,7 @@ def catch_up(context: dg.SensorEvaluationContext, warehouse: Warehouse) -> Itera
     learn = jobs_to_learn(state)
     requests = [
         dg.RunRequest(job_name="user_batch", partition_key=key)
-        for key in batches_to_read(state, failed_only=True)
+        for key in batches_to_read_again(state)
         if key in registered
     ]
     requests += [dg.RunRequest(job_name=job) for job in (*jobs_to_repeat(state), *learn)]

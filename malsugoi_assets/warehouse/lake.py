@@ -30,6 +30,8 @@ _METADATA_KEY = "malsugoi"
 
 CODE_VERSIONS: dict[str, str] = {}
 """Table → version of the code that makes it, where that code is loaded (`definitions` notes it)."""
+LOADED_AT = datetime.now(UTC).replace(microsecond=0)
+"""When this process loaded its code, to the second as `written_at`."""
 
 
 class LakeError(RuntimeError):
@@ -218,10 +220,17 @@ class Lake:
         return all(self.content(name, part) == seen for name, (part, seen) in provenance.inputs.items())
 
     def is_outdated(self, table: str, partition: str = WHOLE) -> bool:
-        """Whether the file was made by another version of the code than the one that is loaded and makes the table."""
+        """Whether the file was made by another version of the code than the one that is loaded and makes the table.
+
+        What was written since this process loaded its code was made by code as new at least: a daemon beside which the code was
+        replaced would else ask for it for ever.
+        """
         provenance = self.provenance(table, partition)
-        made_by = provenance.code_version if provenance else ""
-        return bool(made_by) and made_by != CODE_VERSIONS.get(table, made_by)
+        if provenance is None or not (made_by := provenance.code_version):
+            return False
+        written = provenance.written_at
+        since = bool(written) and datetime.fromisoformat(written) >= LOADED_AT
+        return made_by != CODE_VERSIONS.get(table, made_by) and not since
 
     def snapshot(self) -> dict[str, dict[str, Path]]:
         """All files there are: table → partition → path."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -55,6 +56,7 @@ def test_lists_and_users_that_older_code_made_are_made_again(
     for table in ("user_lists", "rating_matrix"):
         data_dir.lake.write(TABLES[table], frame(table), batch, code_version="1")
     assert [*_discovery(instance, data_dir, source), *_lists(instance, data_dir, source)] == []
+    monkeypatch.setattr("malsugoi_assets.warehouse.lake.LOADED_AT", datetime.now(UTC) + timedelta(seconds=1))
     monkeypatch.setitem(CODE_VERSIONS, "user_lists", "2")
     assert [(step.job, step.first) for step in _lists(instance, data_dir, source)] == [("user_batch", batch)]
     assert read_state(instance, data_dir).batches[0].is_outdated

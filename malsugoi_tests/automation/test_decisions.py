@@ -12,6 +12,7 @@ from malsugoi_assets.automation.decisions import (
     MOST_ATTEMPTS,
     batches_to_predict,
     batches_to_read,
+    batches_to_read_again,
     builds_to_measure,
     contiguous,
     held_up,
@@ -58,7 +59,7 @@ def failed(times: int, before: timedelta) -> tuple[datetime, ...]:
 def test_a_batch_that_failed_is_tried_again_but_not_for_ever() -> None:
     long_ago = timedelta(days=1)
     failures = {("user_batch", A): failed(1, long_ago), ("user_batch", B): failed(MOST_ATTEMPTS, long_ago)}
-    assert batches_to_read(state(unread(A), unread(B), unread(C), failures=failures), failed_only=True) == [A]
+    assert batches_to_read_again(state(unread(A), unread(B), unread(C), failures=failures)) == [A]
 
 
 def test_what_fails_again_and_again_is_tried_less_and_less_often() -> None:
@@ -87,7 +88,9 @@ def test_a_discovery_that_failed_is_repeated() -> None:
 def test_lists_that_older_code_made_are_read_again_without_a_ring_and_predicted_after_that() -> None:
     """A column that was added to `user_lists` stayed NULL for good, since only what depends on the lists was looked at."""
     old = BatchState(B, True, False, is_outdated=True)
-    assert batches_to_read(state(done(A), old, unread(C)), failed_only=True) == [B]
+    assert batches_to_read_again(state(done(A), old, unread(C))) == [B]
+    assert batches_to_read(state(done(A), old, unread(C))) == [C], "two sensors would else ask for the same"
+    assert jobs_to_learn(state(done(A), old, unseen_share={"deep_model": 1.0})) == []
     assert batches_to_predict(state(stale(A), old)) == [A]
 
 

@@ -1,5 +1,6 @@
 """What an asset is given: its own batches where it has partitions, everything that exists where it has none."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -88,6 +89,8 @@ def test_what_another_version_of_the_code_made_is_not_current(
     assert run(data_dir, "batch-000000", "batch-000000", "rating_matrix", "title_baselines").success
     assert data_dir.lake.is_current("title_baselines")
     monkeypatch.setitem(lake.CODE_VERSIONS, "title_baselines", "another")
+    assert data_dir.lake.is_current("title_baselines"), "it was made since this code was loaded: by newer code"
+    monkeypatch.setattr(lake, "LOADED_AT", datetime.now(UTC) + timedelta(seconds=1))
     assert data_dir.lake.is_outdated("title_baselines")
     assert not data_dir.lake.is_current("title_baselines")
     assert not data_dir.lake.is_outdated("similarity_matrix"), "it was not made at all"
