@@ -268,15 +268,18 @@ def state(settings: Settings) -> Finding:
 
 def pages(settings: Settings) -> Finding:
     """Whether the index of the fetched pages can be read, which a run builds the tables from."""
-    file = settings.root / "pages" / "index.sqlite"
+    from malsugoi_assets.mal.page_index import DamagedStore, index_file, look_through
+
+    file = index_file(settings.root)
     if not file.exists():
         return Finding("pages", "fine", "none were fetched")
-    with file.open("rb") as opened:  # a connection would write beside it
-        whole = opened.read(16) == b"SQLite format 3\x00"
-    if whole:
-        return Finding("pages", "fine", "the index of what was fetched is a database")
-    advice = f"restore it, or move {file.parent} away, and every page is fetched again"
-    return Finding("pages", "wrong", f"{file} is not a database: {advice}")
+    try:
+        look_through(file)
+    except DamagedStore as error:
+        return Finding("pages", "wrong", str(error))
+    if not file.stat().st_size and any(file.parent.glob("??/*.gz")):
+        return Finding("pages", "note", f"{file} is empty: restore it, or the next run fetches every page again")
+    return Finding("pages", "fine", "the index of what was fetched is whole")
 
 
 def models(settings: Settings) -> Finding:

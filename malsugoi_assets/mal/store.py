@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from malsugoi_assets.disk import file_lock, replace_file, sweep_drafts
 from malsugoi_assets.mal.client import Answer
+from malsugoi_assets.mal.page_index import index_file, open_index
 from malsugoi_assets.mal.redaction import without_forgotten, without_name
 from malsugoi_assets.usernames import canonical
 
@@ -42,10 +43,6 @@ CREATE TABLE IF NOT EXISTS validators (page_id INTEGER PRIMARY KEY, headers TEXT
 CREATE TABLE IF NOT EXISTS walks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 _PAGE = "id, kind, key, url, fetched_at, http_status, sha256, bytes, path, good, note"
-
-
-class DamagedStore(sqlite3.DatabaseError):
-    """The index of the pages cannot be read; says what to do."""
 
 
 class MissingBody(Exception):
@@ -89,7 +86,7 @@ class PageStore:
     def __init__(self, data_dir: Path, *, is_forgotten: Callable[[str], bool] = lambda username: False) -> None:
         """`is_forgotten` says of a username whether that person is to be left out of whatever is kept.
 
-        Raises `DamagedStore` where the index is no database.
+        Whatever is asked of it raises `DamagedStore` where the index is damaged, or no database.
         """
         self.data_dir = data_dir
         self.is_forgotten = is_forgotten
@@ -98,16 +95,8 @@ class PageStore:
         self._local = threading.local()
         with file_lock(self._dir / "lock", what="preparing the page store"):
             sweep_drafts(self._dir)
-            try:
-                self._sql.execute("PRAGMA journal_mode = WAL")
-                self._sql.executescript(_SCHEMA)
-            except sqlite3.OperationalError:
-                raise  # a full or closed disk, a lock: the index may be whole
-            except sqlite3.DatabaseError as error:
-                raise DamagedStore(
-                    f"{self._dir / 'index.sqlite'} cannot be read ({error}): restore it, or move {self._dir} away, and "
-                    "every page is fetched again"
-                ) from error
+            self._sql.execute("PRAGMA journal_mode = WAL")
+            self._sql.executescript(_SCHEMA)
 
     def add(self, kind: PageKind, key: str, answer: Answer, *, good: bool, note: str | None = None) -> StoredPage:
         """Keep an answer; a body that is there already, whole, is not written again."""
@@ -314,8 +303,7 @@ class PageStore:
     def _sql(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None or self._local.pid != os.getpid():
-            connection = sqlite3.connect(self._dir / "index.sqlite", timeout=60)
-            connection.execute("PRAGMA synchronous = NORMAL")
+            connection = open_index(index_file(self.data_dir))
             self._local.connection, self._local.pid = connection, os.getpid()
         return connection
 

@@ -252,13 +252,30 @@ def test_state_that_cannot_be_read_is_wrong(tmp_path: Path) -> None:
     assert "delete it, then `malsugoi run`" in doctor.state(settings).words
 
 
-def test_an_index_of_pages_that_is_no_database_is_wrong(tmp_path: Path) -> None:
+def test_an_index_of_pages_that_is_damaged_past_its_header_is_wrong(tmp_path: Path) -> None:
+    """Nothing was wrong, and `malsugoi run` could not read it."""
     settings = settings_of(tmp_path)
     assert doctor.pages(settings).words == "none were fetched"
-    PageStore(settings.root)
+    PageStore(settings.root)._sql.close()
+    file = settings.root / "pages" / "index.sqlite"
     assert doctor.pages(settings).state == "fine"
-    (settings.root / "pages" / "index.sqlite").write_text("garbage")
+    file.write_bytes(file.read_bytes()[:4096] + b"Z" * (file.stat().st_size - 4096))
     assert (doctor.pages(settings).state, "move" in doctor.pages(settings).words) == ("wrong", True)
+    file.unlink()
+    file.mkdir()
+    assert (doctor.pages(settings).state, "folder" in doctor.pages(settings).words) == ("wrong", True)
+
+
+def test_an_empty_index_of_pages_is_worth_a_word_only_where_pages_are(tmp_path: Path) -> None:
+    """The pages were to be moved away, and a run begins with an empty index as with none."""
+    settings = settings_of(tmp_path)
+    file = settings.root / "pages" / "index.sqlite"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert doctor.pages(settings).state == "fine"
+    (file.parent / "ab").mkdir()
+    (file.parent / "ab" / "abc.gz").touch()
+    assert (doctor.pages(settings).state, "restore it" in doctor.pages(settings).words) == ("note", True)
 
 
 def test_the_known_users_can_be_had_back_from_the_table(tmp_path: Path) -> None:

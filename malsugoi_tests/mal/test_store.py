@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from malsugoi_assets.mal.client import Answer
-from malsugoi_assets.mal.store import DamagedStore, ListOutcome, MissingBody, PageStore
+from malsugoi_assets.mal.store import ListOutcome, MissingBody, PageStore
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 
@@ -67,14 +67,6 @@ def test_the_newest_and_the_newest_good_page_are_told_apart(store: PageStore) ->
     assert store.latest("top", "ann") is None
     with pytest.raises(MissingBody, match="reset"):
         store.body(failure)
-
-
-def test_an_index_that_is_no_database_says_what_to_do(tmp_path: Path) -> None:
-    """`malsugoi run` ended in a traceback of SQLite's, and doctor found nothing wrong."""
-    (tmp_path / "pages").mkdir()
-    (tmp_path / "pages" / "index.sqlite").write_text("garbage, longer than a header would be" * 100)
-    with pytest.raises(DamagedStore, match=r"index\.sqlite cannot be read .* move .*pages away"):
-        PageStore(tmp_path)
 
 
 @pytest.mark.parametrize("harm", ["gone", "cut", "empty", "other", "text"])
