@@ -158,8 +158,8 @@ class TitleSearch:
         return Answer(self._meant(hits, {self._names[row][0] for row in begun}), hits[:suggestions])
 
     def _abbreviated(self, typed: str, folded: str) -> list[Hit]:
-        """The titles of which the initials were typed, the best known first; [] where a better known one has a word that
-        begins so, which was meant then.
+        """The titles of which the initials were typed, the best known first; [] where one has a word that begins so, and more
+        members than count for those initials: that was meant then.
         """
         fame: dict[int, tuple[float, int]] = {}
         for row, share in self._initials.rows(typed).items():
@@ -168,7 +168,7 @@ class TitleSearch:
         if not fame:
             return []
         order = sorted(fame, key=lambda anime_id: (-fame[anime_id][0], anime_id))
-        most = self._members[order[0]]
+        most = fame[order[0]][0]
         for (anime_id, _), name in zip(self._names, self._folded, strict=True):
             if self._members[anime_id] > most and f" {folded}" in f" {name}":
                 return []

@@ -64,7 +64,10 @@ def read_ties(relations: pl.DataFrame, extras: ChainExtras, *, apart: bool) -> T
     summaries = {(left, right) for left, word, right in rows if word in _HAS_RECAP}
     for left, word, right in rows:
         if word in _HAS_RECAP and (right, left) in summaries and extras.are_series(right):
-            continue  # each calls the other one so, as "Bakuman." and one of its specials do: the series is none
+            # Each calls the other one so, as "Bakuman." and one of its specials do: the series is none.
+            if extras.are_series(left):
+                ties.groups.join(left, right)
+            continue
         if word in _OF_NAMESAKES:
             _tie_namesakes(ties, left, right, extras)
         if left == right or word not in _TIES or (apart and _stand_apart(word, left, right, extras)):

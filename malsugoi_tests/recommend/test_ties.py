@@ -42,6 +42,8 @@ def test_of_two_that_call_each_other_a_summary_the_series_is_none() -> None:
     ties = read((1, "Summary", 3), (3, "Summary", 1))
     assert (ties.recaps, ties.sides) == ({3}, {3: {1}})
     assert read((4, "Summary", 3), (3, "Summary", 4)).recaps == {3, 4}
+    both = read((1, "Summary", 2), (2, "Summary", 1), apart=True)
+    assert (both.recaps, both.groups.found()) == (set(), {1: 1, 2: 1})
 
 
 def test_a_side_story_is_unread_where_its_own_page_names_no_relation() -> None:
