@@ -205,6 +205,8 @@ def reason_of(error: Any) -> str:
     said = str(error.message).strip().split("\n")[0]
     if error.cls_name == "Failure":
         return said.removeprefix("dagster._core.definitions.events.Failure: ")
+    if error.cls_name == "DamagedStore":
+        return said.partition(": ")[2]
     if (number := re.search(r"\[Errno (\d+)\]", said)) and int(number[1]) in FULL:
         return f"{said.partition(': ')[2]}: {SPACE}"
     places = re.findall(r'File "(.*)", line (\d+)', "".join(error.stack))

@@ -60,8 +60,11 @@ class DataDir:
             return None
         try:
             found = json.loads(self._claim.read_text())
-            return found["source"], found["site"]
-        except (OSError, ValueError, LookupError, TypeError) as error:
+            source, site = found["source"], found["site"]
+            if not isinstance(source, str) or not isinstance(site, str):
+                raise TypeError("source and site are to be two texts")
+            return source, site
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise DataDirError(
                 f"{self._claim} cannot be read ({error!r}), so the source of {self.root} is not known: "
                 "restore it, or set MALSUGOI_DATA_DIR to another folder"

@@ -12,6 +12,7 @@ import pytest
 
 from malsugoi_assets.app.errors import WorkError
 from malsugoi_assets.app.pipeline import Step, execute_step
+from malsugoi_assets.mal.page_index import DamagedStore
 
 
 def said_of(body: Callable[[], Any]) -> str:
@@ -53,6 +54,13 @@ def test_the_place_is_in_our_code_where_the_exception_came_through_it() -> None:
         conform(TABLES["users"], pl.DataFrame({"nothing": [1]}))
 
     assert "malsugoi_assets/warehouse/schema.py:" in said_of(fails).split("\n")[0]
+
+
+def test_damaged_pages_are_no_mistake_of_the_code() -> None:
+    def fails() -> None:
+        raise DamagedStore("/data/pages/index.sqlite cannot be read (why): restore it")
+
+    assert said_of(fails).startswith("toys: /data/pages/index.sqlite cannot be read (why): restore it\n")
 
 
 def test_a_full_disk_is_no_mistake_of_the_code() -> None:

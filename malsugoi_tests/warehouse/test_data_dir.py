@@ -27,11 +27,28 @@ def test_looking_whether_a_data_dir_fits_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("claim", ["", "{}", "[]", '{"source": "replica"}', "null"])
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"source": "replica"}',
+        "null",
+        '{"source": ["a"], "site": "x"}',
+        '{"source": "files", "site": 5}',
+        "[" * 100_000,
+        "\x00",
+    ],
+    ids=lambda claim: claim[:30],
+)
 def test_a_claim_that_cannot_be_read_is_named(tmp_path: Path, claim: str) -> None:
+    """A list in the place of the source was a traceback in every command, a number of the site became a setting."""
     (tmp_path / "source.json").write_text(claim)
+    environ = {"MALSUGOI_DATA_DIR": str(tmp_path)}
+    assert with_own_source(environ) == Settings.load(environ)
     with pytest.raises(DataDirError, match=r"source.json cannot be read .* restore it"):
-        DataDir(tmp_path).claim(Settings.load({"MALSUGOI_DATA_DIR": str(tmp_path)}))
+        DataDir(tmp_path).claim(Settings.load(environ))
 
 
 def claimed(root: Path, **source: str) -> Path:
