@@ -20,6 +20,8 @@ from malsugoi_assets.warehouse.run_batches import FIRST_BATCH
 _LINEAGE = f"/asset-groups?partition={FIRST_BATCH}"
 # The group without partitions: there the page launches all at once, and the sensors do the rest.
 _SOURCES = "/locations/__repository__@malsugoi/asset-groups/sources"
+# The processes of a page, as `ps` shows them; a group may hold others, of whoever started the page from a script.
+_DAGSTERS = re.compile(r" -m dagster_webserver\b| -m dagster\._daemon\b|[ /]dagster (?:dev|api)\b")
 
 
 @click.command()
@@ -79,10 +81,11 @@ def _processes() -> str:
 
 def page_at(table: str, port: int) -> list[str]:
     """Ids of Dagster's page at the port and of what was started with it, by lines of id, group and command."""
-    rows = [line.split(None, 2) for line in table.splitlines() if "dagster" in line]
+    rows = [line.split(None, 2) for line in table.splitlines() if _DAGSTERS.search(line)]
     page = re.compile(rf"\bdagster_webserver\b.* --port {port}\b")
     groups = {group for _, group, command in rows if page.search(command)}
-    return [pid for pid, group, _ in rows if group in groups]
+    others = {pid for pid, _, command in rows if "-m dagster_webserver" in command and not page.search(command)}
+    return [pid for pid, group, _ in rows if group in groups and pid not in {*others, str(os.getpid())}]
 
 
 def _become(command: list[str], env: dict[str, str], folder: Path) -> None:

@@ -197,6 +197,22 @@ def test_what_a_killed_dev_left_behind_at_the_port_is_named() -> None:
     assert page_at(table, 8000) == []
 
 
+def test_only_the_pages_own_processes_are_to_be_killed() -> None:
+    """Whatever was in the group and had "dagster" in its command was named: another page, an editor, who asked."""
+    python = "/clone/.venv/bin/python"
+    table = f"""\
+    170   170 {python} /clone/.venv/bin/dagster dev --host 127.0.0.1 --port 3000
+    180   170 {python} -m dagster_webserver --port 3000 --host 127.0.0.1
+    181   170 {python} -m dagster._daemon run --log-level info
+    183   170 {python} -m dagster api grpc --lazy-load-user-code --socket /tmp/x
+    184   170 {python} -m dagster_webserver --port 3001 --host 127.0.0.1
+    185   170 vim dagster-notes.md
+    186   170 {python} /clone/.venv/bin/malsugoi dev --port 3000 --home /srv/dagster
+    {os.getpid()}   170 {python} /clone/.venv/bin/dagster dev --port 3000
+    """
+    assert page_at(table, 3000) == ["170", "180", "181", "183"]
+
+
 @pytest.mark.parametrize("command", ["dev", "serve"])
 def test_a_port_that_is_taken_is_one_line_before_anything_starts(tmp_path: Path, command: str) -> None:
     with listen(0) as taken:
