@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+import click
 import dagster as dg
 
 from malsugoi_assets.app.errors import UserError
@@ -82,3 +83,17 @@ def dot_env_names_another(settings: Settings, folder: Path) -> bool:
     """Whether the folder's `.env` sets a DAGSTER_HOME that isn't this data dir's."""
     home = home_in_dot_env(folder)
     return home is not None and home.resolve() != settings.dagster_home.resolve()
+
+
+@click.command()
+def home() -> None:
+    """Make the instance of the data dir where there is none, and print its folder: what DAGSTER_HOME is to be."""
+    from malsugoi_assets.app.cli import load_settings
+
+    settings = load_settings()
+    open_instance(settings)
+    click.echo(settings.dagster_home)
+
+
+if __name__ == "__main__":
+    home()
