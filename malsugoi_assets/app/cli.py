@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from malsugoi_assets.app.errors import UserError, WorkError, fault_of_a_file, fault_of_the_machine
+from malsugoi_assets.app.interrupts import ending_at_once
 from malsugoi_assets.settings import Settings, SettingsError
 
 _FIRST = ("run", "status", "recommend", "similar")
@@ -34,6 +35,8 @@ _ELSEWHERE = {
 }
 # Commands that end within seconds, and load much of Dagster, torch and the catalogue until then.
 _BRIEF = frozenset({"doctor", "explain", "import-list", "mark", "models", "recommend", "similar", "status"})
+# Commands that a Ctrl-C ends with a sentence, also while what they need is imported.
+_STOPPABLE = frozenset({"import-list", "run"})
 _SELDOM = (200_000, 20, 100)
 _WORDS_SHOWN = 4
 _SERIES_SHOWN = 6
@@ -57,6 +60,8 @@ class _Ordered(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] in _BRIEF:
             ctx.with_resource(_collecting_seldom())
+        if args[0] in _STOPPABLE:
+            ctx.with_resource(ending_at_once())
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -66,6 +66,21 @@ def test_an_import_that_is_stopped_says_what_is_safe() -> None:
     assert process.returncode == 130
 
 
+@pytest.mark.parametrize("command", ["import-list", "run"])
+def test_a_command_that_is_stopped_while_it_is_imported_says_it_too(command: str) -> None:
+    """In its first second it said "Aborted!", with exit status 1."""
+    process = start(
+        "import time\nfrom malsugoi_assets.app import cli\n"
+        "cli._Ordered.get_command = lambda *_: (print('begins', flush=True), time.sleep(60))\n"
+        f"cli.main(['{command}'])\n"
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begins\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1].strip() == SENTENCE
+    assert process.returncode == 130
+
+
 def test_after_the_block_ctrl_c_is_what_it_was() -> None:
     process = start(
         "import signal, time\nfrom malsugoi_assets.app.interrupts import ending_at_once\n"
