@@ -21,7 +21,7 @@ _LINEAGE = f"/asset-groups?partition={FIRST_BATCH}"
 # The group without partitions: there the page launches all at once, and the sensors do the rest.
 _SOURCES = "/locations/__repository__@malsugoi/asset-groups/sources"
 # The processes of a page, as `ps` shows them; a group may hold others, of whoever started the page from a script.
-_DAGSTERS = re.compile(r" -m dagster_webserver\b| -m dagster\._daemon\b|[ /]dagster (?:dev|api)\b")
+_DAGSTERS = re.compile(r" -m dagster_webserver\b| -m dagster\._daemon\b|[ /]dagster (?:dev|api|code-server)\b")
 
 
 @click.command()

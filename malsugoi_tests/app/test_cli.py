@@ -204,13 +204,14 @@ def test_only_the_pages_own_processes_are_to_be_killed() -> None:
     170   170 {python} /clone/.venv/bin/dagster dev --host 127.0.0.1 --port 3000
     180   170 {python} -m dagster_webserver --port 3000 --host 127.0.0.1
     181   170 {python} -m dagster._daemon run --log-level info
+    182   170 {python} -m dagster code-server start --socket /tmp/y --heartbeat
     183   170 {python} -m dagster api grpc --lazy-load-user-code --socket /tmp/x
     184   170 {python} -m dagster_webserver --port 3001 --host 127.0.0.1
     185   170 vim dagster-notes.md
     186   170 {python} /clone/.venv/bin/malsugoi dev --port 3000 --home /srv/dagster
     {os.getpid()}   170 {python} /clone/.venv/bin/dagster dev --port 3000
     """
-    assert page_at(table, 3000) == ["170", "180", "181", "183"]
+    assert page_at(table, 3000) == ["170", "180", "181", "182", "183"]
 
 
 @pytest.mark.parametrize("command", ["dev", "serve"])
