@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -219,9 +220,10 @@ def test_what_is_made_from_something_old_is_named_but_lists_which_are_read_when_
     assert doctor.database(settings).words.endswith("or by older code: title_baselines; `malsugoi run`")
 
 
-def test_what_older_code_made_is_named_the_lists_too(tmp_path: Path) -> None:
+def test_what_older_code_made_is_named_the_lists_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After an update doctor said that the database was up to date, and the next run made all of it anew."""
     settings = settings_of(tmp_path)
+    monkeypatch.setattr("malsugoi_assets.warehouse.lake.LOADED_AT", datetime.max.replace(tzinfo=UTC))
     place = DataDir(settings.root)
     place.ledger.add(["ann"], batch_size=2)
     place.lake.write(TABLES["users"], place.ledger.users())
