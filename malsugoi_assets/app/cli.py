@@ -61,7 +61,7 @@ class _Ordered(click.Group):
         if args[0] in _BRIEF:
             ctx.with_resource(_collecting_seldom())
         if args[0] in _STOPPABLE:
-            ctx.with_resource(ending_at_once())
+            ctx.with_resource(ending_at_once(lambda: console.show_cursor(True)))
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

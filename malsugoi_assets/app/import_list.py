@@ -15,7 +15,6 @@ import polars as pl
 from rich.console import Console
 
 from malsugoi_assets.app.errors import UserError, WorkError
-from malsugoi_assets.app.interrupts import ending_at_once
 from malsugoi_assets.app.next_steps import argument, called
 from malsugoi_assets.disk import LockedError
 from malsugoi_assets.mal import PageError, parse_list_export
@@ -46,8 +45,7 @@ def import_list(file: Path, name: str | None) -> None:
     """
     from malsugoi_assets.app.cli import console, load_settings
 
-    with ending_at_once(lambda: console.show_cursor(True)):
-        import_export(load_settings(), file, name, console)
+    import_export(load_settings(), file, name, console)
 
 
 def import_export(settings: Settings, file: Path, name: str | None, console: Console) -> None:

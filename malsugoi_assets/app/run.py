@@ -10,7 +10,6 @@ from rich.console import Console
 
 from malsugoi_assets.app.errors import UserError, WorkError
 from malsugoi_assets.app.instance import open_instance, write_dot_env
-from malsugoi_assets.app.interrupts import ending_at_once
 from malsugoi_assets.app.next_steps import held_only_here, only_with, steps
 from malsugoi_assets.app.pipeline import quiet_logger, run_pipeline
 from malsugoi_assets.app.reports import read_recommendations, read_status, show_tables
@@ -25,15 +24,7 @@ from malsugoi_assets.warehouse.publish import PublishError
 
 
 def run_all(settings: Settings, console: Console) -> None:
-    """Bring the data dir up to date. Raises `UserError` before anything is written, `WorkError` for what fails later.
-
-    Ctrl-C ends the process at once, with exit status 130.
-    """
-    with ending_at_once(lambda: console.show_cursor(True)):
-        _run(settings, console)
-
-
-def _run(settings: Settings, console: Console) -> None:
+    """Bring the data dir up to date. Raises `UserError` before anything is written, `WorkError` for what fails later."""
     warnings.filterwarnings("ignore", module="dagster")
     begun = time.monotonic()
     data_dir = DataDir(settings.root)

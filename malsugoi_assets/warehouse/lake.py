@@ -29,7 +29,7 @@ _METADATA_KEY = "malsugoi"
 
 
 CODE_VERSIONS: dict[str, str] = {}
-"""Table → version of the code that makes it, where that code is loaded (`definitions` notes it)."""
+"""Table → version of the code that makes it, where that code is loaded (`assembly` notes it)."""
 LOADED_AT = datetime.now(UTC).replace(microsecond=0)
 """When this process loaded its code, to the second as `written_at`."""
 

@@ -40,6 +40,14 @@ def start(code: str) -> subprocess.Popen[str]:
     )
 
 
+def stops_with_the_sentence(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begins\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1].strip() == SENTENCE
+    assert process.returncode == 130
+
+
 def test_ctrl_c_ends_a_process_that_handles_it_otherwise_and_its_children_say_nothing() -> None:
     """Dagster turned it into a failed run and took seconds; its helpers wrote tracebacks over the progress."""
     process = start(STUBBORN)
@@ -59,11 +67,7 @@ def test_an_import_that_is_stopped_says_what_is_safe() -> None:
         "import_list.import_export = lambda *_: (print('begins', flush=True), time.sleep(60))\n"
         "main(['import-list', 'animelist.xml'])\n"
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "begins\n"
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=30)[1].strip() == SENTENCE
-    assert process.returncode == 130
+    stops_with_the_sentence(process)
 
 
 @pytest.mark.parametrize("command", ["import-list", "run"])
@@ -74,11 +78,7 @@ def test_a_command_that_is_stopped_while_it_is_imported_says_it_too(command: str
         "cli._Ordered.get_command = lambda *_: (print('begins', flush=True), time.sleep(60))\n"
         f"cli.main(['{command}'])\n"
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "begins\n"
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=30)[1].strip() == SENTENCE
-    assert process.returncode == 130
+    stops_with_the_sentence(process)
 
 
 def test_after_the_block_ctrl_c_is_what_it_was() -> None:
